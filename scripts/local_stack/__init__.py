@@ -1,0 +1,1 @@
+"""Supabase without Docker, for development and tests; nothing in the product imports it."""

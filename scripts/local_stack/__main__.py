@@ -1,0 +1,189 @@
+"""The commands behind ./scripts/dev."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from . import postgres, processes, supervisor
+from .errors import StackError
+from .settings import Stack
+
+PORT_BASE_HELP = "Use ports from here on instead of those of supabase/config.toml, e.g. 55320."
+PortBase = Annotated[int | None, typer.Option("--port-base", min=1024, max=65000, help=PORT_BASE_HELP)]
+cli = typer.Typer(
+    add_completion=False,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    help="The local stack: Supabase without Docker on this machine, and the main job from ingest to serve on it.",
+)
+console = Console(stderr=True)
+
+
+@cli.callback(invoke_without_command=True)
+def run(
+    context: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="Run the main job on a fresh stack, then end it.")] = False,
+    data: Annotated[Path | None, typer.Option("--data", help="A data set's folder; a sample is made without.")] = None,
+    port_base: PortBase = None,
+) -> None:
+    """Start the stack, run the main job from ingest to serve, and stay until Ctrl-C."""
+    if context.invoked_subcommand is not None:
+        context.obj = port_base
+        return
+    from . import main_job  # slow to import: it brings the whole client
+
+    stack = Stack.create("once" if once else "dev", port_base=port_base)
+    data = data.resolve() if data is not None else None
+    main_job.require_dataset(data)
+    began = time.monotonic()
+    with supervisor.exclusive(stack):
+        if once:
+            supervisor.reset(stack)
+        try:
+            supervisor.up(stack, say)
+            if not once:
+                write_environment(stack)
+            arrived = asyncio.run(main_job.run(stack, data, console=console, stay=not once))
+        finally:
+            say("stopping")
+            supervisor.down(stack)
+    say(f"done after {time.monotonic() - began:.1f} s")
+    raise typer.Exit(0 if arrived else 1)
+
+
+@cli.command()
+def up(context: typer.Context, port_base: PortBase = None) -> None:
+    """Start what is not running, heal what is broken, apply new migrations; leave it running."""
+    stack = Stack.create("dev", port_base=port_base or context.obj)
+    with supervisor.exclusive(stack):
+        supervisor.up(stack, say)
+    write_environment(stack)
+    say(f"the stack is up at {stack.api_url}; end it with ./scripts/dev down")
+
+
+@cli.command()
+def down() -> None:
+    """End every part of the stack; the data stays."""
+    stack = existing()
+    with supervisor.exclusive(stack):
+        supervisor.down(stack)
+    say("the stack is down; its data stays until ./scripts/dev reset")
+
+
+@cli.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False) -> None:
+    """Say how each part is; the exit code is 1 when one is not healthy."""
+    stack = existing()
+    found = supervisor.status(stack)
+    broken = [part.name for part in found if part.state != "healthy"]
+    if as_json:
+        print(json.dumps({"api_url": stack.api_url, "parts": [vars(part) for part in found]}))
+    else:
+        table = Table("part", "state", "process", "port", box=None)
+        for part in found:
+            style = "green" if part.state == "healthy" else "red"
+            table.add_row(part.name, f"[{style}]{part.state}[/]", str(part.pid or "-"), str(part.port or "-"))
+        Console().print(table)
+    if broken:
+        say(f"not healthy: {', '.join(broken)}. Heal it with ./scripts/dev up; the reason is in {stack.logs}.")
+        raise typer.Exit(1)
+
+
+@cli.command()
+def reset() -> None:
+    """End the stack and forget its data; the next start is a first start."""
+    stack = existing()
+    with supervisor.exclusive(stack):
+        supervisor.reset(stack)
+    say("the stack is down and its data is gone; ./scripts/dev up makes it anew")
+
+
+@cli.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def psql(context: typer.Context) -> None:
+    """Open psql as the role `postgres`; further arguments go to psql."""
+    stack = existing()
+    if processes.process_id("postgres", stack) is None:
+        raise StackError("Postgres is not running.", next_step="Start it with ./scripts/dev up.")
+    command = postgres.in_root(stack, ["psql", stack.database_url(), *context.args])
+    os.execvp(command[0], command)  # noqa: S606
+
+
+@cli.command()
+def logs(
+    part: Annotated[str, typer.Argument(help="A part's name, as status prints it.")] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
+) -> None:
+    """Print the end of the parts' logs, or of one part's."""
+    stack = existing()
+    files = sorted(stack.logs.glob(f"{part}.log" if part else "*.log"))
+    if not files:
+        names = ", ".join(sorted(file.stem for file in stack.logs.glob("*.log"))) or "none yet"
+        raise StackError(f"There is no log called {part or 'anything'}.", next_step=f"Logs there are: {names}.")
+    subprocess.run(["tail", "-n", "40", *(["-f"] if follow else []), *map(str, files)], check=False)
+
+
+def existing() -> Stack:
+    return Stack.load(Stack.create("dev").file)
+
+
+def write_environment(stack: Stack) -> None:
+    """Give a checkout without .env one that reaches this stack; an existing one is the reader's own."""
+    file = stack.repository / ".env"
+    lines = (
+        "# Written by ./scripts/dev for the local stack; .env.example says what each line means.\n"
+        f"SUPABASE_URL={stack.api_url}\n"
+        f"SUPABASE_PUBLISHABLE_KEY={stack.keys.publishable}\n"
+        f"SUPABASE_SECRET_KEY={stack.keys.secret}\n"
+    )
+    if not file.exists():
+        file.write_text(lines, encoding="utf-8")
+        file.chmod(0o600)
+        say("wrote .env, so that `.venv/bin/ondol` reaches this stack")
+    elif stack.keys.publishable not in file.read_text(encoding="utf-8"):
+        say(f".env names other keys than this stack's, which are in {stack.file}; it was left as it is")
+
+
+def say(message: str) -> None:
+    console.print(f"[dim]dev:[/] {message}", highlight=False, soft_wrap=True)
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        cli(standalone_mode=False)
+    except StackError as error:
+        say(f"[red]{error.message}[/] {error.next_step}")
+        sys.exit(1)
+    except typer.Exit as ended:
+        sys.exit(ended.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        say("interrupted; everything that was started is ended")
+        sys.exit(130)
+    except Exception as error:
+        import click
+
+        if isinstance(error, click.ClickException):
+            error.show()
+            sys.exit(error.exit_code)
+        raise
+
+
+if __name__ == "__main__":
+    main()

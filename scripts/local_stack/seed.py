@@ -1,0 +1,47 @@
+"""What a deploy sets on a hosted project: Vault secrets, and the endpoint that trends are delivered to."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+
+import psycopg
+
+from .settings import Stack, write_private
+
+
+def plant(stack: Stack) -> None:
+    """Make the stack's own secrets once and put them where the database and the functions read them."""
+    made = stack_secrets(stack)
+    write_private(stack.state / "functions.env", f"WAKE_SECRET={made['wake_secret']}\n")
+    write_private(stack.state / "handler.env", f"TREND_WEBHOOK_SECRET={made['trend_webhook_secret']}\n")
+    with psycopg.connect(stack.database_url()) as connection:
+        for name, value in (("project_url", stack.api_url), ("wake_secret", made["wake_secret"])):
+            keep_in_vault(connection, name, value)
+        connection.execute(
+            "select public.register_webhook_endpoint(url => %s, secret => %s)",
+            (f"http://127.0.0.1:{stack.ports.handler}/webhooks/notify-trend", made["trend_webhook_secret"]),
+        )
+
+
+def keep_in_vault(connection: psycopg.Connection, name: str, value: str) -> None:
+    known = connection.execute(
+        "select id, decrypted_secret from vault.decrypted_secrets where name = %s", (name,)
+    ).fetchone()
+    if known is None:
+        connection.execute("select vault.create_secret(%s, %s)", (value, name))
+    elif known[1] != value:
+        connection.execute("select vault.update_secret(%s, %s)", (known[0], value))
+
+
+def stack_secrets(stack: Stack) -> dict[str, str]:
+    file = stack.state / "secrets.json"
+    if not file.exists():
+        made = {
+            "wake_secret": secrets.token_urlsafe(32),
+            "trend_webhook_secret": "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
+        }
+        write_private(file, json.dumps(made) + "\n")
+    loaded: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+    return loaded

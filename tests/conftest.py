@@ -1,0 +1,42 @@
+"""One running local stack for the tests that need it, and the option that points elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.local_stack import for_tests, supervisor
+from scripts.local_stack.settings import REPOSITORY, Stack
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--target",
+        default=None,
+        metavar="URL",
+        help="run the conformance suite against this Supabase instead of the local stack; "
+        "keys and database come from SUPABASE_PUBLISHABLE_KEY, SUPABASE_SECRET_KEY and DATABASE_URL",
+    )
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The running test stack: the one that ./scripts/test started, else one for this session."""
+    stack = for_tests.test_stack()
+    if all(part.state == "healthy" for part in supervisor.status(stack)):
+        yield stack
+        return
+    for_tests.up()
+    yield stack
+    for_tests.down()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real data sets beside the checkout."""
+    folder = REPOSITORY.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the real data sets (../shared/data) are not beside this checkout")
+    return folder
