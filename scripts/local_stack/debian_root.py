@@ -117,7 +117,7 @@ def main(arguments: list[str]) -> int:
     try:
         build(cache, Path(".local/setup/debootstrap.log"))
     except StackError as error:
-        print(error, file=sys.stderr)
+        print(f"setup: {error.message}\n       {error.next_step}", file=sys.stderr)
         return 1
     return 0
 

@@ -30,8 +30,6 @@ class Part:
 
 def start(part: Part, stack: Stack) -> None:
     """Start the part in a session of its own, so that Ctrl-C reaches the supervisor alone."""
-    if part.port is not None:
-        require_free_port(part.port)
     stack.logs.mkdir(parents=True, exist_ok=True)
     stack.run.mkdir(parents=True, exist_ok=True)
     with (stack.logs / f"{part.name}.log").open("ab") as log:

@@ -11,11 +11,16 @@ import psycopg
 from .settings import Stack, write_private
 
 
-def plant(stack: Stack) -> None:
-    """Make the stack's own secrets once and put them where the database and the functions read them."""
+def write_secrets(stack: Stack) -> None:
+    """Make the stack's own secrets once and write them where the functions and the handler read them."""
     made = stack_secrets(stack)
     write_private(stack.state / "functions.env", f"WAKE_SECRET={made['wake_secret']}\n")
     write_private(stack.state / "handler.env", f"TREND_WEBHOOK_SECRET={made['trend_webhook_secret']}\n")
+
+
+def plant(stack: Stack) -> None:
+    """Put the secrets where the database reads them, and name the handler as the endpoint of trends."""
+    made = stack_secrets(stack)
     with psycopg.connect(stack.database_url()) as connection:
         for name, value in (("project_url", stack.api_url), ("wake_secret", made["wake_secret"])):
             keep_in_vault(connection, name, value)

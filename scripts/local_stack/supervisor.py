@@ -34,14 +34,18 @@ def up(stack: Stack, say: Say) -> None:
     require_machine(stack)
     stack.save()
     clear_broken(stack)
-    by_name = {part.name: part for part in parts(stack)}
-    if start_if_needed(by_name["postgres"], stack, say):
+    require_free_ports(stack)
+    seed.write_secrets(stack)
+    database, data_api, *rest = parts(stack)
+    if launch_if_needed(database, stack, say):
+        processes.wait_until_healthy(database, stack)
         postgres.bootstrap(stack)
-    start_if_needed(by_name["data-api"], stack, say)
+    # The parts find the database empty or migrated: they start while the migrations run.
+    started = [part for part in (data_api, *rest) if launch_if_needed(part, stack, say)]
+    if data_api in started:
+        processes.wait_until_healthy(data_api, stack)
     migrations.push(stack, say)
     seed.plant(stack)
-    rest = [part for part in parts(stack) if part.name not in ("postgres", "data-api")]
-    started = [part for part in rest if launch_if_needed(part, stack, say)]
     for part in started:
         processes.wait_until_healthy(part, stack)
 
@@ -111,11 +115,11 @@ def clear_broken(stack: Stack) -> None:
             processes.stop(part, stack)
 
 
-def start_if_needed(part: Part, stack: Stack, say: Say) -> bool:
-    started = launch_if_needed(part, stack, say)
-    if started:
-        processes.wait_until_healthy(part, stack)
-    return started
+def require_free_ports(stack: Stack) -> None:
+    """Look at every port before the first part starts, so that a refusal leaves nothing half up."""
+    for part in parts(stack):
+        if part.port is not None and processes.process_id(part.name, stack) is None:
+            processes.require_free_port(part.port)
 
 
 def launch_if_needed(part: Part, stack: Stack, say: Say) -> bool:

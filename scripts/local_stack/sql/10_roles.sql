@@ -12,7 +12,6 @@ grant anon, authenticated, service_role to authenticator;
 grant anon, authenticated, service_role, authenticator, supabase_realtime_admin to postgres with admin option;
 grant pg_monitor, pg_read_all_data, pg_signal_backend, pg_create_subscription, pg_checkpoint to postgres;
 
-alter role authenticator set session_preload_libraries = '';
 alter role authenticator set statement_timeout = '8s';
 alter role authenticator set lock_timeout = '8s';
 alter role anon set statement_timeout = '3s';
@@ -77,3 +76,16 @@ $$;
 create event trigger issue_pg_cron_access on ddl_command_end
 when tag in ('CREATE EXTENSION')
 execute function private_bootstrap.grant_pg_cron_access();
+
+-- The Data API of a hosted project reloads after every change of the schema.
+create function private_bootstrap.notify_schema_reload()
+returns event_trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    notify pgrst, 'reload schema';
+end
+$$;
+create event trigger pgrst_ddl_watch on ddl_command_end execute function private_bootstrap.notify_schema_reload();
+create event trigger pgrst_drop_watch on sql_drop execute function private_bootstrap.notify_schema_reload();
