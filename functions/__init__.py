@@ -1,0 +1,1 @@
+"""Python webhook handlers: what a receiver of Ondol's events looks like."""

@@ -1,0 +1,140 @@
+"""The HTTP rim of the handler: reads a request, asks `verify` and `receive`, answers JSON.
+
+`uvicorn functions.server:app` serves it with settings from the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from .receipts import Receipts, Refused, Unavailable
+from .settings import Settings, SettingsError
+from .trend_events import MAX_BODY, TooLarge, TrendEvent, WebhookError, verify
+
+BODY_TIMEOUT = 10.0  # seconds for 20 kB: slower than any real sender
+RETRY_AFTER = 30  # seconds
+
+logger = logging.getLogger("ondol.functions")
+
+
+class Receive(Protocol):
+    """Records an event by its webhook id; True when it was there before."""
+
+    def __call__(self, webhook_id: str, *, event: dict[str, Any]) -> Awaitable[bool]: ...
+
+
+def create_app(
+    settings: Settings,
+    *,
+    receive: Receive,
+    clock: Callable[[], float] = time.time,
+    close: Callable[[], Awaitable[None]] | None = None,
+) -> Starlette:
+    """Build the application; `close` is awaited when it stops."""
+
+    async def notify_trend(request: Request) -> Response:
+        try:
+            body = await read_body(request)
+            event = verify(request.headers, body, secrets=settings.webhook_secrets, now=clock())
+        except WebhookError as error:
+            return problem(error.status, error.code, error.message, hint=error.hint)
+        except TimeoutError:
+            return problem(408, "too_slow", "The body did not arrive in time.", hint="Send it again.")
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is left to read it
+        if not isinstance(event, TrendEvent):
+            # 2xx, because a retry would change nothing: a sender may have types that are newer than this handler.
+            return JSONResponse({"ignored": True})
+        try:
+            duplicate = await receive(event.webhook_id, event=event.content)
+        except Refused as error:
+            logger.warning("%s refused: %s", event.webhook_id, error)
+            return problem(400, "refused", "The database refuses this event.", hint="Check the fields of data.")
+        except Unavailable as error:
+            logger.warning("%s not recorded: %s", event.webhook_id, error)
+            answer = problem(503, "unavailable", "The event could not be recorded.", hint="Send the same id again.")
+            answer.headers["retry-after"] = str(RETRY_AFTER)
+            return answer
+        return JSONResponse({"duplicate": duplicate})
+
+    async def health(request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        if close:
+            await close()
+
+    app = Starlette(
+        routes=[
+            Route("/webhooks/notify-trend", notify_trend, methods=["POST"]),
+            Route("/health", health, methods=["GET"]),
+        ],
+        exception_handlers={HTTPException: http_problem, Exception: unexpected_problem},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False  # a webhook sender treats every 3xx as a failure
+    return app
+
+
+async def read_body(request: Request) -> bytes:
+    """Return the whole body, or raise TooLarge as soon as it is known to be too long."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and len(announced) < 20 and int(announced) > MAX_BODY:
+        raise TooLarge
+    body = bytearray()
+    async with asyncio.timeout(BODY_TIMEOUT):
+        async for chunk in request.stream():
+            if len(body) + len(chunk) > MAX_BODY:
+                raise TooLarge
+            body += chunk
+    return bytes(body)
+
+
+def problem(status: int, code: str, message: str, *, hint: str) -> JSONResponse:
+    """An error in the shape that every client of this handler gets."""
+    return JSONResponse({"code": code, "message": message, "hint": hint}, status_code=status)
+
+
+async def http_problem(request: Request, error: Exception) -> Response:
+    """404 and 405, in the same shape."""
+    assert isinstance(error, HTTPException)  # by its registration above
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    answer = problem(error.status_code, code, f"{error.detail}.", hint="POST /webhooks/notify-trend or GET /health.")
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def unexpected_problem(request: Request, error: Exception) -> Response:
+    """A mistake of ours: logged by the server, and told without details."""
+    return problem(500, "internal", "The handler failed.", hint="Send the same id again later.")
+
+
+def from_environment() -> Starlette:
+    """The application that the environment describes; exits with one sentence when it does not."""
+    try:
+        settings = Settings.from_environment(os.environ)
+    except SettingsError as error:
+        raise SystemExit(f"The webhook handler cannot start: {error}") from None
+    receipts = Receipts(settings.supabase_url, secret_key=settings.supabase_secret_key)
+    return create_app(settings, receive=receipts.receive, close=receipts.close)
+
+
+def __getattr__(name: str) -> Starlette:
+    # `app` is built when a server asks for it, so that importing this module needs no environment.
+    if name == "app":
+        return from_environment()
+    raise AttributeError(name)

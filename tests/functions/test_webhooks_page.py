@@ -1,0 +1,107 @@
+"""The code on docs/webhooks.md does what the page says: a genuine request is believed, a forged one is not."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.trend_events import TrendEvent, verify
+
+from .signing import NOW, OTHER_SECRET, SECRET, signature, signed_headers, trend_body
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGE = (REPOSITORY / "docs" / "webhooks.md").read_text(encoding="utf-8")
+
+
+def code(language: str) -> str:
+    [block] = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    return str(block)
+
+
+def cases() -> list[tuple[str, dict[str, str], bytes, list[str], float, bool]]:
+    """Name, headers, body, secrets, now, and whether it is genuine."""
+    body = trend_body()
+    good = signed_headers(body)
+    two = {"webhook-signature": f"v1,AAAA {signature('msg_1', NOW, body)}"}
+    return [
+        ("genuine", good, body, [SECRET], NOW, True),
+        ("the second secret", good, body, [OTHER_SECRET, SECRET], NOW, True),
+        ("the second signature", good | two, body, [SECRET], NOW, True),
+        ("300 s old", good, body, [SECRET], NOW + 300, True),
+        ("300 s ahead", good, body, [SECRET], NOW - 300, True),
+        ("301 s old", good, body, [SECRET], NOW + 301, False),
+        ("301 s ahead", good, body, [SECRET], NOW - 301, False),
+        ("another secret", good, body, [OTHER_SECRET], NOW, False),
+        ("no secret", good, body, [], NOW, False),
+        ("another body", good, body + b" ", [SECRET], NOW, False),
+        ("another id", good | {"webhook-id": "msg_2"}, body, [SECRET], NOW, False),
+        ("another time", good | {"webhook-timestamp": str(NOW + 1)}, body, [SECRET], NOW, False),
+        ("no time", good | {"webhook-timestamp": "soon"}, body, [SECRET], NOW, False),
+        ("a signature without comma", good | {"webhook-signature": "v1"}, body, [SECRET], NOW, False),
+        ("a signature that is no base64", good | {"webhook-signature": "v1,?"}, body, [SECRET], NOW, False),
+        ("unsigned", {}, body, [SECRET], NOW, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "headers", "body", "secrets", "now", "genuine"), cases(), ids=lambda case: str(case)[:30]
+)
+def test_the_python_on_the_page(
+    name: str, headers: dict[str, str], body: bytes, secrets: list[str], now: float, genuine: bool
+) -> None:
+    page: dict[str, Any] = {}
+    exec(compile(code("python"), "docs/webhooks.md", "exec"), page)  # noqa: S102 -- our own page
+    assert page["is_genuine"](headers, body, secrets, now) is genuine
+
+
+def test_the_typescript_on_the_page(tmp_path: Path) -> None:
+    (tmp_path / "page.ts").write_text(code("typescript"), encoding="utf-8")
+    (tmp_path / "cases.json").write_text(
+        json.dumps([(headers, body.decode(), secrets, now) for _, headers, body, secrets, now, _ in cases()]),
+        encoding="utf-8",
+    )
+    (tmp_path / "run.ts").write_text(
+        'import { isGenuine } from "./page.ts";\n'
+        'import cases from "./cases.json" with { type: "json" };\n'
+        "const all = cases as [Record<string, string>, string, string[], number][];\n"
+        "console.log(JSON.stringify(all.map(([headers, body, secrets, now]) =>\n"
+        "  isGenuine(new Headers(headers), new TextEncoder().encode(body), secrets, now))));\n",
+        encoding="utf-8",
+    )
+    deno = REPOSITORY / ".venv" / "bin" / "deno"
+    done = subprocess.run(
+        [deno, "run", "--no-config", "--quiet", "run.ts"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [case[-1] for case in cases()]
+
+
+def test_the_event_on_the_page_is_one_that_the_handler_takes() -> None:
+    body = code("json").encode()
+    event = verify(signed_headers(body), body, secrets=[SECRET], now=NOW)
+    assert isinstance(event, TrendEvent)
+    assert event.trend.keyword == "두바이쫀득쿠키"
+
+
+def test_the_fields_on_the_page_are_those_that_the_database_sends() -> None:
+    sql = (REPOSITORY / "supabase" / "schemas" / "shorts" / "40_notify.sql").read_text(encoding="utf-8")
+    start = sql.index("'data', jsonb_build_object(")
+    sent = re.findall(r"^\s*'(\w+)', trend\.", sql[start : sql.index("order by", start)], re.MULTILINE)
+    assert list(json.loads(code("json"))["data"]) == sent
+
+
+def test_the_waits_on_the_page_are_those_of_the_database() -> None:
+    sql = (REPOSITORY / "supabase" / "schemas" / "floor" / "40_outbox.sql").read_text(encoding="utf-8")
+    [waits] = re.findall(r"select \(\s*array\[\s*(.*?)\s*\]::interval", sql, re.DOTALL)
+    [row] = re.findall(r"^\| after the one before \| at once \| (.*) \|$", PAGE, re.MULTILINE)
+    assert row.split(" | ") == re.findall(r"'(.*?)'", waits)
