@@ -30,6 +30,7 @@ cli = typer.Typer(
     help="The local stack: Supabase without Docker on this machine, and the main job from ingest to serve on it.",
 )
 console = Console(stderr=True)
+INTERRUPTED = 130
 
 
 @cli.callback(invoke_without_command=True)
@@ -167,21 +168,13 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     signal.signal(signal.SIGTERM, interrupt)
     try:
-        cli(standalone_mode=False)
+        cli()
     except StackError as error:
         say(f"[red]{error.message}[/] {error.next_step}")
         sys.exit(1)
-    except typer.Exit as ended:
-        sys.exit(ended.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        say("interrupted; everything that was started is ended")
-        sys.exit(130)
-    except Exception as error:
-        import click
-
-        if isinstance(error, click.ClickException):
-            error.show()
-            sys.exit(error.exit_code)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            say("interrupted; everything that was started is ended")
         raise
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -182,6 +180,5 @@ async def stay_and_watch(stack: Stack, heard: Listeners, console: Console) -> No
     say = console.print
     say(f"\n[dim]dev:[/] the stack is up at {stack.api_url}; `.venv/bin/ondol trends watch` hears what comes.")
     say("[dim]dev:[/] Ctrl-C ends everything that was started.")
-    with suppress(asyncio.CancelledError):
-        async for keyword, region, score in heard.later():
-            say(f"[dim]dev:[/] {escape(region)} {escape(keyword)} {score:.3f}")
+    async for keyword, region, score in heard.later():
+        say(f"[dim]dev:[/] {escape(region)} {escape(keyword)} {score:.3f}")

@@ -43,6 +43,7 @@ def start(part: Part, stack: Stack) -> None:
             start_new_session=True,
         )
     record = {"pid": process.pid, "started": start_time(process.pid)}
+    process.returncode = 0  # it outlives this object, which would warn; the record follows it from here on
     record_file(part.name, stack).write_text(json.dumps(record), encoding="utf-8")
 
 
