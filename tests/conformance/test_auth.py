@@ -12,9 +12,8 @@ from uuid import uuid4
 import httpx
 import jwt
 import pytest
-from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
-
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
+from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
 
 if TYPE_CHECKING:
     from .conftest import Target

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from supabase_functions.errors import FunctionsHttpError
-
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
+from supabase_functions.errors import FunctionsHttpError
 
 if TYPE_CHECKING:
     from .conftest import Target
