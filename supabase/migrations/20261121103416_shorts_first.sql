@@ -1,0 +1,2051 @@
+set local lock_timeout = '5s';
+set local statement_timeout = '10min';
+
+-- supabase/schemas/shorts/01_users.sql
+
+-- Promises one row per person, whose owner may edit the profile and never what grants power.
+
+create type public.tier_enum as enum ('free', 'trial', 'premium', 'pro', 'enterprise');
+comment on type public.tier_enum is 'What a person has paid for, in rising order.';
+
+create table public.users (
+    id uuid primary key references auth.users (id) on delete cascade,
+    email varchar(255) unique,
+    name varchar(100),
+    avatar_url text,
+    user_tier public.tier_enum not null default 'free',
+    subscription_expires_at timestamptz,
+    daily_api_usage integer not null default 0,
+    monthly_api_usage integer not null default 0,
+    settings jsonb not null
+    default '{"notifications": true, "theme": "light", "language": "ko", "auto_play": true}',
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    auth_id uuid generated always as (id) stored unique,
+    username extensions.citext unique,
+    preferences jsonb not null default '{}',
+    subscription_end timestamptz generated always as (subscription_expires_at) stored,
+    constraint daily_api_usage_is_not_negative check (daily_api_usage >= 0),
+    constraint monthly_api_usage_is_not_negative check (monthly_api_usage >= 0),
+    constraint avatar_url_is_http check (avatar_url ~ '^https?://' and length(avatar_url) <= 2000),
+    constraint settings_is_a_small_object check (
+        jsonb_typeof(settings) = 'object'
+        and length(settings::text) <= 16384
+    ),
+    constraint settings_have_their_types check (
+        coalesce(jsonb_typeof(settings -> 'notifications'), 'boolean') = 'boolean'
+        and coalesce(jsonb_typeof(settings -> 'theme'), 'string') = 'string'
+        and coalesce(jsonb_typeof(settings -> 'language'), 'string') = 'string'
+        and coalesce(jsonb_typeof(settings -> 'auto_play'), 'boolean') = 'boolean'
+    ),
+    constraint preferences_is_a_small_object check (
+        jsonb_typeof(preferences) = 'object'
+        and length(preferences::text) <= 16384
+    ),
+    constraint username_is_a_handle check (username::text ~ '^[[:alnum:]_.-]{2,40}$')
+);
+alter table public.users enable row level security;
+comment on table public.users is 'One row per person, made at sign-up. Visible to its owner and to admins.';
+comment on column public.users.id is 'The id in auth.users.';
+comment on column public.users.email is 'A copy of the address in auth.users; null for anonymous and phone sign-ups.';
+comment on column public.users.name is 'Display name.';
+comment on column public.users.avatar_url is 'Address of the picture.';
+comment on column public.users.user_tier is
+'The tier in force when user_tiers last changed. Read only: user_tiers decides.';
+comment on column public.users.subscription_expires_at is 'When the tier ends; null when it does not. Read only.';
+comment on column public.users.daily_api_usage is 'Calls today. Read only.';
+comment on column public.users.monthly_api_usage is 'Calls this month. Read only.';
+comment on column public.users.settings is
+'The app''s settings: notifications, theme, language, auto_play and what an app adds.';
+comment on column public.users.created_at is 'When the person signed up.';
+comment on column public.users.updated_at is 'When the row last changed.';
+comment on column public.users.auth_id is 'The same as id.';
+comment on column public.users.username is 'Unique handle; upper and lower case are the same.';
+comment on column public.users.preferences is 'What the person likes to see.';
+comment on column public.users.subscription_end is 'The same as subscription_expires_at.';
+
+create trigger set_updated_at
+before update on public.users
+for each row
+execute function private.touch_updated_at();
+
+create table public.user_tiers (
+    user_id uuid primary key references public.users (id) on delete cascade,
+    tier public.tier_enum not null,
+    expires_at timestamptz,
+    source varchar(50) not null,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    constraint source_is_known check (source in ('purchase', 'trial', 'operator'))
+);
+alter table public.user_tiers enable row level security;
+comment on table public.user_tiers is 'What decides a person''s tier. No row means free. Written by the service only.';
+comment on column public.user_tiers.user_id is 'Whose tier.';
+comment on column public.user_tiers.tier is 'The tier until expires_at.';
+comment on column public.user_tiers.expires_at is 'From when on it is free again; null for never.';
+comment on column public.user_tiers.source is 'What it rests on: purchase, trial or operator.';
+comment on column public.user_tiers.created_at is 'When the first tier was given.';
+comment on column public.user_tiers.updated_at is 'When it last changed.';
+
+create trigger set_updated_at
+before update on public.user_tiers
+for each row
+execute function private.touch_updated_at();
+
+create function private.copy_tier()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    if tg_op = 'DELETE' then
+        update public.users
+        set
+            user_tier = 'free',
+            subscription_expires_at = null
+        where id = old.user_id;
+        return null;
+    end if;
+    update public.users
+    set
+        user_tier = case when new.expires_at <= now() then 'free' else new.tier end,
+        subscription_expires_at = new.expires_at
+    where id = new.user_id;
+    return null;
+end
+$$;
+comment on function private.copy_tier() is
+'Keeps users.user_tier, which people read, equal to user_tiers, which decides.';
+
+create trigger copy_tier
+after insert or update or delete on public.user_tiers
+for each row
+execute function private.copy_tier();
+
+create function private.has_tier(minimum public.tier_enum)
+returns boolean
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select exists (
+        select
+        from public.user_tiers as held
+        where
+            held.user_id = private.user_id()
+            and held.tier >= minimum
+            and (held.expires_at is null or held.expires_at > now())
+    )
+$$;
+comment on function private.has_tier(public.tier_enum) is
+'Whether who asks has at least this tier right now, by the table and not by the token.';
+
+create function private.shorts_on_sign_up(
+    user_id uuid,
+    email text,
+    metadata jsonb
+)
+returns void
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    insert into public.users as stored (id, email, name, avatar_url)
+    values (
+        user_id,
+        email,
+        left(coalesce(metadata ->> 'name', metadata ->> 'full_name'), 100),
+        case
+            when metadata ->> 'avatar_url' ~ '^https?://' and length(metadata ->> 'avatar_url') <= 2000
+                then metadata ->> 'avatar_url'
+        end
+    )
+    on conflict (id) do update
+        set email = excluded.email
+$$;
+comment on function private.shorts_on_sign_up(uuid, text, jsonb) is
+'The room''s part of a sign-up and of a change of address. Takes a name and a picture, never a tier.';
+
+create function private.shorts_claims(user_id uuid)
+returns jsonb
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select jsonb_build_object(
+        'tier',
+        coalesce(
+            (
+                select held.tier
+                from public.user_tiers as held
+                where
+                    held.user_id = shorts_claims.user_id
+                    and (held.expires_at is null or held.expires_at > now())
+            ),
+            'free'
+        )
+    )
+$$;
+comment on function private.shorts_claims(uuid) is
+'The room''s part of the token: the tier in force when it is signed.';
+
+-- supabase/schemas/shorts/02_tables.sql
+
+-- Promises one place for what is known of videos, channels, keywords and trends, refusing what cannot be true.
+
+create function private.shorts_limit_seconds()
+returns integer
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select 180
+$$;
+comment on function private.shorts_limit_seconds() is
+'YouTube''s longest Short since 2024-10-15. A function, since generated columns cannot read a settings table.';
+
+create function private.plays_everywhere(
+    is_embeddable boolean,
+    privacy_status text,
+    upload_status text,
+    is_age_restricted boolean,
+    player_error_code integer
+)
+returns boolean
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        coalesce(is_embeddable, false)
+        and coalesce(privacy_status, 'private') in ('public', 'unlisted')
+        and coalesce(upload_status, 'processed') in ('processed', 'uploaded')
+        and not coalesce(is_age_restricted, false)
+        and player_error_code is null
+$$;
+comment on function private.plays_everywhere(boolean, text, text, boolean, integer) is
+'Whether an embedded player can show the video, regions aside. What is unknown counts against it.';
+
+create table public.cached_channels (
+    id uuid primary key default gen_random_uuid(),
+    channel_id varchar(50) not null unique,
+    channel_title varchar(200) not null,
+    subscriber_count bigint,
+    video_count integer,
+    total_view_count bigint,
+    primary_category varchar(50),
+    content_language varchar(10),
+    upload_frequency numeric(4, 2),
+    avg_video_quality numeric(3, 2),
+    verified boolean not null default false,
+    trust_score numeric(3, 2) not null default 0.5,
+    last_updated timestamptz not null default now(),
+    constraint channel_counts_are_not_negative check (
+        subscriber_count >= 0 and video_count >= 0 and total_view_count >= 0
+    ),
+    constraint channel_scores_are_fractions check (
+        trust_score between 0 and 1 and avg_video_quality between 0 and 1
+    )
+);
+alter table public.cached_channels enable row level security;
+comment on table public.cached_channels is 'What is known of a YouTube channel. Written by the service only.';
+comment on column public.cached_channels.id is 'Our own id; everything refers to channel_id.';
+comment on column public.cached_channels.channel_id is 'YouTube''s id.';
+comment on column public.cached_channels.channel_title is 'Name of the channel.';
+comment on column public.cached_channels.subscriber_count is 'Subscribers, rounded by YouTube; null when hidden.';
+comment on column public.cached_channels.video_count is 'Public videos.';
+comment on column public.cached_channels.total_view_count is 'Views of all its videos.';
+comment on column public.cached_channels.primary_category is 'What it is mostly about.';
+comment on column public.cached_channels.content_language is 'Main language, such as ko.';
+comment on column public.cached_channels.upload_frequency is 'Videos a day.';
+comment on column public.cached_channels.avg_video_quality is 'Mean quality score of its videos, 0 to 1.';
+comment on column public.cached_channels.verified is 'Whether YouTube has verified it.';
+comment on column public.cached_channels.trust_score is 'How far we trust it, 0 to 1; 0.5 while nothing is known.';
+comment on column public.cached_channels.last_updated is 'When the source said so.';
+
+create table public.cached_videos (
+    id uuid primary key default gen_random_uuid(),
+    video_id varchar(20) not null unique,
+    title text not null,
+    description text,
+    channel_id varchar(50) references public.cached_channels (channel_id),
+    channel_name varchar(255),
+    duration integer,
+    view_count bigint,
+    like_count integer,
+    comment_count integer,
+    is_embeddable boolean default false,
+    region_restrictions jsonb not null default '{}',
+    privacy_status varchar(20) default 'private',
+    thumbnail_url text,
+    channel_thumbnail_url text,
+    category_id integer,
+    category_name varchar(100),
+    tags text[],
+    cache_hit_count integer not null default 0,
+    last_accessed_at timestamptz default now(),
+    cached_at timestamptz not null default now(),
+    expires_at timestamptz not null default now() + interval '7 days',
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    ai_analysis jsonb,
+    published_at timestamptz,
+    quality_score double precision,
+    upload_status varchar(20),
+    is_age_restricted boolean,
+    player_error_code integer,
+    collected_at timestamptz not null default now(),
+    is_playable boolean not null generated always as (
+        private.plays_everywhere(is_embeddable, privacy_status, upload_status, is_age_restricted, player_error_code)
+    ) stored,
+    is_shorts boolean not null generated always as (
+        coalesce(duration between 1 and private.shorts_limit_seconds(), false)
+    ) stored,
+    constraint video_id_is_an_id check (video_id ~ '^[A-Za-z0-9_-]+$'),
+    constraint title_is_text check (length(title) between 1 and 500),
+    constraint video_counts_are_not_negative check (
+        duration >= 0 and view_count >= 0 and like_count >= 0 and comment_count >= 0 and cache_hit_count >= 0
+    ),
+    constraint privacy_status_is_known check (privacy_status in ('public', 'unlisted', 'private')),
+    constraint region_restrictions_is_an_object check (jsonb_typeof(region_restrictions) = 'object'),
+    constraint quality_score_is_a_fraction check (quality_score between 0 and 1)
+);
+alter table public.cached_videos enable row level security;
+create index cached_videos_by_channel on public.cached_videos (channel_id);
+comment on table public.cached_videos is
+'YouTube metadata of videos, kept 7 days after it was collected. Written by the service only.';
+comment on column public.cached_videos.id is 'Our own id; everything refers to video_id.';
+comment on column public.cached_videos.video_id is 'YouTube''s id.';
+comment on column public.cached_videos.title is 'Title.';
+comment on column public.cached_videos.description is 'Description.';
+comment on column public.cached_videos.channel_id is 'YouTube''s id of the channel; null when the source did not say.';
+comment on column public.cached_videos.channel_name is 'Name of the channel when the video was collected.';
+comment on column public.cached_videos.duration is 'Seconds; 0 for a live stream.';
+comment on column public.cached_videos.view_count is 'Views so far.';
+comment on column public.cached_videos.like_count is 'Likes so far.';
+comment on column public.cached_videos.comment_count is 'Comments so far.';
+comment on column public.cached_videos.is_embeddable is 'Whether other sites may play it; null while unknown.';
+comment on column public.cached_videos.region_restrictions is '{"allowed": [...], "blocked": [...]} of region codes.';
+comment on column public.cached_videos.privacy_status is 'public, unlisted or private; null while unknown.';
+comment on column public.cached_videos.thumbnail_url is 'Address of the picture.';
+comment on column public.cached_videos.channel_thumbnail_url is 'Address of the channel''s picture.';
+comment on column public.cached_videos.category_id is 'YouTube''s number of the category.';
+comment on column public.cached_videos.category_name is 'Name of the category.';
+comment on column public.cached_videos.tags is 'The uploader''s tags.';
+comment on column public.cached_videos.cache_hit_count is 'How often the cache has served it.';
+comment on column public.cached_videos.last_accessed_at is 'When the cache last served it.';
+comment on column public.cached_videos.cached_at is 'When this content was stored.';
+comment on column public.cached_videos.expires_at is 'When it must have been collected again.';
+comment on column public.cached_videos.created_at is 'When the video was first seen.';
+comment on column public.cached_videos.updated_at is 'When the row last changed.';
+comment on column public.cached_videos.ai_analysis is
+'{"categories": [...], "keywords": [...], "emotions": {...}}, replaced whole.';
+comment on column public.cached_videos.published_at is 'When it was published on YouTube.';
+comment on column public.cached_videos.quality_score is 'Overall quality, 0 to 1.';
+comment on column public.cached_videos.upload_status is 'YouTube''s upload status, such as processed.';
+comment on column public.cached_videos.is_age_restricted is 'Whether YouTube asks for the viewer''s age.';
+comment on column public.cached_videos.player_error_code is 'The error that players reported: 100, 101, 150 or 153.';
+comment on column public.cached_videos.collected_at is
+'When the source said all this. Older news never overwrites newer.';
+comment on column public.cached_videos.is_playable is
+'Whether an embedded player can show it: computed from the flags, the upload and age states and the player''s errors.';
+comment on column public.cached_videos.is_shorts is 'Whether it is short enough for a Short.';
+
+create trigger set_updated_at
+before update on public.cached_videos
+for each row
+execute function private.touch_updated_at();
+
+create table public.keyword_video_mappings (
+    id uuid primary key default gen_random_uuid(),
+    keyword varchar(255) not null,
+    video_id varchar(20) not null references public.cached_videos (video_id) on delete cascade,
+    relevance_score double precision not null default 0.0,
+    search_rank integer,
+    mapping_source varchar(50) not null default 'youtube_api',
+    confidence_level double precision not null default 0.0,
+    click_through_rate double precision not null default 0.0,
+    user_satisfaction_score double precision not null default 0.0,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    rank_position integer generated always as (search_rank) stored,
+    source varchar(50) generated always as (mapping_source) stored,
+    click_count integer not null default 0,
+    constraint a_keyword_maps_to_a_video_once unique (keyword, video_id),
+    constraint mapping_source_is_known check (mapping_source in ('youtube_api', 'ai_analysis', 'user_feedback')),
+    constraint mapping_scores_are_fractions check (
+        relevance_score between 0 and 1
+        and confidence_level between 0 and 1
+        and click_through_rate between 0 and 1
+        and user_satisfaction_score between 0 and 1
+    ),
+    constraint mapping_counts_are_not_negative check (search_rank > 0 and click_count >= 0)
+);
+alter table public.keyword_video_mappings enable row level security;
+create index keyword_video_mappings_by_video on public.keyword_video_mappings (video_id);
+comment on table public.keyword_video_mappings is
+'Which videos a keyword leads to, and how well. Written by the service only.';
+comment on column public.keyword_video_mappings.id is 'Our own id.';
+comment on column public.keyword_video_mappings.keyword is 'Normalised: NFKC, lower case, single spaces.';
+comment on column public.keyword_video_mappings.video_id is 'YouTube''s id of the video.';
+comment on column public.keyword_video_mappings.relevance_score is 'How well the video answers the keyword, 0 to 1.';
+comment on column public.keyword_video_mappings.search_rank is 'Its place in the source''s answer, from 1.';
+comment on column public.keyword_video_mappings.mapping_source is
+'Who says so: youtube_api, ai_analysis or user_feedback.';
+comment on column public.keyword_video_mappings.confidence_level is 'How sure the source is, 0 to 1.';
+comment on column public.keyword_video_mappings.click_through_rate is 'Clicks per time shown, 0 to 1.';
+comment on column public.keyword_video_mappings.user_satisfaction_score is 'What people made of it, 0 to 1.';
+comment on column public.keyword_video_mappings.created_at is 'When the mapping was first seen.';
+comment on column public.keyword_video_mappings.updated_at is 'When it last changed.';
+comment on column public.keyword_video_mappings.rank_position is 'The same as search_rank.';
+comment on column public.keyword_video_mappings.source is 'The same as mapping_source.';
+comment on column public.keyword_video_mappings.click_count is 'Clicks so far.';
+
+create trigger set_updated_at
+before update on public.keyword_video_mappings
+for each row
+execute function private.touch_updated_at();
+
+create table private.keyword_signals (
+    region_code varchar(2) not null,
+    data_source varchar(50) not null,
+    bucket timestamptz not null,
+    keyword varchar(255) not null,
+    mentions integer not null,
+    views bigint,
+    primary key (region_code, data_source, bucket, keyword),
+    constraint bucket_is_a_full_hour check (bucket = date_trunc('hour', bucket, 'UTC')),
+    constraint signal_counts_are_not_negative check (mentions >= 0 and views >= 0),
+    constraint data_source_is_known check (data_source in ('youtube_api', 'bright_data', 'internal'))
+) partition by range (bucket);
+alter table private.keyword_signals enable row level security;
+comment on table private.keyword_signals is
+'How often a keyword was seen in an hour, by region and source. '
+'An hour with any row was observed: absent keywords count 0.';
+comment on column private.keyword_signals.views is 'Views of the videos that mention it, where the source knows.';
+
+create table private.keyword_signals_default partition of private.keyword_signals default;
+alter table private.keyword_signals_default enable row level security;
+comment on table private.keyword_signals_default is 'Hours that no other partition takes.';
+
+create table public.trending_keywords (
+    id uuid primary key default gen_random_uuid(),
+    keyword varchar(255) not null,
+    trend_score double precision not null default 0.0,
+    search_volume integer not null default 0,
+    growth_rate double precision not null default 0.0,
+    velocity double precision not null default 0.0,
+    category varchar(100),
+    subcategory varchar(100),
+    related_keywords text[],
+    data_source varchar(50) not null default 'internal',
+    source_confidence double precision not null default 0.0,
+    predicted_peak_time timestamptz,
+    predicted_duration interval,
+    regional_popularity jsonb not null default '{"KR": 0.0, "US": 0.0, "JP": 0.0, "global": 0.0}',
+    hourly_trend_data jsonb not null default '[]',
+    daily_trend_data jsonb not null default '[]',
+    detected_at timestamptz not null default now(),
+    expires_at timestamptz not null default now() + interval '4 hours',
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    source varchar(50) generated always as (data_source) stored,
+    valid_from timestamptz generated always as (detected_at) stored,
+    valid_until timestamptz generated always as (expires_at) stored,
+    time_slot text generated always as (
+        case
+            when extract(hour from detected_at at time zone 'Asia/Seoul') < 6 then 'night'
+            when extract(hour from detected_at at time zone 'Asia/Seoul') < 12 then 'morning'
+            when extract(hour from detected_at at time zone 'Asia/Seoul') < 18 then 'afternoon'
+            else 'evening'
+        end
+    ) stored,
+    day_of_week smallint generated always as (
+        extract(isodow from detected_at at time zone 'Asia/Seoul')::smallint
+    ) stored,
+    region_code varchar(2) not null default 'KR',
+    z_score double precision,
+    p_value double precision,
+    q_value double precision,
+    detection_window interval,
+    model_version varchar(20),
+    closed_at timestamptz,
+    constraint region_code_has_two_letters check (region_code ~ '^[A-Z]{2}$'),
+    constraint data_source_is_known check (data_source in ('youtube_api', 'bright_data', 'internal')),
+    constraint trend_scores_are_fractions check (trend_score between 0 and 1 and source_confidence between 0 and 1),
+    constraint probabilities_are_fractions check (p_value between 0 and 1 and q_value between 0 and 1),
+    constraint search_volume_is_not_negative check (search_volume >= 0),
+    constraint a_trend_expires_after_it_was_detected check (expires_at > detected_at),
+    constraint series_are_arrays check (
+        jsonb_typeof(hourly_trend_data) = 'array' and jsonb_typeof(daily_trend_data) = 'array'
+    )
+);
+alter table public.trending_keywords enable row level security;
+create unique index one_open_trend_per_keyword_region_and_source
+on public.trending_keywords (keyword, region_code, data_source)
+where closed_at is null;
+create index trending_keywords_by_key_and_time
+on public.trending_keywords (keyword, region_code, data_source, detected_at);
+create index trending_keywords_that_are_open
+on public.trending_keywords (region_code, expires_at)
+where closed_at is null;
+comment on table public.trending_keywords is
+'Keywords that burst: one open row per keyword, region and source, and the closed ones before it. '
+'Full rows are for premium and up.';
+comment on column public.trending_keywords.id is 'Our own id.';
+comment on column public.trending_keywords.keyword is 'Normalised: NFKC, lower case, single spaces.';
+comment on column public.trending_keywords.trend_score is 'Strength of the burst, 0 to 1: 1 - exp(-z_score / 3).';
+comment on column public.trending_keywords.search_volume is 'Mentions in the hour that was tested.';
+comment on column public.trending_keywords.growth_rate is
+'Per cent over the usual number of mentions, counted as at least one.';
+comment on column public.trending_keywords.velocity is 'Change of the score per hour.';
+comment on column public.trending_keywords.category is 'What the keyword is about.';
+comment on column public.trending_keywords.subcategory is 'The same, finer.';
+comment on column public.trending_keywords.related_keywords is 'Keywords that come with it.';
+comment on column public.trending_keywords.data_source is 'youtube_api, bright_data or internal.';
+comment on column public.trending_keywords.source_confidence is 'How far the source is trusted, 0 to 1.';
+comment on column public.trending_keywords.predicted_peak_time is 'When it should be strongest.';
+comment on column public.trending_keywords.predicted_duration is 'How long it should last.';
+comment on column public.trending_keywords.regional_popularity is 'Popularity by region, 0 to 1.';
+comment on column public.trending_keywords.hourly_trend_data is
+'Mentions in each of the 24 hours that end with the tested one; null for an hour that nobody observed.';
+comment on column public.trending_keywords.daily_trend_data is 'Mentions in each of the last 7 days.';
+comment on column public.trending_keywords.detected_at is 'The time the detection ran for.';
+comment on column public.trending_keywords.expires_at is 'From when on it is no trend any more, unless detected again.';
+comment on column public.trending_keywords.created_at is 'When the row was written.';
+comment on column public.trending_keywords.updated_at is 'When it last changed.';
+comment on column public.trending_keywords.source is 'The same as data_source.';
+comment on column public.trending_keywords.valid_from is 'The same as detected_at.';
+comment on column public.trending_keywords.valid_until is 'The same as expires_at.';
+comment on column public.trending_keywords.time_slot is
+'night, morning, afternoon or evening in Korea when it was detected.';
+comment on column public.trending_keywords.day_of_week is 'Day in Korea when it was detected, 1 for Monday to 7.';
+comment on column public.trending_keywords.region_code is 'ISO 3166 code of the region it bursts in.';
+comment on column public.trending_keywords.z_score is 'Standard deviations above the usual number of mentions.';
+comment on column public.trending_keywords.p_value is 'Chance of such a burst in one quiet keyword.';
+comment on column public.trending_keywords.q_value is
+'Share of false alarms among trends as strong, over all keywords of the run.';
+comment on column public.trending_keywords.detection_window is 'How much history it was compared with.';
+comment on column public.trending_keywords.model_version is 'Which detector said so.';
+comment on column public.trending_keywords.closed_at is 'When it ended; null while it is the open one.';
+
+create trigger set_updated_at
+before update on public.trending_keywords
+for each row
+execute function private.touch_updated_at();
+
+-- supabase/schemas/shorts/10_ingest.sql
+
+-- Promises that any batch can be read: each row comes out typed, with its first problem or none, and nothing raises.
+
+create function private.normalize_keyword(keyword text)
+returns text
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select btrim(regexp_replace(lower(normalize(keyword, nfkc)), '[[:space:]]+', ' ', 'g'))
+$$;
+comment on function private.normalize_keyword(text) is 'One spelling per keyword: NFKC, lower case, single spaces.';
+
+create function private.region_codes()
+returns text[]
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select string_to_array(
+        'AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ '
+        'CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO '
+        'FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE '
+        'JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO '
+        'MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW '
+        'PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM '
+        'TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW',
+        ' '
+    )
+$$;
+comment on function private.region_codes() is 'The two-letter codes of ISO 3166-1.';
+
+create function private.check_batch(batch jsonb)
+returns void
+immutable
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    if jsonb_typeof(batch) is distinct from 'array' then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The batch is no JSON array.',
+            detail = format('It is %s.', coalesce(jsonb_typeof(batch), 'missing')),
+            hint = 'Send an array of objects, even for one row.';
+    end if;
+    if jsonb_array_length(batch) > 5000 then
+        raise exception using
+            errcode = 'PT413',
+            message = 'The batch has more than 5000 rows.',
+            detail = format('It has %s.', jsonb_array_length(batch)),
+            hint = 'Send it in parts of at most 5000 rows.';
+    end if;
+end
+$$;
+comment on function private.check_batch(jsonb) is
+'Refuses what is no array, and more work than one statement should hold.';
+
+create function private.read_videos(videos jsonb)
+returns table (
+    index integer,
+    code text,
+    message text,
+    video_id text,
+    title text,
+    description text,
+    channel_id text,
+    channel_name text,
+    published_at timestamptz,
+    duration integer,
+    category_id integer,
+    view_count bigint,
+    like_count integer,
+    comment_count integer,
+    is_embeddable boolean,
+    privacy_status text,
+    upload_status text,
+    is_age_restricted boolean,
+    region_restrictions jsonb,
+    thumbnail_url text,
+    collected_at timestamptz,
+    keywords jsonb
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- Materialized: the planner would else read each field again for every rule.
+    with given as materialized (
+        select
+            (item.ordinality - 1)::integer as index,
+            case when jsonb_typeof(item.value) = 'object' then jsonb_strip_nulls(item.value) end as video
+        from jsonb_array_elements(videos) with ordinality as item (value, ordinality)
+    ),
+
+    typed as materialized (
+        select
+            given.index,
+            given.video,
+            given.video ->> 'video_id' as video_id,
+            btrim(given.video ->> 'title') as title,
+            given.video ->> 'description' as description,
+            given.video ->> 'channel_id' as channel_id,
+            given.video ->> 'channel_name' as channel_name,
+            given.video ->> 'thumbnail_url' as thumbnail_url,
+            given.video ->> 'region' as region,
+            given.video -> 'region_restrictions' as region_restrictions,
+            case
+                when coalesce(jsonb_typeof(given.video -> 'keywords'), 'array') = 'array'
+                    then coalesce(given.video -> 'keywords', '[]')
+            end as keywords,
+            case
+                when
+                    given.video ->> 'published_at' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]'
+                    and pg_input_is_valid(given.video ->> 'published_at', 'timestamptz')
+                    then (given.video ->> 'published_at')::timestamptz
+            end as published_at,
+            case
+                when
+                    given.video ->> 'collected_at' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]'
+                    and pg_input_is_valid(given.video ->> 'collected_at', 'timestamptz')
+                    then (given.video ->> 'collected_at')::timestamptz
+            end as collected_at,
+            case
+                when pg_input_is_valid(given.video ->> 'duration_seconds', 'integer')
+                    then (given.video ->> 'duration_seconds')::integer
+            end as duration,
+            case
+                when pg_input_is_valid(given.video ->> 'category_id', 'integer')
+                    then (given.video ->> 'category_id')::integer
+            end as category_id,
+            case
+                when pg_input_is_valid(given.video ->> 'view_count', 'bigint')
+                    then (given.video ->> 'view_count')::bigint
+            end as view_count,
+            case
+                when pg_input_is_valid(given.video ->> 'like_count', 'integer')
+                    then (given.video ->> 'like_count')::integer
+            end as like_count,
+            case
+                when pg_input_is_valid(given.video ->> 'comment_count', 'integer')
+                    then (given.video ->> 'comment_count')::integer
+            end as comment_count,
+            case
+                when jsonb_typeof(given.video -> 'is_playable') = 'boolean'
+                    then (given.video -> 'is_playable')::boolean
+            end as is_playable,
+            case
+                when jsonb_typeof(given.video -> 'is_embeddable') = 'boolean'
+                    then (given.video -> 'is_embeddable')::boolean
+            end as is_embeddable,
+            case
+                when jsonb_typeof(given.video -> 'is_age_restricted') = 'boolean'
+                    then (given.video -> 'is_age_restricted')::boolean
+            end as is_age_restricted,
+            given.video ->> 'privacy_status' as privacy_status,
+            given.video ->> 'upload_status' as upload_status
+        from given
+    )
+
+    select
+        typed.index,
+        problem.code,
+        problem.message,
+        typed.video_id,
+        typed.title,
+        typed.description,
+        typed.channel_id,
+        typed.channel_name,
+        typed.published_at,
+        typed.duration,
+        typed.category_id,
+        typed.view_count,
+        typed.like_count,
+        typed.comment_count,
+        -- A source that only says "it plays" vouches for both flags.
+        coalesce(typed.is_embeddable, typed.is_playable) as is_embeddable,
+        coalesce(typed.privacy_status, case when typed.is_playable then 'public' end) as privacy_status,
+        typed.upload_status,
+        typed.is_age_restricted,
+        typed.region_restrictions,
+        typed.thumbnail_url,
+        typed.collected_at,
+        typed.keywords
+    from typed
+    left join lateral (
+        select
+            rule.code,
+            rule.message
+        from (
+            values
+            (typed.video is null, 'ON001', 'the row is not an object'),
+            (
+                'string' <> any(array[
+                    jsonb_typeof(typed.video -> 'video_id'),
+                    jsonb_typeof(typed.video -> 'title'),
+                    jsonb_typeof(typed.video -> 'description'),
+                    jsonb_typeof(typed.video -> 'channel_id'),
+                    jsonb_typeof(typed.video -> 'channel_name'),
+                    jsonb_typeof(typed.video -> 'thumbnail_url'),
+                    jsonb_typeof(typed.video -> 'region')
+                ]),
+                'ON003',
+                'one of video_id, title, description, channel_id, channel_name, thumbnail_url, region is not text'
+            ),
+            (
+                coalesce(typed.video_id !~ '^[A-Za-z0-9_-]{1,20}$', true),
+                'ON002',
+                'video_id is not an id of at most 20 letters, digits, _ and -'
+            ),
+            (coalesce(typed.title = '', true), 'ON003', 'title is missing or empty'),
+            (length(typed.title) > 500, 'ON004', 'title is longer than 500 characters'),
+            (length(typed.description) > 10000, 'ON004', 'description is longer than 10000 characters'),
+            (length(typed.channel_name) > 200, 'ON004', 'channel_name is longer than 200 characters'),
+            (length(typed.thumbnail_url) > 2000, 'ON004', 'thumbnail_url is longer than 2000 characters'),
+            (
+                typed.channel_id !~ '^[A-Za-z0-9_-]{1,50}$',
+                'ON002',
+                'channel_id is not an id of at most 50 letters, digits, _ and -'
+            ),
+            (typed.collected_at is null, 'ON005', 'collected_at is missing or is not an ISO 8601 time'),
+            (
+                typed.video ? 'published_at' and typed.published_at is null,
+                'ON005',
+                'published_at is not an ISO 8601 time'
+            ),
+            (
+                typed.collected_at not between '2005-01-01 00:00+00' and now() + interval '1 hour',
+                'ON006',
+                'collected_at is before YouTube or in the future'
+            ),
+            (
+                typed.published_at not between '2005-01-01 00:00+00' and now() + interval '1 hour',
+                'ON006',
+                'published_at is before YouTube or in the future'
+            ),
+            (
+                typed.video ? 'duration_seconds' and coalesce(typed.duration not between 0 and 604800, true),
+                'ON007',
+                'duration_seconds is not a whole number from 0 to 604800'
+            ),
+            (
+                typed.video ? 'category_id' and coalesce(typed.category_id not between 0 and 999, true),
+                'ON007',
+                'category_id is not a whole number from 0 to 999'
+            ),
+            (
+                typed.video ? 'view_count' and coalesce(typed.view_count not between 0 and 1000000000000, true),
+                'ON007',
+                'view_count is not a whole number from 0 to 1000000000000'
+            ),
+            (
+                typed.video ? 'like_count' and coalesce(typed.like_count < 0, true),
+                'ON007',
+                'like_count is not a whole number from 0 to 2147483647'
+            ),
+            (
+                typed.video ? 'comment_count' and coalesce(typed.comment_count < 0, true),
+                'ON007',
+                'comment_count is not a whole number from 0 to 2147483647'
+            ),
+            (
+                typed.region <> all(private.region_codes()),
+                'ON008',
+                'region is not an ISO 3166 code of two capital letters'
+            ),
+            (
+                (typed.video ? 'is_playable' and typed.is_playable is null)
+                or (typed.video ? 'is_embeddable' and typed.is_embeddable is null)
+                or (typed.video ? 'is_age_restricted' and typed.is_age_restricted is null)
+                or typed.privacy_status not in ('public', 'unlisted', 'private')
+                or length(typed.upload_status) > 20
+                or jsonb_typeof(typed.region_restrictions) <> 'object',
+                'ON009',
+                'one of is_playable, is_embeddable, is_age_restricted, privacy_status, upload_status, '
+                'region_restrictions is not what YouTube sends'
+            ),
+            (
+                typed.keywords is null
+                or jsonb_array_length(typed.keywords) > 50
+                or jsonb_path_exists(
+                    typed.keywords,
+                    '$[*] ? (
+                        @.type() != "object"
+                        || !(@.keyword.type() == "string")
+                        || exists (@.relevance ? (@.type() != "number" || @ < 0 || @ > 1))
+                        || exists (@.source ? (
+                            @ != "youtube_api" && @ != "ai_analysis" && @ != "user_feedback" || @.type() != "string"
+                        ))
+                    )'
+                )
+                or exists (
+                    select
+                    from jsonb_array_elements(typed.keywords) as item (value)
+                    where
+                        length(coalesce(private.normalize_keyword(item.value ->> 'keyword'), '')) not between 1 and 255
+                ),
+                'ON010',
+                'keywords is not an array of at most 50 {keyword, relevance from 0 to 1, '
+                'source of youtube_api, ai_analysis, user_feedback}'
+            )
+        ) as rule (is_broken, code, message)
+        where rule.is_broken
+        limit 1
+    ) as problem on true
+$$;
+comment on function private.read_videos(jsonb) is
+'The batch as typed rows, each with its first problem or none. Never raises, whatever an element holds.';
+
+create function private.read_keyword_signals(signals jsonb)
+returns table (
+    index integer,
+    code text,
+    message text,
+    keyword text,
+    region_code text,
+    bucket timestamptz,
+    data_source text,
+    mentions integer,
+    views bigint
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- Materialized: the planner would else read each field again for every rule.
+    with given as materialized (
+        select
+            (item.ordinality - 1)::integer as index,
+            case when jsonb_typeof(item.value) = 'object' then jsonb_strip_nulls(item.value) end as signal
+        from jsonb_array_elements(signals) with ordinality as item (value, ordinality)
+    ),
+
+    typed as materialized (
+        select
+            given.index,
+            given.signal,
+            private.normalize_keyword(given.signal ->> 'keyword') as keyword,
+            given.signal ->> 'region' as region_code,
+            given.signal ->> 'source' as data_source,
+            case
+                when
+                    given.signal ->> 'bucket' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]'
+                    and pg_input_is_valid(given.signal ->> 'bucket', 'timestamptz')
+                    then date_trunc('hour', (given.signal ->> 'bucket')::timestamptz, 'UTC')
+            end as bucket,
+            case
+                when pg_input_is_valid(given.signal ->> 'mentions', 'integer')
+                    then (given.signal ->> 'mentions')::integer
+            end as mentions,
+            case
+                when pg_input_is_valid(given.signal ->> 'views', 'bigint')
+                    then (given.signal ->> 'views')::bigint
+            end as views
+        from given
+    )
+
+    select
+        typed.index,
+        problem.code,
+        problem.message,
+        typed.keyword,
+        typed.region_code,
+        typed.bucket,
+        typed.data_source,
+        typed.mentions,
+        typed.views
+    from typed
+    left join lateral (
+        select
+            rule.code,
+            rule.message
+        from (
+            values
+            (typed.signal is null, 'ON001', 'the row is not an object'),
+            (jsonb_typeof(typed.signal -> 'keyword') <> 'string', 'ON003', 'keyword is not text'),
+            (coalesce(typed.keyword = '', true), 'ON003', 'keyword is missing or empty'),
+            (length(typed.keyword) > 255, 'ON004', 'keyword is longer than 255 characters'),
+            (typed.bucket is null, 'ON005', 'bucket is missing or is not an ISO 8601 time'),
+            (
+                typed.bucket not between '2005-01-01 00:00+00' and now() + interval '1 hour',
+                'ON006',
+                'bucket is before YouTube or in the future'
+            ),
+            (
+                coalesce(typed.mentions not between 0 and 1000000000, true),
+                'ON007',
+                'mentions is not a whole number from 0 to 1000000000'
+            ),
+            (
+                typed.signal ? 'views' and coalesce(typed.views not between 0 and 1000000000000, true),
+                'ON007',
+                'views is not a whole number from 0 to 1000000000000'
+            ),
+            (
+                coalesce(typed.region_code <> all(private.region_codes()), true),
+                'ON008',
+                'region is not an ISO 3166 code of two capital letters'
+            ),
+            (
+                coalesce(typed.data_source not in ('youtube_api', 'bright_data', 'internal'), true),
+                'ON009',
+                'source is none of youtube_api, bright_data, internal'
+            )
+        ) as rule (is_broken, code, message)
+        where rule.is_broken
+        limit 1
+    ) as problem on true
+$$;
+comment on function private.read_keyword_signals(jsonb) is
+'The batch as typed rows, each with its first problem or none. Never raises, whatever an element holds.';
+
+-- supabase/schemas/shorts/20_store.sql
+
+-- Promises that a batch may be repeated and come in any order: good rows are kept, bad ones named, nothing doubled.
+
+create function public.ingest_videos(videos jsonb)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    answer jsonb;
+begin
+    perform private.check_batch(videos);
+
+    with read as materialized (
+        select *
+        from private.read_videos(videos)
+    ),
+
+    -- The newest news of each video that is not older than what is stored; sorted, so that two batches never deadlock.
+    newest as materialized (
+        select distinct on (read.video_id) read.*
+        from read
+        where
+            read.code is null
+            and not exists (
+                select
+                from public.cached_videos as stored
+                where
+                    stored.video_id = read.video_id
+                    and stored.collected_at > read.collected_at
+            )
+        order by
+            read.video_id asc,
+            read.collected_at desc,
+            read.index desc
+    ),
+
+    channels as (
+        insert into public.cached_channels as stored (channel_id, channel_title, last_updated)
+        select distinct on (newest.channel_id)
+            newest.channel_id,
+            coalesce(newest.channel_name, newest.channel_id),
+            newest.collected_at
+        from newest
+        where newest.channel_id is not null
+        order by
+            newest.channel_id asc,
+            newest.channel_name is null asc,
+            newest.collected_at desc
+        on conflict (channel_id) do update
+            set
+                channel_title = excluded.channel_title,
+                last_updated = excluded.last_updated
+            where
+                stored.last_updated <= excluded.last_updated
+                and stored.channel_title <> excluded.channel_title
+                and excluded.channel_title <> excluded.channel_id
+    ),
+
+    stored_videos as (
+        insert into public.cached_videos as stored (
+            video_id,
+            title,
+            description,
+            channel_id,
+            channel_name,
+            published_at,
+            duration,
+            category_id,
+            view_count,
+            like_count,
+            comment_count,
+            is_embeddable,
+            privacy_status,
+            upload_status,
+            is_age_restricted,
+            region_restrictions,
+            thumbnail_url,
+            collected_at,
+            expires_at
+        )
+        select
+            newest.video_id,
+            newest.title,
+            newest.description,
+            newest.channel_id,
+            newest.channel_name,
+            newest.published_at,
+            newest.duration,
+            newest.category_id,
+            newest.view_count,
+            newest.like_count,
+            newest.comment_count,
+            newest.is_embeddable,
+            newest.privacy_status,
+            newest.upload_status,
+            newest.is_age_restricted,
+            coalesce(newest.region_restrictions, '{}'),
+            newest.thumbnail_url,
+            newest.collected_at,
+            newest.collected_at + interval '7 days'
+        from newest
+        on conflict (video_id) do update
+            set
+                -- What the source left out keeps what is known.
+                title = excluded.title,
+                description = coalesce(excluded.description, stored.description),
+                channel_id = coalesce(excluded.channel_id, stored.channel_id),
+                channel_name = coalesce(excluded.channel_name, stored.channel_name),
+                published_at = coalesce(excluded.published_at, stored.published_at),
+                duration = coalesce(excluded.duration, stored.duration),
+                category_id = coalesce(excluded.category_id, stored.category_id),
+                view_count = coalesce(excluded.view_count, stored.view_count),
+                like_count = coalesce(excluded.like_count, stored.like_count),
+                comment_count = coalesce(excluded.comment_count, stored.comment_count),
+                is_embeddable = coalesce(excluded.is_embeddable, stored.is_embeddable),
+                privacy_status = coalesce(excluded.privacy_status, stored.privacy_status),
+                upload_status = coalesce(excluded.upload_status, stored.upload_status),
+                is_age_restricted = coalesce(excluded.is_age_restricted, stored.is_age_restricted),
+                region_restrictions = coalesce(
+                    nullif(excluded.region_restrictions, '{}'),
+                    stored.region_restrictions
+                ),
+                thumbnail_url = coalesce(excluded.thumbnail_url, stored.thumbnail_url),
+                collected_at = excluded.collected_at,
+                expires_at = excluded.expires_at,
+                cached_at = now()
+            where
+                stored.collected_at < excluded.collected_at
+                or (
+                    stored.collected_at = excluded.collected_at
+                    and (
+                        stored.title,
+                        stored.description,
+                        stored.channel_id,
+                        stored.channel_name,
+                        stored.published_at,
+                        stored.duration,
+                        stored.category_id,
+                        stored.view_count,
+                        stored.like_count,
+                        stored.comment_count,
+                        stored.is_embeddable,
+                        stored.privacy_status,
+                        stored.upload_status,
+                        stored.is_age_restricted,
+                        stored.region_restrictions,
+                        stored.thumbnail_url
+                    ) is distinct from (
+                        excluded.title,
+                        coalesce(excluded.description, stored.description),
+                        coalesce(excluded.channel_id, stored.channel_id),
+                        coalesce(excluded.channel_name, stored.channel_name),
+                        coalesce(excluded.published_at, stored.published_at),
+                        coalesce(excluded.duration, stored.duration),
+                        coalesce(excluded.category_id, stored.category_id),
+                        coalesce(excluded.view_count, stored.view_count),
+                        coalesce(excluded.like_count, stored.like_count),
+                        coalesce(excluded.comment_count, stored.comment_count),
+                        coalesce(excluded.is_embeddable, stored.is_embeddable),
+                        coalesce(excluded.privacy_status, stored.privacy_status),
+                        coalesce(excluded.upload_status, stored.upload_status),
+                        coalesce(excluded.is_age_restricted, stored.is_age_restricted),
+                        coalesce(nullif(excluded.region_restrictions, '{}'), stored.region_restrictions),
+                        coalesce(excluded.thumbnail_url, stored.thumbnail_url)
+                    )
+                )
+        returning
+            stored.video_id,
+            stored.xmax = 0 as is_new
+    ),
+
+    mapped as (
+        insert into public.keyword_video_mappings as stored (keyword, video_id, relevance_score, mapping_source)
+        select distinct on (mapping.keyword, newest.video_id)
+            mapping.keyword,
+            newest.video_id,
+            coalesce((item.value ->> 'relevance')::double precision, 0.0) as relevance_score,
+            coalesce(item.value ->> 'source', 'youtube_api') as mapping_source
+        from newest
+        cross join lateral jsonb_array_elements(newest.keywords) as item (value)
+        cross join lateral private.normalize_keyword(item.value ->> 'keyword') as mapping (keyword)
+        order by
+            mapping.keyword asc,
+            newest.video_id asc,
+            relevance_score desc,
+            mapping_source asc
+        on conflict on constraint a_keyword_maps_to_a_video_once do update
+            set
+                relevance_score = excluded.relevance_score,
+                mapping_source = excluded.mapping_source
+            where
+                stored.relevance_score <> excluded.relevance_score
+                or stored.mapping_source <> excluded.mapping_source
+        returning stored.video_id
+    ),
+
+    tally as (
+        select
+            (select count(*) from read) as received,
+            (select count(*) from read where read.code is not null) as rejected,
+            (select count(*) from stored_videos where stored_videos.is_new) as inserted,
+            (
+                select count(*)
+                from (
+                    select stored_videos.video_id
+                    from stored_videos
+                    union
+                    select mapped.video_id
+                    from mapped
+                ) as changed
+            ) as changed
+    )
+
+    select
+        jsonb_build_object(
+            'received', tally.received,
+            'inserted', tally.inserted,
+            'updated', tally.changed - tally.inserted,
+            'unchanged', tally.received - tally.rejected - tally.changed,
+            'rejected', (
+                select
+                    coalesce(
+                        jsonb_agg(
+                            jsonb_build_object('index', read.index, 'code', read.code, 'message', read.message)
+                            order by read.index
+                        ),
+                        '[]'
+                    )
+                from read
+                where read.code is not null
+            )
+        )
+    into answer
+    from tally;
+    return answer;
+end
+$$;
+comment on function public.ingest_videos(jsonb) is
+'Stores at most 5000 videos with their channels and keywords. Repeating a batch changes nothing; older news never '
+'overwrites newer; bad rows come back as {index, code, message}, see docs/errors.md.';
+
+create function public.ingest_keyword_signals(signals jsonb)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    answer jsonb;
+begin
+    perform private.check_batch(signals);
+
+    with read as materialized (
+        select *
+        from private.read_keyword_signals(signals)
+    ),
+
+    newest as materialized (
+        select distinct on (read.region_code, read.data_source, read.bucket, read.keyword)
+            read.region_code,
+            read.data_source,
+            read.bucket,
+            read.keyword,
+            read.mentions,
+            read.views
+        from read
+        where read.code is null
+        order by
+            read.region_code asc,
+            read.data_source asc,
+            read.bucket asc,
+            read.keyword asc,
+            read.index desc
+    ),
+
+    changed as materialized (
+        select
+            newest.*,
+            known.mentions is null as is_new
+        from newest
+        left join private.keyword_signals as known
+            on
+                newest.region_code = known.region_code
+                and newest.data_source = known.data_source
+                and newest.bucket = known.bucket
+                and newest.keyword = known.keyword
+        where
+            known.mentions is null
+            or known.mentions <> newest.mentions
+            or known.views is distinct from coalesce(newest.views, known.views)
+    ),
+
+    stored_signals as (
+        insert into private.keyword_signals as stored (
+            region_code,
+            data_source,
+            bucket,
+            keyword,
+            mentions,
+            views
+        )
+        select
+            changed.region_code,
+            changed.data_source,
+            changed.bucket,
+            changed.keyword,
+            changed.mentions,
+            changed.views
+        from changed
+        order by
+            changed.region_code,
+            changed.data_source,
+            changed.bucket,
+            changed.keyword
+        on conflict (region_code, data_source, bucket, keyword) do update
+            set
+                mentions = excluded.mentions,
+                views = coalesce(excluded.views, stored.views)
+    ),
+
+    tally as (
+        select
+            (select count(*) from read) as received,
+            (select count(*) from read where read.code is not null) as rejected,
+            (select count(*) from changed where changed.is_new) as inserted,
+            (select count(*) from changed where not changed.is_new) as updated
+    )
+
+    select
+        jsonb_build_object(
+            'received', tally.received,
+            'inserted', tally.inserted,
+            'updated', tally.updated,
+            'unchanged', tally.received - tally.rejected - tally.inserted - tally.updated,
+            'rejected', (
+                select
+                    coalesce(
+                        jsonb_agg(
+                            jsonb_build_object('index', read.index, 'code', read.code, 'message', read.message)
+                            order by read.index
+                        ),
+                        '[]'
+                    )
+                from read
+                where read.code is not null
+            )
+        )
+    into answer
+    from tally;
+    return answer;
+end
+$$;
+comment on function public.ingest_keyword_signals(jsonb) is
+'Sets at most 5000 hourly counts of keywords. Repeating a batch changes nothing; bad rows come back as '
+'{index, code, message}, see docs/errors.md.';
+
+-- supabase/schemas/shorts/30_detect.sql
+
+-- Promises that a trend is a burst that chance does not explain, told once, and that asking again changes nothing.
+
+create function private.test_bursts(
+    at timestamptz,
+    region text
+)
+returns table (
+    keyword text,
+    region_code text,
+    data_source text,
+    detector text,
+    bucket timestamptz,
+    mentions integer,
+    usual_mentions double precision,
+    z_score double precision,
+    p_value double precision,
+    q_value double precision
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    with tested_bucket as (
+        select
+            signal.region_code,
+            signal.data_source,
+            max(signal.bucket) as bucket
+        from private.keyword_signals as signal
+        where
+            signal.bucket <= test_bursts.at
+            and signal.bucket > test_bursts.at - interval '2 hours'
+            and (test_bursts.region is null or signal.region_code = test_bursts.region)
+        group by
+            signal.region_code,
+            signal.data_source
+    ),
+
+    -- An hour in which the source saw anything was observed: what is absent from it was seen 0 times.
+    observed as materialized (
+        select
+            tested_bucket.region_code,
+            tested_bucket.data_source,
+            signal.bucket,
+            -- Yesterday counts half as much as today: charts drift with the day's subjects.
+            exp(
+                -ln(2.0::double precision)
+                * extract(epoch from tested_bucket.bucket - signal.bucket)::double precision / 172800
+            ) as weight
+        from tested_bucket
+        inner join private.keyword_signals as signal
+            on
+                tested_bucket.region_code = signal.region_code
+                and tested_bucket.data_source = signal.data_source
+                and signal.bucket < tested_bucket.bucket
+                and signal.bucket >= tested_bucket.bucket - interval '7 days'
+        group by
+            tested_bucket.region_code,
+            tested_bucket.data_source,
+            tested_bucket.bucket,
+            signal.bucket
+    ),
+
+    total as (
+        select
+            observed.region_code,
+            observed.data_source,
+            sum(observed.weight) as weight
+        from observed
+        group by
+            observed.region_code,
+            observed.data_source
+        having count(*) >= 8
+    ),
+
+    tested as materialized (
+        select
+            signal.keyword,
+            signal.region_code,
+            signal.data_source,
+            signal.bucket,
+            signal.mentions,
+            total.weight
+        from tested_bucket
+        inner join total
+            on
+                tested_bucket.region_code = total.region_code
+                and tested_bucket.data_source = total.data_source
+        inner join private.keyword_signals as signal
+            on
+                tested_bucket.region_code = signal.region_code
+                and tested_bucket.data_source = signal.data_source
+                and tested_bucket.bucket = signal.bucket
+        where signal.mentions > 0
+    ),
+
+    history as (
+        select
+            signal.region_code,
+            signal.data_source,
+            signal.keyword,
+            sum(observed.weight * signal.mentions) as weighted_sum,
+            sum(observed.weight * signal.mentions * signal.mentions) as weighted_squares
+        from observed
+        inner join private.keyword_signals as signal
+            on
+                observed.region_code = signal.region_code
+                and observed.data_source = signal.data_source
+                and observed.bucket = signal.bucket
+        group by
+            signal.region_code,
+            signal.data_source,
+            signal.keyword
+    ),
+
+    baseline as (
+        select
+            tested.*,
+            coalesce(history.weighted_sum / tested.weight, 0) as mean,
+            coalesce(history.weighted_squares / tested.weight, 0) as mean_square
+        from tested
+        left join history
+            on
+                tested.region_code = history.region_code
+                and tested.data_source = history.data_source
+                and tested.keyword = history.keyword
+    ),
+
+    scored as (
+        select
+            baseline.*,
+            (baseline.mentions - baseline.mean) / sqrt(
+                -- Never less than a count's own chance variation. And a silent past is not a certain one: what was
+                -- absent from ten observed hours may well come at 0.3 an hour (the rule of three).
+                greatest(baseline.mean_square - baseline.mean * baseline.mean, baseline.mean, 0.3)
+            ) as z_score
+        from baseline
+    ),
+
+    ranked as (
+        select
+            scored.*,
+            0.5 * erfc(scored.z_score / sqrt(2.0::double precision)) as p_value,
+            row_number() over (
+                partition by scored.region_code, scored.data_source
+                order by scored.z_score desc
+            ) as place,
+            count(*) over (partition by scored.region_code, scored.data_source) as tests
+        from scored
+    )
+
+    select
+        ranked.keyword,
+        ranked.region_code,
+        ranked.data_source,
+        'burst' as detector,
+        ranked.bucket,
+        ranked.mentions,
+        ranked.mean as usual_mentions,
+        ranked.z_score,
+        ranked.p_value,
+        -- Benjamini and Hochberg: the share of false alarms if everything down to this place were called a trend.
+        least(
+            min(ranked.p_value * ranked.tests / ranked.place) over (
+                partition by ranked.region_code, ranked.data_source
+                order by ranked.place desc
+            ),
+            1.0
+        ) as q_value
+    from ranked
+$$;
+comment on function private.test_bursts(timestamptz, text) is
+'Every keyword of the newest hour, tested against its last 7 days of observed hours in the same region and source.';
+
+create function public.detect_trends(
+    at timestamptz default now(),
+    region text default null
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    tested_count integer;
+    found_count integer;
+    notified_count integer;
+    written_keys text[];
+begin
+    if not isfinite(detect_trends.at) then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The time to detect for is infinite.',
+            hint = 'Send a moment, or nothing for now.';
+    end if;
+    if detect_trends.region <> all(private.region_codes()) then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The region is unknown.',
+            detail = format('region is %s.', left(detect_trends.region, 100)),
+            hint = 'Send an ISO 3166 code of two capital letters, or nothing for all regions.';
+    end if;
+
+    -- An expired trend is over: what bursts after it is a new one.
+    update public.trending_keywords as stored
+    set closed_at = stored.expires_at
+    where
+        stored.closed_at is null
+        and stored.expires_at <= detect_trends.at
+        and (detect_trends.region is null or stored.region_code = detect_trends.region);
+
+    with tested as materialized (
+        select *
+        from private.test_bursts(detect_trends.at, detect_trends.region)
+    ),
+
+    -- For a day only a new record is news: a burst that lasts is told once.
+    found as materialized (
+        select tested.*
+        from tested
+        where
+            tested.q_value <= 0.05
+            and tested.mentions >= 3
+            and not exists (
+                select
+                from public.trending_keywords as earlier
+                where
+                    earlier.keyword = tested.keyword
+                    and earlier.region_code = tested.region_code
+                    and earlier.data_source = tested.data_source
+                    and earlier.detected_at < detect_trends.at
+                    and earlier.detected_at > detect_trends.at - interval '24 hours'
+                    and earlier.z_score >= tested.z_score
+            )
+    ),
+
+    last_day as materialized (
+        select
+            signal.region_code,
+            signal.data_source,
+            signal.bucket,
+            signal.keyword,
+            signal.mentions
+        from (
+            select distinct
+                found.region_code,
+                found.data_source,
+                found.bucket
+            from found
+        ) as newest
+        inner join private.keyword_signals as signal
+            on
+                newest.region_code = signal.region_code
+                and newest.data_source = signal.data_source
+                and signal.bucket between newest.bucket - interval '23 hours' and newest.bucket
+    ),
+
+    series as (
+        select
+            found.keyword,
+            found.region_code,
+            found.data_source,
+            jsonb_agg(
+                case when observed.bucket is not null then coalesce(seen.mentions, 0) end
+                order by hour.back desc
+            ) as hourly
+        from found
+        cross join generate_series(0, 23) as hour (back)
+        left join (
+            select distinct
+                last_day.region_code,
+                last_day.data_source,
+                last_day.bucket
+            from last_day
+        ) as observed
+            on
+                found.region_code = observed.region_code
+                and found.data_source = observed.data_source
+                and observed.bucket = found.bucket - make_interval(hours => hour.back)
+        left join last_day as seen
+            on
+                found.region_code = seen.region_code
+                and found.data_source = seen.data_source
+                and found.keyword = seen.keyword
+                and observed.bucket = seen.bucket
+        group by
+            found.keyword,
+            found.region_code,
+            found.data_source
+    ),
+
+    written as (
+        insert into public.trending_keywords as stored (
+            keyword,
+            region_code,
+            data_source,
+            trend_score,
+            z_score,
+            p_value,
+            q_value,
+            search_volume,
+            growth_rate,
+            hourly_trend_data,
+            detection_window,
+            model_version,
+            detected_at,
+            expires_at
+        )
+        select
+            found.keyword,
+            found.region_code,
+            found.data_source,
+            1 - exp(-found.z_score / 3),
+            found.z_score,
+            found.p_value,
+            found.q_value,
+            found.mentions,
+            100 * (found.mentions - found.usual_mentions) / greatest(found.usual_mentions, 1),
+            series.hourly,
+            interval '7 days',
+            'skeleton-1',
+            detect_trends.at,
+            detect_trends.at + interval '4 hours'
+        from found
+        inner join series
+            on
+                found.keyword = series.keyword
+                and found.region_code = series.region_code
+                and found.data_source = series.data_source
+        -- Time only moves forward: a replay of the past finds its trends already told.
+        where
+            not exists (
+                select
+                from public.trending_keywords as later
+                where
+                    later.keyword = found.keyword
+                    and later.region_code = found.region_code
+                    and later.data_source = found.data_source
+                    and later.detected_at >= detect_trends.at
+            )
+        order by
+            found.keyword,
+            found.region_code,
+            found.data_source
+        on conflict (keyword, region_code, data_source) where closed_at is null do update
+            set
+                trend_score = excluded.trend_score,
+                z_score = excluded.z_score,
+                p_value = excluded.p_value,
+                q_value = excluded.q_value,
+                search_volume = excluded.search_volume,
+                growth_rate = excluded.growth_rate,
+                hourly_trend_data = excluded.hourly_trend_data,
+                detection_window = excluded.detection_window,
+                model_version = excluded.model_version,
+                detected_at = excluded.detected_at,
+                expires_at = excluded.expires_at
+            where stored.detected_at < excluded.detected_at
+        returning private.trend_dedupe_key(stored.keyword, stored.region_code, stored.detected_at) as dedupe_key
+    )
+
+    select
+        (select count(*) from tested),
+        (select count(*) from found),
+        (select array_agg(written.dedupe_key) from written)
+    into
+        tested_count,
+        found_count,
+        written_keys;
+
+    -- The triggers on the table have written the outbox by now, in this same transaction.
+    select count(*)
+    into notified_count
+    from ops.outbox as event
+    where
+        event.event_type = 'trend.detected'
+        and event.dedupe_key = any(written_keys)
+        and event.created_at = now();
+
+    return jsonb_build_object(
+        'at', detect_trends.at,
+        'region', detect_trends.region,
+        'tested', tested_count,
+        'found', found_count,
+        'notified', notified_count
+    );
+end
+$$;
+comment on function public.detect_trends(timestamptz, text) is
+'Tests the newest hour before the given time and writes what bursts as open trends. Returns how many keywords were '
+'tested, found and told to webhooks.';
+
+-- supabase/schemas/shorts/40_notify.sql
+
+-- Promises that whoever commits a trend has told of it: a webhook event above 0.8, a broadcast for everybody.
+
+create function private.trend_dedupe_key(
+    keyword text,
+    region_code text,
+    detected_at timestamptz
+)
+returns text
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select region_code || ':' || to_char(detected_at at time zone 'UTC', 'YYYY-MM-DD') || ':' || keyword
+$$;
+comment on function private.trend_dedupe_key(text, text, timestamptz) is
+'One webhook event per keyword, region and UTC day, whichever sources saw it and however often it is detected.';
+
+create function private.notify_trending_keyword()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    news uuid[];
+    strong uuid[];
+    events jsonb;
+begin
+    if tg_op = 'INSERT' then
+        select
+            array_agg(new_trend.id),
+            array_agg(new_trend.id) filter (where new_trend.trend_score > 0.8)
+        into
+            news,
+            strong
+        from new_trends as new_trend;
+    else
+        select
+            array_agg(new_trend.id) filter (
+                where new_trend.trend_score <> old_trend.trend_score or new_trend.detected_at <> old_trend.detected_at
+            ),
+            array_agg(new_trend.id) filter (where new_trend.trend_score > 0.8 and old_trend.trend_score <= 0.8)
+        into
+            news,
+            strong
+        from new_trends as new_trend
+        inner join old_trends as old_trend on new_trend.id = old_trend.id;
+    end if;
+
+    select
+        jsonb_agg(
+            jsonb_build_object(
+                'dedupe_key', private.trend_dedupe_key(trend.keyword, trend.region_code, trend.detected_at),
+                'data', jsonb_build_object(
+                    'id', trend.id,
+                    'keyword', trend.keyword,
+                    'region_code', trend.region_code,
+                    'data_source', trend.data_source,
+                    'trend_score', trend.trend_score,
+                    'growth_rate', trend.growth_rate,
+                    'search_volume', trend.search_volume,
+                    'z_score', trend.z_score,
+                    'q_value', trend.q_value,
+                    'model_version', trend.model_version,
+                    'detected_at', trend.detected_at,
+                    'expires_at', trend.expires_at
+                )
+            )
+            order by trend.trend_score desc
+        )
+    into events
+    from public.trending_keywords as trend
+    where trend.id = any(strong);
+    if events is not null then
+        perform ops.enqueue('trend.detected', events);
+    end if;
+
+    begin
+        perform
+            realtime.send(
+                jsonb_build_object(
+                    'keyword', trend.keyword,
+                    'region_code', trend.region_code,
+                    'trend_score', trend.trend_score,
+                    'growth_rate', trend.growth_rate,
+                    'detected_at', trend.detected_at
+                ),
+                'trend',
+                'trends',
+                false
+            )
+        from public.trending_keywords as trend
+        where trend.id = any(news);
+    exception
+        when others then
+            raise warning 'trends were not broadcast: %', sqlerrm;
+    end;
+    return null;
+end
+$$;
+comment on function private.notify_trending_keyword() is
+'Tells of new and of risen trends, a statement at a time. Neither Realtime nor the outbox can fail the write.';
+
+create trigger trending_keyword_notification
+after insert on public.trending_keywords
+referencing new table as new_trends
+for each statement
+execute function private.notify_trending_keyword();
+
+create trigger trend_rise_notification
+after update on public.trending_keywords
+referencing old table as old_trends new table as new_trends
+for each statement
+execute function private.notify_trending_keyword();
+
+create function public.receive_trend_event(
+    webhook_id text,
+    event jsonb
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    if coalesce(length(receive_trend_event.webhook_id) not between 1 and 255, true) then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The webhook has no id of 1 to 255 characters.';
+    end if;
+    if event ->> 'type' is distinct from 'trend.detected' or event #>> '{data,keyword}' is null then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The event is no trend.detected event with a keyword.',
+            hint = 'Send the body of the webhook unchanged.';
+    end if;
+    insert into ops.webhook_receipts (webhook_id, event)
+    values (receive_trend_event.webhook_id, receive_trend_event.event)
+    on conflict on constraint webhook_receipts_pkey do nothing;
+    return jsonb_build_object('duplicate', not found);
+end
+$$;
+comment on function public.receive_trend_event(text, jsonb) is
+'Takes a verified webhook: the receipt and what it leads to are one transaction, so it happens once.';
+
+-- A hosted project has this publication; a plain Postgres does not.
+do $$
+begin
+    if exists (
+        select
+        from pg_catalog.pg_publication
+        where pubname = 'supabase_realtime'
+    ) then
+        alter publication supabase_realtime add table public.trending_keywords;
+    end if;
+end
+$$;
+
+-- supabase/schemas/shorts/50_search.sql
+
+-- Promises that everybody can read what trends now, and no more of it than that.
+
+create function private.limited_trends(
+    region text,
+    at_most integer
+)
+returns table (
+    keyword text,
+    region_code text,
+    trend_score double precision,
+    growth_rate double precision,
+    detected_at timestamptz,
+    expires_at timestamptz
+)
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        strongest.keyword::text,
+        strongest.region_code::text,
+        strongest.trend_score,
+        strongest.growth_rate,
+        strongest.detected_at,
+        strongest.expires_at
+    from (
+        select distinct on (trend.keyword) trend.*
+        from public.trending_keywords as trend
+        where
+            trend.region_code = limited_trends.region
+            and trend.closed_at is null
+            and trend.expires_at > now()
+        order by
+            trend.keyword asc,
+            trend.trend_score desc
+    ) as strongest
+    order by
+        strongest.trend_score desc,
+        strongest.keyword asc
+    limit at_most
+$$;
+comment on function private.limited_trends(text, integer) is
+'The columns of a trend that are for everybody. Reads past the policy, which keeps full rows for premium and up.';
+
+create function public.trending_now(
+    region text default 'KR',
+    "limit" integer default 10
+)
+returns table (
+    keyword text,
+    region_code text,
+    trend_score double precision,
+    growth_rate double precision,
+    detected_at timestamptz,
+    expires_at timestamptz
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        trend.keyword,
+        trend.region_code,
+        trend.trend_score,
+        trend.growth_rate,
+        trend.detected_at,
+        trend.expires_at
+    from private.limited_trends(
+        coalesce(trending_now.region, 'KR'),
+        least(greatest(coalesce(trending_now."limit", 10), 0), 50)
+    ) as trend
+$$;
+comment on function public.trending_now(text, integer) is
+'What trends in a region, strongest first: at most 50, and only what has not expired. For everybody.';
+
+-- supabase/schemas/shorts/60_access.sql
+
+-- Promises that what a client may reach is exactly what stands here, a paragraph per object.
+
+-- users: people see and edit their own profile; tier, usage and address are not theirs to write. Admins see all.
+grant select on public.users to app_authenticated;
+grant update (name, username, avatar_url, settings, preferences) on public.users to app_authenticated;
+grant select, insert, update, delete on public.users to app_service;
+create policy "people read their own row, admins read all" on public.users
+for select to authenticated
+using (id = (select auth.uid()) or (select private.is_admin()));
+create policy "people edit their own row" on public.users
+for update to authenticated
+using (id = (select auth.uid()))
+with check (id = (select auth.uid()));
+
+-- user_tiers: people see their own tier; only the service gives one.
+grant select on public.user_tiers to app_authenticated;
+grant select, insert, update, delete on public.user_tiers to app_service;
+create policy "people read their own tier" on public.user_tiers
+for select to authenticated
+using (user_id = (select auth.uid()));
+
+-- cached_channels: public facts, readable by everybody.
+grant select on public.cached_channels to app_anonymous;
+grant select, insert, update, delete on public.cached_channels to app_service;
+create policy "channels are readable by everybody" on public.cached_channels
+for select to anon, authenticated
+using (true);
+
+-- cached_videos: who is signed in sees what plays; anonymous visitors see the well known part of it.
+grant select on public.cached_videos to app_anonymous;
+grant select, insert, update, delete on public.cached_videos to app_service;
+create policy anonymous_limited_read on public.cached_videos
+for select to anon
+using (is_playable and view_count > 1000);
+create policy authenticated_basic_read on public.cached_videos
+for select to authenticated
+using (is_playable);
+
+-- keyword_video_mappings: derived from the videos, for who is signed in.
+grant select on public.keyword_video_mappings to app_authenticated;
+grant select, insert, update, delete on public.keyword_video_mappings to app_service;
+create policy "mappings are readable by who is signed in" on public.keyword_video_mappings
+for select to authenticated
+using (true);
+
+-- trending_keywords: full rows for premium and up; anonymous visitors may ask and get none, see trending_now.
+grant select on public.trending_keywords to app_anonymous;
+grant select, insert, update, delete on public.trending_keywords to app_service;
+create policy premium_advanced_features on public.trending_keywords
+for select to authenticated
+using ((select private.has_tier('premium')));
+
+-- keyword_signals: raw counts, for the service.
+grant select, insert, update, delete on private.keyword_signals to app_service;
+
+-- trending_now: the limited list, for everybody.
+grant execute on function public.trending_now(text, integer) to app_anonymous, app_service;
+grant execute on function private.limited_trends(text, integer) to app_anonymous, app_service;
+
+-- ingest, detect, receive: the service's own verbs.
+grant execute on function public.ingest_videos(jsonb) to app_service;
+grant execute on function public.ingest_keyword_signals(jsonb) to app_service;
+grant execute on function public.detect_trends(timestamptz, text) to app_service;
+grant execute on function public.receive_trend_event(text, jsonb) to app_service;
+
+-- What policies and the verbs above call under the caller's own rights.
+grant execute on function private.claims() to app_anonymous, app_service;
+grant execute on function private.user_id() to app_anonymous, app_service;
+grant execute on function private.is_admin() to app_anonymous, app_service;
+grant execute on function private.has_tier(public.tier_enum) to app_anonymous, app_service;
+grant execute on function private.check_batch(jsonb) to app_service;
+grant execute on function private.normalize_keyword(text) to app_service;
+grant execute on function private.region_codes() to app_service;
+grant execute on function private.read_videos(jsonb) to app_service;
+grant execute on function private.read_keyword_signals(jsonb) to app_service;
+grant execute on function private.shorts_limit_seconds() to app_service;
+grant execute on function private.plays_everywhere(boolean, text, text, boolean, integer) to app_service;
+grant execute on function private.test_bursts(timestamptz, text) to app_service;
+grant execute on function private.trend_dedupe_key(text, text, timestamptz) to app_service;
+
+-- supabase/schemas/shorts/90_schedule.sql
+
+-- Promises that trends are looked for without anybody asking.
+
+-- Every five minutes: a source that has delivered nothing new costs nothing and finds nothing.
+select cron.schedule('shorts-detect-trends', '*/5 * * * *', 'select public.detect_trends()');

@@ -1,0 +1,358 @@
+-- Promises that a batch may be repeated and come in any order: good rows are kept, bad ones named, nothing doubled.
+
+create function public.ingest_videos(videos jsonb)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    answer jsonb;
+begin
+    perform private.check_batch(videos);
+
+    with read as materialized (
+        select *
+        from private.read_videos(videos)
+    ),
+
+    -- The newest news of each video that is not older than what is stored; sorted, so that two batches never deadlock.
+    newest as materialized (
+        select distinct on (read.video_id) read.*
+        from read
+        where
+            read.code is null
+            and not exists (
+                select
+                from public.cached_videos as stored
+                where
+                    stored.video_id = read.video_id
+                    and stored.collected_at > read.collected_at
+            )
+        order by
+            read.video_id asc,
+            read.collected_at desc,
+            read.index desc
+    ),
+
+    channels as (
+        insert into public.cached_channels as stored (channel_id, channel_title, last_updated)
+        select distinct on (newest.channel_id)
+            newest.channel_id,
+            coalesce(newest.channel_name, newest.channel_id),
+            newest.collected_at
+        from newest
+        where newest.channel_id is not null
+        order by
+            newest.channel_id asc,
+            newest.channel_name is null asc,
+            newest.collected_at desc
+        on conflict (channel_id) do update
+            set
+                channel_title = excluded.channel_title,
+                last_updated = excluded.last_updated
+            where
+                stored.last_updated <= excluded.last_updated
+                and stored.channel_title <> excluded.channel_title
+                and excluded.channel_title <> excluded.channel_id
+    ),
+
+    stored_videos as (
+        insert into public.cached_videos as stored (
+            video_id,
+            title,
+            description,
+            channel_id,
+            channel_name,
+            published_at,
+            duration,
+            category_id,
+            view_count,
+            like_count,
+            comment_count,
+            is_embeddable,
+            privacy_status,
+            upload_status,
+            is_age_restricted,
+            region_restrictions,
+            thumbnail_url,
+            collected_at,
+            expires_at
+        )
+        select
+            newest.video_id,
+            newest.title,
+            newest.description,
+            newest.channel_id,
+            newest.channel_name,
+            newest.published_at,
+            newest.duration,
+            newest.category_id,
+            newest.view_count,
+            newest.like_count,
+            newest.comment_count,
+            newest.is_embeddable,
+            newest.privacy_status,
+            newest.upload_status,
+            newest.is_age_restricted,
+            coalesce(newest.region_restrictions, '{}'),
+            newest.thumbnail_url,
+            newest.collected_at,
+            newest.collected_at + interval '7 days'
+        from newest
+        on conflict (video_id) do update
+            set
+                -- What the source left out keeps what is known.
+                title = excluded.title,
+                description = coalesce(excluded.description, stored.description),
+                channel_id = coalesce(excluded.channel_id, stored.channel_id),
+                channel_name = coalesce(excluded.channel_name, stored.channel_name),
+                published_at = coalesce(excluded.published_at, stored.published_at),
+                duration = coalesce(excluded.duration, stored.duration),
+                category_id = coalesce(excluded.category_id, stored.category_id),
+                view_count = coalesce(excluded.view_count, stored.view_count),
+                like_count = coalesce(excluded.like_count, stored.like_count),
+                comment_count = coalesce(excluded.comment_count, stored.comment_count),
+                is_embeddable = coalesce(excluded.is_embeddable, stored.is_embeddable),
+                privacy_status = coalesce(excluded.privacy_status, stored.privacy_status),
+                upload_status = coalesce(excluded.upload_status, stored.upload_status),
+                is_age_restricted = coalesce(excluded.is_age_restricted, stored.is_age_restricted),
+                region_restrictions = coalesce(
+                    nullif(excluded.region_restrictions, '{}'),
+                    stored.region_restrictions
+                ),
+                thumbnail_url = coalesce(excluded.thumbnail_url, stored.thumbnail_url),
+                collected_at = excluded.collected_at,
+                expires_at = excluded.expires_at,
+                cached_at = now()
+            where
+                stored.collected_at < excluded.collected_at
+                or (
+                    stored.collected_at = excluded.collected_at
+                    and (
+                        stored.title,
+                        stored.description,
+                        stored.channel_id,
+                        stored.channel_name,
+                        stored.published_at,
+                        stored.duration,
+                        stored.category_id,
+                        stored.view_count,
+                        stored.like_count,
+                        stored.comment_count,
+                        stored.is_embeddable,
+                        stored.privacy_status,
+                        stored.upload_status,
+                        stored.is_age_restricted,
+                        stored.region_restrictions,
+                        stored.thumbnail_url
+                    ) is distinct from (
+                        excluded.title,
+                        coalesce(excluded.description, stored.description),
+                        coalesce(excluded.channel_id, stored.channel_id),
+                        coalesce(excluded.channel_name, stored.channel_name),
+                        coalesce(excluded.published_at, stored.published_at),
+                        coalesce(excluded.duration, stored.duration),
+                        coalesce(excluded.category_id, stored.category_id),
+                        coalesce(excluded.view_count, stored.view_count),
+                        coalesce(excluded.like_count, stored.like_count),
+                        coalesce(excluded.comment_count, stored.comment_count),
+                        coalesce(excluded.is_embeddable, stored.is_embeddable),
+                        coalesce(excluded.privacy_status, stored.privacy_status),
+                        coalesce(excluded.upload_status, stored.upload_status),
+                        coalesce(excluded.is_age_restricted, stored.is_age_restricted),
+                        coalesce(nullif(excluded.region_restrictions, '{}'), stored.region_restrictions),
+                        coalesce(excluded.thumbnail_url, stored.thumbnail_url)
+                    )
+                )
+        returning
+            stored.video_id,
+            stored.xmax = 0 as is_new
+    ),
+
+    mapped as (
+        insert into public.keyword_video_mappings as stored (keyword, video_id, relevance_score, mapping_source)
+        select distinct on (mapping.keyword, newest.video_id)
+            mapping.keyword,
+            newest.video_id,
+            coalesce((item.value ->> 'relevance')::double precision, 0.0) as relevance_score,
+            coalesce(item.value ->> 'source', 'youtube_api') as mapping_source
+        from newest
+        cross join lateral jsonb_array_elements(newest.keywords) as item (value)
+        cross join lateral private.normalize_keyword(item.value ->> 'keyword') as mapping (keyword)
+        order by
+            mapping.keyword asc,
+            newest.video_id asc,
+            relevance_score desc,
+            mapping_source asc
+        on conflict on constraint a_keyword_maps_to_a_video_once do update
+            set
+                relevance_score = excluded.relevance_score,
+                mapping_source = excluded.mapping_source
+            where
+                stored.relevance_score <> excluded.relevance_score
+                or stored.mapping_source <> excluded.mapping_source
+        returning stored.video_id
+    ),
+
+    tally as (
+        select
+            (select count(*) from read) as received,
+            (select count(*) from read where read.code is not null) as rejected,
+            (select count(*) from stored_videos where stored_videos.is_new) as inserted,
+            (
+                select count(*)
+                from (
+                    select stored_videos.video_id
+                    from stored_videos
+                    union
+                    select mapped.video_id
+                    from mapped
+                ) as changed
+            ) as changed
+    )
+
+    select
+        jsonb_build_object(
+            'received', tally.received,
+            'inserted', tally.inserted,
+            'updated', tally.changed - tally.inserted,
+            'unchanged', tally.received - tally.rejected - tally.changed,
+            'rejected', (
+                select
+                    coalesce(
+                        jsonb_agg(
+                            jsonb_build_object('index', read.index, 'code', read.code, 'message', read.message)
+                            order by read.index
+                        ),
+                        '[]'
+                    )
+                from read
+                where read.code is not null
+            )
+        )
+    into answer
+    from tally;
+    return answer;
+end
+$$;
+comment on function public.ingest_videos(jsonb) is
+'Stores at most 5000 videos with their channels and keywords. Repeating a batch changes nothing; older news never '
+'overwrites newer; bad rows come back as {index, code, message}, see docs/errors.md.';
+
+create function public.ingest_keyword_signals(signals jsonb)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    answer jsonb;
+begin
+    perform private.check_batch(signals);
+
+    with read as materialized (
+        select *
+        from private.read_keyword_signals(signals)
+    ),
+
+    newest as materialized (
+        select distinct on (read.region_code, read.data_source, read.bucket, read.keyword)
+            read.region_code,
+            read.data_source,
+            read.bucket,
+            read.keyword,
+            read.mentions,
+            read.views
+        from read
+        where read.code is null
+        order by
+            read.region_code asc,
+            read.data_source asc,
+            read.bucket asc,
+            read.keyword asc,
+            read.index desc
+    ),
+
+    changed as materialized (
+        select
+            newest.*,
+            known.mentions is null as is_new
+        from newest
+        left join private.keyword_signals as known
+            on
+                newest.region_code = known.region_code
+                and newest.data_source = known.data_source
+                and newest.bucket = known.bucket
+                and newest.keyword = known.keyword
+        where
+            known.mentions is null
+            or known.mentions <> newest.mentions
+            or known.views is distinct from coalesce(newest.views, known.views)
+    ),
+
+    stored_signals as (
+        insert into private.keyword_signals as stored (
+            region_code,
+            data_source,
+            bucket,
+            keyword,
+            mentions,
+            views
+        )
+        select
+            changed.region_code,
+            changed.data_source,
+            changed.bucket,
+            changed.keyword,
+            changed.mentions,
+            changed.views
+        from changed
+        order by
+            changed.region_code,
+            changed.data_source,
+            changed.bucket,
+            changed.keyword
+        on conflict (region_code, data_source, bucket, keyword) do update
+            set
+                mentions = excluded.mentions,
+                views = coalesce(excluded.views, stored.views)
+    ),
+
+    tally as (
+        select
+            (select count(*) from read) as received,
+            (select count(*) from read where read.code is not null) as rejected,
+            (select count(*) from changed where changed.is_new) as inserted,
+            (select count(*) from changed where not changed.is_new) as updated
+    )
+
+    select
+        jsonb_build_object(
+            'received', tally.received,
+            'inserted', tally.inserted,
+            'updated', tally.updated,
+            'unchanged', tally.received - tally.rejected - tally.inserted - tally.updated,
+            'rejected', (
+                select
+                    coalesce(
+                        jsonb_agg(
+                            jsonb_build_object('index', read.index, 'code', read.code, 'message', read.message)
+                            order by read.index
+                        ),
+                        '[]'
+                    )
+                from read
+                where read.code is not null
+            )
+        )
+    into answer
+    from tally;
+    return answer;
+end
+$$;
+comment on function public.ingest_keyword_signals(jsonb) is
+'Sets at most 5000 hourly counts of keywords. Repeating a batch changes nothing; bad rows come back as '
+'{index, code, message}, see docs/errors.md.';

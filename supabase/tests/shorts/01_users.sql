@@ -1,0 +1,215 @@
+-- One row per person; nothing that grants power is in a column that its owner can write.
+begin;
+\ir ../outcome.psql
+select plan(36);
+
+-- An empty house: nobody of the running stack is seen in here.
+delete from auth.users;
+
+insert into auth.users (id, email)
+values
+('11111111-1111-4111-8111-111111111111', 'one@example.com'),
+('22222222-2222-4222-8222-222222222222', 'two@example.com');
+\set one '{"sub": "11111111-1111-4111-8111-111111111111", "role": "authenticated"}'
+\set two '{"sub": "22222222-2222-4222-8222-222222222222", "role": "authenticated"}'
+\set admin '{"sub": "22222222-2222-4222-8222-222222222222", "app_metadata": {"role": "admin"}}'
+\set forged '{"sub": "22222222-2222-4222-8222-222222222222", "user_metadata": {"role": "admin"}}'
+
+select set_eq(
+    $$select unnest(enum_range(null::public.tier_enum))::text$$,
+    array['free', 'trial', 'premium', 'pro', 'enterprise'],
+    'S-063: the tiers'
+);
+select ok('trial' < 'premium'::public.tier_enum and 'pro' < 'enterprise'::public.tier_enum, 'they rise in this order');
+select is(
+    (select settings from public.users where id = '11111111-1111-4111-8111-111111111111'),
+    '{"notifications": true, "theme": "light", "language": "ko", "auto_play": true}'::jsonb,
+    'S-022: the default settings'
+);
+select is((select count(*) from public.users where auth_id <> id), 0::bigint, 'S-021: auth_id is the id');
+
+-- Rows.
+select is(
+    pg_temp.outcome('authenticated', :'one', 'select * from public.users'),
+    '1 row',
+    'S-001: people see their own row'
+);
+select is(pg_temp.outcome('authenticated', :'admin', 'select * from public.users'), '2 rows', 'S-154: admins see all');
+select is(
+    pg_temp.outcome('authenticated', :'forged', 'select * from public.users'),
+    '1 row',
+    'user_metadata makes no admin'
+);
+select is(
+    pg_temp.outcome('anon', null, 'select * from public.users'),
+    '42501 permission denied for table users',
+    'anonymous visitors may not even ask'
+);
+select is(
+    pg_temp.outcome('authenticated', :'one', $$update public.users set name = 'new', settings = '{}'$$),
+    '1 row',
+    'people edit their own profile, and only that'
+);
+select is(
+    (select array_agg(name::text) from public.users where id = '22222222-2222-4222-8222-222222222222'),
+    array[null],
+    'the other''s is untouched'
+);
+select is(
+    pg_temp.outcome('authenticated', :'one', 'update public.users set auth_id = default'),
+    '42501 permission denied for table users',
+    'generated columns are not theirs to touch'
+);
+select is(
+    pg_temp.outcome(
+        'authenticated',
+        :'one',
+        $$insert into public.users (id, email) values ('33333333-3333-4333-8333-333333333333', 'x@example.com')$$
+    ),
+    '42501 permission denied for table users',
+    'nobody makes a row'
+);
+select is(
+    pg_temp.outcome('authenticated', :'one', 'delete from public.users'),
+    '42501 permission denied for table users',
+    'nobody deletes one'
+);
+select is(
+    pg_temp.outcome('service_role', null, $$update public.users set name = 'by the service'$$),
+    '2 rows',
+    'S-149: the service may'
+);
+
+-- Power.
+select is(
+    pg_temp.outcome('authenticated', :'one', $$update public.users set user_tier = 'enterprise'$$),
+    '42501 permission denied for table users',
+    'S-148: nobody raises the own tier in the row'
+);
+select is(
+    pg_temp.outcome('authenticated', :'one', $$update public.users set subscription_expires_at = 'infinity'$$),
+    '42501 permission denied for table users',
+    'nor its end'
+);
+select is(
+    pg_temp.outcome('authenticated', :'one', 'update public.users set daily_api_usage = 0'),
+    '42501 permission denied for table users',
+    'nor the usage'
+);
+select is(
+    pg_temp.outcome('authenticated', :'one', $$update public.users set email = 'other@example.com'$$),
+    '42501 permission denied for table users',
+    'nor the address'
+);
+select is(
+    pg_temp.outcome(
+        'authenticated',
+        :'one',
+        $$insert into public.user_tiers values ('11111111-1111-4111-8111-111111111111', 'pro', null, 'purchase')$$
+    ),
+    '42501 permission denied for table user_tiers',
+    'nobody gives the own tier'
+);
+select is(
+    pg_temp.outcome('authenticated', :'one', $$update public.users set settings = '{"role": "admin", "tier": "pro"}'$$),
+    '1 row',
+    'settings may say anything'
+);
+select is(
+    pg_temp.outcome('authenticated', :'one', $$select where private.is_admin() or private.has_tier('trial')$$),
+    '0 rows',
+    'and give nothing'
+);
+
+-- Tiers.
+select is(
+    pg_temp.outcome(
+        'service_role',
+        null,
+        $$
+            insert into public.user_tiers (user_id, tier, expires_at, source)
+            values ('11111111-1111-4111-8111-111111111111', 'enterprise', now() + interval '1 day', 'operator')
+        $$
+    ),
+    '1 row',
+    'the service gives a tier'
+);
+select is(
+    (select user_tier::text from public.users where id = '11111111-1111-4111-8111-111111111111'),
+    'enterprise',
+    'users.user_tier follows user_tiers'
+);
+select is(
+    (select subscription_end from public.users where id = '11111111-1111-4111-8111-111111111111'),
+    now() + interval '1 day',
+    'so does its end'
+);
+select is(
+    pg_temp.outcome('authenticated', :'one', $$select where private.has_tier('premium')$$),
+    '1 row',
+    'S-128: enterprise is above premium'
+);
+select is(
+    pg_temp.outcome('authenticated', :'two', $$select where private.has_tier('trial')$$),
+    '0 rows',
+    'no row is free'
+);
+select is(pg_temp.outcome('anon', null, $$select where private.has_tier('trial')$$), '0 rows', 'nobody has no tier');
+select is(
+    pg_temp.outcome('authenticated', '{"sub": "not an id"}', $$select where private.has_tier('trial')$$),
+    '0 rows',
+    'a foreign token has none, and does not raise'
+);
+select is(
+    pg_temp.outcome('authenticated', :'one', 'select * from public.user_tiers'),
+    '1 row',
+    'people see their own tier'
+);
+select is(
+    pg_temp.outcome('authenticated', :'two', 'select * from public.user_tiers'),
+    '0 rows',
+    'and not another''s'
+);
+update public.user_tiers
+set expires_at = now() - interval '1 second';
+select is(
+    pg_temp.outcome('authenticated', :'one', $$select where private.has_tier('premium')$$),
+    '0 rows',
+    'S-128: an expired tier is none'
+);
+select is(
+    (select user_tier::text from public.users where id = '11111111-1111-4111-8111-111111111111'),
+    'free',
+    'nor does the row show it'
+);
+update public.user_tiers
+set
+    tier = 'pro',
+    expires_at = null;
+delete from public.user_tiers;
+select is(
+    (select user_tier::text from public.users where id = '11111111-1111-4111-8111-111111111111'),
+    'free',
+    'a tier that is taken away is gone'
+);
+
+-- What cannot be true.
+select throws_ok(
+    $$update public.users set settings = '{"theme": 1}'$$,
+    '23514',
+    null,
+    'S-022: a setting of the wrong type is refused'
+);
+select lives_ok(
+    $$update public.users set username = 'Hana' where id = '11111111-1111-4111-8111-111111111111'$$,
+    'a handle is taken'
+);
+select throws_ok(
+    $$update public.users set username = 'hANA' where id = '22222222-2222-4222-8222-222222222222'$$,
+    '23505',
+    null,
+    'S-021: its other spelling is the same handle'
+);
+
+select finish();
+rollback;

@@ -1,0 +1,191 @@
+-- A batch may be repeated and come in any order; nothing is doubled.
+begin;
+select plan(21);
+
+-- An empty house: nothing of the running stack is seen in here.
+delete from public.cached_videos;
+delete from public.cached_channels;
+delete from private.keyword_signals;
+
+-- One batch with good rows, with what the source left out, and with the same video twice.
+create temporary table batch as
+select
+    $$[
+        {
+            "video_id": "v1", "title": " 먹방 ASMR ", "description": "d", "channel_id": "UC1", "channel_name": "하나",
+            "published_at": "2026-01-01T00:00:00Z", "duration_seconds": 59, "category_id": 24, "view_count": 5000,
+            "like_count": 10, "comment_count": 2, "region": "KR", "is_playable": true,
+            "collected_at": "2026-01-02T00:00:00Z",
+            "keywords": [
+                {"keyword": "먹방", "relevance": 0.9, "source": "youtube_api"},
+                {"keyword": "  ＡＳＭＲ\tLive ", "relevance": 0.5}
+            ]
+        },
+        {"video_id": "v2", "title": "only what is needed", "collected_at": "2026-01-02T00:00:00Z"},
+        {"video_id": "v3", "title": "older", "collected_at": "2026-01-01T00:00:00Z"},
+        {"video_id": "v3", "title": "newer", "collected_at": "2026-01-02T00:00:00Z"}
+    ]$$::jsonb as videos;
+select is(
+    (select public.ingest_videos(videos) from batch),
+    '{"received": 4, "inserted": 3, "updated": 0, "unchanged": 1, "rejected": []}'::jsonb,
+    'the first time all videos are new, one row was old news of another'
+);
+select results_eq(
+    $$
+        select
+            video_id::text, title, channel_id::text, channel_name::text, duration, category_id, view_count, like_count,
+            comment_count, is_playable, is_shorts, published_at, collected_at, expires_at
+        from public.cached_videos
+        where video_id = 'v1'
+    $$,
+    $$
+        values (
+            'v1', '먹방 ASMR', 'UC1', '하나', 59, 24, 5000::bigint, 10, 2, true, true, '2026-01-01 00:00+00'::timestamptz,
+            '2026-01-02 00:00+00'::timestamptz, '2026-01-09 00:00+00'::timestamptz
+        )
+    $$,
+    'S-004: a video is stored with what the source said'
+);
+select is((select title from public.cached_videos where video_id = 'v3'), 'newer', 'the newest news wins');
+select is((select is_playable from public.cached_videos where video_id = 'v2'), false, 'without flags nothing plays');
+select results_eq(
+    $$select channel_id::text, channel_title::text from public.cached_channels$$,
+    $$values ('UC1', '하나')$$,
+    'S-013: its channel is stored'
+);
+select results_eq(
+    $$
+        select keyword::text, video_id::text, relevance_score, mapping_source::text
+        from public.keyword_video_mappings
+        order by relevance_score
+    $$,
+    $$
+        values
+        ('asmr live', 'v1', 0.5::double precision, 'youtube_api'),
+        ('먹방', 'v1', 0.9, 'youtube_api')
+    $$,
+    'S-006: its keywords are stored in one spelling'
+);
+
+-- Repeating. The places of the row versions show that nothing was written.
+create temporary view places as
+select 'video ' || ctid as place
+from public.cached_videos
+union all
+select 'mapping ' || ctid
+from public.keyword_video_mappings
+union all
+select 'channel ' || ctid
+from public.cached_channels;
+create temporary table places_before as
+select place
+from places;
+select is(
+    (select public.ingest_videos(videos) from batch),
+    '{"received": 4, "inserted": 0, "updated": 0, "unchanged": 4, "rejected": []}'::jsonb,
+    'the second time all is unchanged'
+);
+select set_eq(
+    $$select place from places$$,
+    $$select place from places_before$$,
+    'and no row was written again'
+);
+
+-- Order of arrival.
+select is(
+    public.ingest_videos(
+        '[{"video_id": "v1", "title": "late", "collected_at": "2026-01-01T23:59:59Z", "view_count": 1,
+           "keywords": [{"keyword": "late", "relevance": 1}]}]'
+    ),
+    '{"received": 1, "inserted": 0, "updated": 0, "unchanged": 1, "rejected": []}'::jsonb,
+    'older news never overwrites newer'
+);
+select is_empty(
+    $$select from public.keyword_video_mappings where keyword = 'late'$$,
+    'nor does it map keywords'
+);
+select is(
+    public.ingest_videos('[{"video_id": "v1", "title": "new title", "collected_at": "2026-01-03T00:00:00Z"}]'),
+    '{"received": 1, "inserted": 0, "updated": 1, "unchanged": 0, "rejected": []}'::jsonb,
+    'newer news does overwrite'
+);
+select results_eq(
+    $$select title, view_count, is_playable, expires_at from public.cached_videos where video_id = 'v1'$$,
+    $$values ('new title', 5000::bigint, true, '2026-01-10 00:00+00'::timestamptz)$$,
+    'what it left out keeps what is known'
+);
+select is(
+    public.ingest_videos(
+        '[{"video_id": "v1", "title": "new title", "collected_at": "2026-01-03T00:00:00Z",
+           "keywords": [{"keyword": "먹방", "relevance": 0.1, "source": "ai_analysis"}]}]'
+    ),
+    '{"received": 1, "inserted": 0, "updated": 1, "unchanged": 0, "rejected": []}'::jsonb,
+    'a changed mapping counts as an update of its video'
+);
+select is(
+    public.ingest_videos(
+        '[{"video_id": "v1", "title": "new title", "collected_at": "2026-01-03T00:00:00Z", "is_embeddable": false}]'
+    ) -> 'updated',
+    '1'::jsonb,
+    'a flag alone is news too'
+);
+select is((select is_playable from public.cached_videos where video_id = 'v1'), false, 'and takes the video off');
+
+-- Signals.
+create temporary table signals as
+select
+    $$[
+        {"keyword": "먹방", "region": "KR", "bucket": "2026-01-02T03:45:06Z", "source": "youtube_api", "mentions": 3},
+        {"keyword": " 먹방 ", "region": "KR", "bucket": "2026-01-02T03:00:00Z", "source": "youtube_api", "mentions": 4, "views": 9},
+        {"keyword": "먹방", "region": "US", "bucket": "2026-01-02T12:45:00+09:00", "source": "youtube_api", "mentions": 0},
+        {"keyword": "k", "region": "KR", "bucket": "2026-01-02T03:00:00Z", "source": "hearsay", "mentions": 1},
+        {"keyword": "k", "region": "KR", "bucket": "2026-01-02T03:00:00Z", "source": "internal", "mentions": -1},
+        {"keyword": "k", "region": "XX", "bucket": "2026-01-02T03:00:00Z", "source": "internal", "mentions": 1},
+        {"keyword": "", "region": "KR", "bucket": "2026-01-02T03:00:00Z", "source": "internal", "mentions": 1},
+        {"keyword": "k", "region": "KR", "bucket": "now", "source": "internal", "mentions": 1},
+        "k"
+    ]$$::jsonb as signals;
+select is(
+    (select public.ingest_keyword_signals(signals) - 'rejected' from signals),
+    '{"received": 9, "inserted": 2, "updated": 0, "unchanged": 1}'::jsonb,
+    'signals: counted'
+);
+select is(
+    (
+        select
+            jsonb_path_query_array(public.ingest_keyword_signals(signals), '$.rejected[*].code')
+            || jsonb_path_query_array(public.ingest_keyword_signals(signals), '$.rejected[*].index')
+        from signals
+    ),
+    '["ON009", "ON007", "ON008", "ON003", "ON005", "ON001", 3, 4, 5, 6, 7, 8]'::jsonb,
+    'signals: each bad one is named by code and index'
+);
+select results_eq(
+    $$
+        select keyword::text, region_code::text, bucket, mentions, views
+        from private.keyword_signals
+        order by region_code
+    $$,
+    $$
+        values
+        ('먹방', 'KR', '2026-01-02 03:00+00'::timestamptz, 4, 9::bigint),
+        ('먹방', 'US', '2026-01-02 03:00+00', 0, null)
+    $$,
+    'signals: an hour''s count is set, in UTC, by the last one of the batch'
+);
+select is(
+    (select public.ingest_keyword_signals(signals) - 'rejected' from signals),
+    '{"received": 9, "inserted": 0, "updated": 0, "unchanged": 3}'::jsonb,
+    'signals: repeating changes nothing'
+);
+select is(
+    public.ingest_keyword_signals(
+        '[{"keyword": "먹방", "region": "KR", "bucket": "2026-01-02T03:00:00Z", "source": "youtube_api", "mentions": 5}]'
+    ) - 'rejected',
+    '{"received": 1, "inserted": 0, "updated": 1, "unchanged": 0}'::jsonb,
+    'signals: a later count replaces, it does not add'
+);
+select is((select mentions from private.keyword_signals where region_code = 'KR'), 5, 'signals: it is 5, not 9');
+
+select finish();
+rollback;
