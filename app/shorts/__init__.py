@@ -1,0 +1,81 @@
+"""The shorts room in Python: its API, ingest of data sets, replay of detection, and live trends."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .api import (
+        Detection,
+        Ingested,
+        KeywordInput,
+        Rejection,
+        ShortsApi,
+        SignalInput,
+        Trend,
+        TrendRow,
+        VideoInput,
+    )
+    from .dataset import (
+        ChartRow,
+        Refusal,
+        VideoRow,
+        check_dataset,
+        dataset_files,
+        parse_chart_row,
+        parse_video_row,
+        read_chart,
+        read_videos,
+    )
+    from .ingest import IngestReport, IngestTarget, Totals, check_regions, hourly_signals, ingest_dataset
+    from .keywords import Keyword, keywords_of
+    from .regions import REGIONS
+    from .replay import ReplayReport, ReplayTarget, replay_trends, snapshots
+    from .watch import watch_trends
+
+__all__ = [
+    "REGIONS",
+    "ChartRow",
+    "Detection",
+    "IngestReport",
+    "IngestTarget",
+    "Ingested",
+    "Keyword",
+    "KeywordInput",
+    "Refusal",
+    "Rejection",
+    "ReplayReport",
+    "ReplayTarget",
+    "ShortsApi",
+    "SignalInput",
+    "Totals",
+    "Trend",
+    "TrendRow",
+    "VideoInput",
+    "VideoRow",
+    "check_dataset",
+    "check_regions",
+    "dataset_files",
+    "hourly_signals",
+    "ingest_dataset",
+    "keywords_of",
+    "parse_chart_row",
+    "parse_video_row",
+    "read_chart",
+    "read_videos",
+    "replay_trends",
+    "snapshots",
+    "watch_trends",
+]
+
+_MODULES = ("regions", "keywords", "dataset", "api", "watch", "ingest", "replay")  # the lightest first
+
+
+def __getattr__(name: str) -> Any:
+    # Only what is asked for is imported: reading a file needs no supabase-py.
+    if name in __all__:
+        for module in map(import_module, (f"{__name__}.{module}" for module in _MODULES)):
+            if name in module.__all__:
+                return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

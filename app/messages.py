@@ -1,0 +1,238 @@
+"""What Ondol says to people, in English and in Korean, side by side so that neither can be forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+Language = Literal["en", "ko"]
+
+__all__ = ["Language", "choose_language", "text"]
+
+
+class Text(NamedTuple):
+    """One message in both languages, with the same `{placeholders}`."""
+
+    en: str
+    ko: str
+
+
+def choose_language(environ: Mapping[str, str]) -> Language:
+    """Korean when ONDOL_LANG, or else the locale, starts with `ko`; English otherwise."""
+    for name in ("ONDOL_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        if wanted := environ.get(name):
+            return "ko" if wanted.lower().startswith("ko") else "en"
+    return "en"
+
+
+def text(key: str, *, language: Language = "en", **values: object) -> str:
+    """The message `key` in `language`, its placeholders filled from `values`."""
+    pair = TEXTS[key]
+    return (pair.ko if language == "ko" else pair.en).format_map(values)
+
+
+TEXTS: dict[str, Text] = {
+    # errors: `<key>` is the sentence, `<key>.next` the next step
+    "setting_missing": Text("The setting {name} is missing.", "설정 {name} 값이 없습니다."),
+    "setting_missing.next": Text(
+        "Put {name} into the environment or into .env; .env.example says what it means.",
+        "환경 변수나 .env 파일에 {name} 값을 넣으십시오. 뜻은 .env.example에 있습니다.",
+    ),
+    "setting_wrong": Text("The setting {name} is wrong: {problem}.", "설정 {name} 값이 잘못되었습니다: {problem}."),
+    "setting_wrong.next": Text(
+        "Correct {name} in the environment or in .env; .env.example shows an example.",
+        "환경 변수나 .env 파일의 {name} 값을 고치십시오. 보기는 .env.example에 있습니다.",
+    ),
+    "dataset_missing": Text(
+        "There is no {wanted} in the data set {folder}.", "데이터 세트 {folder} 안에 {wanted} 파일이 없습니다."
+    ),
+    "dataset_missing.next": Text(
+        "Give the folder that holds chart.csv[.gz] and videos.csv[.gz]; docs/ingest.md describes them.",
+        "chart.csv[.gz]와 videos.csv[.gz]가 들어 있는 폴더를 주십시오. 형식은 docs/ingest.md에 있습니다.",
+    ),
+    "dataset_ambiguous": Text(
+        "The data set {folder} holds both {first} and {second}.",
+        "데이터 세트 {folder} 안에 {first} 파일과 {second} 파일이 모두 있습니다.",
+    ),
+    "dataset_ambiguous.next": Text("Keep the one that is meant.", "쓸 파일 하나만 남기십시오."),
+    "dataset_column_missing": Text(
+        "{file} has no column {columns}; its header is: {header}.",
+        "{file} 파일에 {columns} 열이 없습니다. 머리글: {header}.",
+    ),
+    "dataset_column_missing.next": Text(
+        "Add the column; docs/ingest.md lists the columns of both files.",
+        "열을 추가하십시오. 두 파일의 열 목록은 docs/ingest.md에 있습니다.",
+    ),
+    "dataset_unreadable": Text(
+        "{file} cannot be read after line {line}: {problem}.",
+        "{file} 파일을 {line}행 다음부터 읽을 수 없습니다: {problem}.",
+    ),
+    "dataset_unreadable.next": Text(
+        "Check that the file is complete and may be read, for instance with `gzip --test`.",
+        "파일이 온전하고 읽을 수 있는지 확인하십시오(예: `gzip --test`).",
+    ),
+    "region_unknown": Text("There is no region {region}.", "{region} 지역은 없습니다."),
+    "region_unknown.next": Text(
+        "Use the two letters of ISO 3166, for instance KR.", "ISO 3166의 두 글자를 쓰십시오(예: KR)."
+    ),
+    "request_refused": Text(
+        "The backend refused {doing}: {message}", "백엔드가 {doing} 요청을 거절했습니다: {message}"
+    ),
+    "answer_unexpected": Text(
+        "The backend answered {doing} in a form that this version does not know: {problem}.",
+        "{doing} 요청에 대한 백엔드의 답을 이 버전이 이해하지 못합니다: {problem}.",
+    ),
+    "answer_unexpected.next": Text(
+        "Apply this version's migrations with `supabase db push`, or update this client.",
+        "`supabase db push`로 이 버전의 마이그레이션을 적용하거나 클라이언트를 갱신하십시오.",
+    ),
+    "unreachable": Text("{url} cannot be reached: {problem}.", "{url} 주소에 연결할 수 없습니다: {problem}."),
+    "unreachable.next": Text(
+        "Check SUPABASE_URL; the local stack is started with ./scripts/dev up.",
+        "SUPABASE_URL 값을 확인하십시오. 로컬 스택은 ./scripts/dev up 명령으로 시작합니다.",
+    ),
+    "timed_out": Text(
+        "{url} did not answer {doing} within {seconds} s.",
+        "{url} 주소가 {doing} 요청에 {seconds}초 안에 답하지 않았습니다.",
+    ),
+    "timed_out.next": Text(
+        "Try again, or raise ONDOL_TIMEOUT_SECONDS.", "다시 시도하거나 ONDOL_TIMEOUT_SECONDS 값을 올리십시오."
+    ),
+    "subscription_refused": Text(
+        "Realtime refused the subscription {topic}: {problem}.", "리얼타임이 {topic} 구독을 거절했습니다: {problem}."
+    ),
+    "subscription_refused.next": Text(
+        "Run `ondol doctor`: it tells the key, the service and the publication apart.",
+        "`ondol doctor`를 실행하십시오. 키, 서비스, 게시 중 무엇이 문제인지 알려 줍니다.",
+    ),
+    "not_allowed.next": Text(
+        "Check the key: this call needs SUPABASE_SECRET_KEY, or a signed-in user with the right tier.",
+        "키를 확인하십시오. SUPABASE_SECRET_KEY 또는 알맞은 등급의 로그인 사용자가 필요합니다.",
+    ),
+    "not_found.next": Text(
+        "Apply the migrations with `supabase db push`, then try again.",
+        "`supabase db push`로 마이그레이션을 적용한 뒤 다시 시도하십시오.",
+    ),
+    # refusals of single rows
+    "refused_bad_time": Text("not a time with a time zone", "시간대가 있는 시각이 아닙니다"),
+    "refused_bad_number": Text("not a whole number", "정수가 아닙니다"),
+    "refused_negative_count": Text("a count below zero", "0보다 작은 수입니다"),
+    "refused_too_large": Text("a number too large to be true", "있을 수 없이 큰 수입니다"),
+    "refused_unknown_region": Text("not a region of ISO 3166", "ISO 3166 지역 코드가 아닙니다"),
+    "refused_bad_video_id": Text("not a YouTube video id", "유튜브 동영상 아이디가 아닙니다"),
+    "refused_missing_value": Text("empty", "비어 있습니다"),
+    "refused_too_long": Text("more than 1,000 characters", "1,000자를 넘습니다"),
+    "refused_nul_byte": Text("a NUL byte", "NUL 바이트가 있습니다"),
+    "refused_bad_encoding": Text("not UTF-8", "UTF-8이 아닙니다"),
+    "refused_bad_csv": Text("not readable as CSV", "CSV로 읽을 수 없습니다"),
+    "refused_wrong_field_count": Text("the number of fields differs from the header", "칸 수가 머리글과 다릅니다"),
+    "refused_duplicate_video": Text("listed before in this file", "이 파일에 이미 나온 동영상입니다"),
+    # progress and results
+    "stage_read_videos": Text("reading videos", "동영상 읽는 중"),
+    "stage_read_chart": Text("reading chart rows", "차트 행 읽는 중"),
+    "stage_send_videos": Text("storing videos", "동영상 저장 중"),
+    "stage_send_signals": Text("storing hourly signals", "시간별 신호 저장 중"),
+    "stage_replay": Text("detecting", "트렌드 탐지 중"),
+    "ingest_title": Text("Ingested {folder} in {seconds:.1f} s", "{folder} 수집 완료 ({seconds:.1f}초)"),
+    "column_kind": Text("kind", "종류"),
+    "column_received": Text("sent", "보냄"),
+    "column_inserted": Text("inserted", "추가"),
+    "column_updated": Text("updated", "갱신"),
+    "column_unchanged": Text("unchanged", "그대로"),
+    "column_rejected": Text("refused", "거절"),
+    "kind_videos": Text("videos", "동영상"),
+    "kind_signals": Text("hourly signals", "시간별 신호"),
+    "rows_read": Text(
+        "Read {videos:,} videos and {chart:,} chart rows; {untitled:,} chart rows name a video without a usable title.",
+        "동영상 {videos:,}개와 차트 {chart:,}행을 읽었습니다. 쓸 수 있는 제목이 없는 차트 행은 {untitled:,}개입니다.",
+    ),
+    "rows_refused": Text(
+        "{count:,} rows were refused; the others are loaded:", "{count:,}행이 거절되었고 나머지는 저장되었습니다:"
+    ),
+    "rows_refused_more": Text("… and {count:,} more", "… 그리고 {count:,}개 더"),
+    "trends_title": Text("Trending now in {region}", "{region} 지금 뜨는 키워드"),
+    "trends_none": Text(
+        "No trend is open in {region}. Ingest data, then detection runs by itself.",
+        "{region} 지역에 열린 트렌드가 없습니다. 데이터를 수집하면 탐지가 자동으로 실행됩니다.",
+    ),
+    "replay_title": Text(
+        "Trends found in {region} over {steps} snapshots", "{region} 스냅샷 {steps}개에서 찾은 트렌드"
+    ),
+    "replay_none": Text(
+        "Nothing was found in {region} over {steps} snapshots ({tested:,} tests). Was the data set ingested?",
+        "{region} 스냅샷 {steps}개(검정 {tested:,}번)에서 아무것도 찾지 못했습니다. 데이터 세트를 수집했습니까?",
+    ),
+    "column_keyword": Text("keyword", "키워드"),
+    "column_region": Text("region", "지역"),
+    "column_score": Text("score", "점수"),
+    "column_growth": Text("growth", "증가율"),
+    "column_detected": Text("detected", "탐지 시각"),
+    "column_expires": Text("expires", "만료 시각"),
+    "column_series": Text("hourly mentions", "시간별 언급"),
+    "watching": Text("Watching trends at {url}. Ctrl-C ends.", "{url} 트렌드를 지켜보는 중입니다. Ctrl-C로 끝냅니다."),
+    "resubscribing": Text(
+        "The subscription ended ({problem}); trying again.", "구독이 끊겼습니다({problem}). 다시 시도합니다."
+    ),
+    "next_step": Text("Next step: {step}", "다음 단계: {step}"),
+    # doctor
+    "doctor_ok": Text("ok", "정상"),
+    "doctor_failed": Text("failed", "실패"),
+    "doctor_skipped": Text("skipped", "건너뜀"),
+    "doctor_python": Text("Python", "파이썬"),
+    "doctor_python.next": Text("Install Python 3.11 or newer.", "파이썬 3.11 이상을 설치하십시오."),
+    "doctor_node": Text("Node.js", "Node.js"),
+    "doctor_node.next": Text(
+        "Install Node.js 20 or newer; only the local stack needs it.",
+        "Node.js 20 이상을 설치하십시오. 로컬 스택에만 필요합니다.",
+    ),
+    "doctor_settings": Text("settings", "설정"),
+    "doctor_api": Text("Data API", "데이터 API"),
+    "doctor_auth": Text("Auth", "인증"),
+    "doctor_auth.next": Text(
+        "Check that Auth runs: ./scripts/dev status names a part that is down.",
+        "인증 서비스를 확인하십시오. 멈춘 부분은 ./scripts/dev status가 알려 줍니다.",
+    ),
+    "doctor_migrations": Text("migrations", "마이그레이션"),
+    "doctor_secret_key": Text("secret key", "비밀 키"),
+    "doctor_secret_key_absent": Text(
+        "SUPABASE_SECRET_KEY is not set; only ingest and replay need it",
+        "SUPABASE_SECRET_KEY가 없습니다. 수집과 재생에만 필요합니다",
+    ),
+    "doctor_realtime": Text("Realtime", "리얼타임"),
+    "doctor_function": Text("edge function", "엣지 함수"),
+    "doctor_function.next": Text(
+        "Deploy it with `supabase functions deploy notify-trend`; locally see ./scripts/dev logs gateway.",
+        "`supabase functions deploy notify-trend`로 배포하십시오. 로컬에서는 ./scripts/dev logs gateway를 보십시오.",
+    ),
+    # help of the command line
+    "help_ondol": Text(
+        "Ondol's command line: ingest signals, see trends, find out what is wrong.\n\n"
+        "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some rows were refused, 130 stopped by Ctrl-C.",
+        "온돌 명령줄: 신호를 수집하고, 트렌드를 보고, 문제를 찾습니다.\n\n"
+        "종료 코드: 0 완료, 1 실패, 2 잘못된 사용, 3 완료했으나 일부 행 거절, 130 Ctrl-C로 중단.",
+    ),
+    "help_ingest": Text("Bring raw signals in.", "원시 신호를 수집합니다."),
+    "help_ingest_dataset": Text(
+        "Load a folder with chart.csv[.gz] and videos.csv[.gz]; repeating it changes nothing.",
+        "chart.csv[.gz]와 videos.csv[.gz]가 있는 폴더를 저장합니다. 다시 실행해도 결과는 같습니다.",
+    ),
+    "help_trends": Text("See, replay and watch trends.", "트렌드를 보고, 재생하고, 지켜봅니다."),
+    "help_trends_now": Text("List what is trending now.", "지금 뜨는 키워드를 보여 줍니다."),
+    "help_trends_replay": Text(
+        "Run detection over an ingested data set, on the data set's own clock.",
+        "수집한 데이터 세트의 시각에 맞추어 탐지를 다시 실행합니다.",
+    ),
+    "help_trends_watch": Text("Print trends as they are detected.", "탐지되는 트렌드를 바로 출력합니다."),
+    "help_doctor": Text(
+        "Check what is installed, running and reachable, and say the next step.",
+        "설치, 실행, 연결 상태를 확인하고 다음 단계를 알려 줍니다.",
+    ),
+    "help_option_folder": Text("The data set's folder.", "데이터 세트 폴더."),
+    "help_option_region": Text("Region, for instance KR.", "지역(예: KR)."),
+    "help_option_regions": Text(
+        "Only this region; may be repeated. Default: all.", "이 지역만; 여러 번 쓸 수 있습니다. 기본값: 모두."
+    ),
+    "help_option_limit": Text("How many trends, at most 50.", "트렌드 수, 최대 50."),
+    "help_option_count": Text("End after this many trends.", "이만큼 받으면 끝냅니다."),
+    "help_option_json": Text("Machine-readable output on stdout.", "표준 출력에 JSON으로 출력합니다."),
+}

@@ -1,0 +1,175 @@
+"""The shorts room's API: one typed async method per SQL function, under the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, NotRequired, TypedDict, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from ..client import Client
+from ..errors import UnexpectedAnswerError
+
+__all__ = [
+    "Detection",
+    "Ingested",
+    "KeywordInput",
+    "Rejection",
+    "ShortsApi",
+    "SignalInput",
+    "Trend",
+    "TrendRow",
+    "VideoInput",
+]
+
+Answer = TypeVar("Answer")
+SignalSource = Literal["youtube_api", "bright_data", "internal"]
+
+
+class KeywordInput(TypedDict):
+    """`relevance` is between 0 and 1."""
+
+    keyword: str
+    relevance: float
+    source: Literal["youtube_api", "ai_analysis", "user_feedback"]
+
+
+class VideoInput(TypedDict):
+    """One video for `ingest_videos`; times are ISO 8601, what is left out keeps what is known."""
+
+    video_id: str
+    title: str
+    collected_at: str
+    keywords: list[KeywordInput]
+    description: NotRequired[str]
+    channel_id: NotRequired[str]
+    channel_name: NotRequired[str]
+    published_at: NotRequired[str]
+    duration_seconds: NotRequired[int]
+    category_id: NotRequired[int]
+    view_count: NotRequired[int]
+    like_count: NotRequired[int]
+    comment_count: NotRequired[int]
+    region: NotRequired[str]
+    privacy_status: NotRequired[str]
+    is_playable: NotRequired[bool]
+
+
+class SignalInput(TypedDict):
+    """How often a keyword was seen in the hour that `bucket` (ISO 8601) lies in."""
+
+    keyword: str
+    region: str
+    bucket: str
+    source: SignalSource
+    mentions: int
+    views: NotRequired[int]
+
+
+class _Row(BaseModel):
+    """What a newer backend adds is ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Rejection(_Row):
+    """Row `index` of the batch was not taken."""
+
+    index: int
+    code: str
+    message: str
+
+
+class Ingested(_Row):
+    """What became of a batch: received = inserted + updated + unchanged + rejected."""
+
+    received: int
+    inserted: int
+    updated: int
+    unchanged: int
+    rejected: list[Rejection]
+
+
+class Detection(_Row):
+    """What one run of detection did: keywords tested, trends found, webhook events written."""
+
+    at: datetime
+    region: str | None
+    tested: int
+    found: int
+    notified: int
+
+
+class Trend(_Row):
+    """What everybody may know of a trend; `trend_score` is 0 to 1, `growth_rate` is in per cent."""
+
+    keyword: str
+    region_code: str
+    trend_score: float
+    growth_rate: float
+    detected_at: datetime
+    expires_at: datetime | None = None
+
+
+class TrendRow(Trend):
+    """The full row, for the service and for premium users: how sure it is, and mentions in 24 hours, oldest first."""
+
+    data_source: str
+    search_volume: int
+    z_score: float | None = None
+    p_value: float | None = None
+    q_value: float | None = None
+    model_version: str | None = None
+    hourly_trend_data: list[float | None]
+
+
+class ShortsApi:
+    """The shorts room through `client`; ingest and detect need a client with the secret key."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def ingest_videos(self, videos: Sequence[VideoInput]) -> Ingested:
+        """Store at most 5,000 videos; repeating a batch changes nothing, older news never overwrites newer."""
+        return await self._call("ingest_videos", {"videos": list(videos)}, answer=Ingested)
+
+    async def ingest_keyword_signals(self, signals: Sequence[SignalInput]) -> Ingested:
+        """Set at most 5,000 hourly counts; repeating a batch changes nothing."""
+        return await self._call("ingest_keyword_signals", {"signals": list(signals)}, answer=Ingested)
+
+    async def detect_trends(self, at: datetime | None = None, *, region: str | None = None) -> Detection:
+        """Test the newest hour up to `at` (default: the database's now) in `region` (default: everywhere)."""
+        arguments = {"at": at.isoformat() if at else None, "region": region}
+        given = {name: value for name, value in arguments.items() if value is not None}
+        return await self._call("detect_trends", given, answer=Detection)
+
+    async def trending_now(self, region: str = "KR", *, limit: int = 10) -> list[Trend]:
+        """What trends in `region` now, strongest first, at most 50; for everybody."""
+        return await self._call("trending_now", {"region": region, "limit": limit}, answer=list[Trend])
+
+    async def trending_keywords(self, region: str, *, detected_at: datetime) -> list[TrendRow]:
+        """The full rows of the table for one run of detection, strongest first."""
+        query = (
+            self.client.supabase.table("trending_keywords")
+            .select(",".join(TrendRow.model_fields))
+            .eq("region_code", region)
+            .eq("detected_at", detected_at.isoformat())
+            .order("trend_score", desc=True)
+            .order("keyword")
+        )
+        return _checked(
+            await self.client.run("trending_keywords", query.execute()), list[TrendRow], "trending_keywords"
+        )
+
+    async def _call(self, function: str, arguments: Mapping[str, object], *, answer: type[Answer]) -> Answer:
+        return _checked(await self.client.call(function, arguments), answer, function)
+
+
+def _checked(data: Any, answer: type[Answer], doing: str) -> Answer:
+    try:
+        return TypeAdapter(answer).validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        problem = f"{'.'.join(map(str, first['loc'])) or 'answer'}: {first['msg']}"
+        raise UnexpectedAnswerError(problem, doing=doing) from error
