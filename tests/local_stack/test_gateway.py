@@ -53,7 +53,7 @@ Client = TestClient[web.Request, web.Application]
 
 def token(**changes: Any) -> str:
     """A user's token with some claims changed; None takes a claim away."""
-    claims = {"sub": str(uuid4()), "aud": "authenticated", "role": "authenticated", "exp": int(time.time()) + 60}
+    claims = {"sub": str(uuid4()), "aud": "authenticated", "role": "authenticated", "exp": int(time.time()) + 3600}
     return jwt.encode({k: v for k, v in (claims | changes).items() if v is not None}, SECRET, algorithm="HS256")
 
 
