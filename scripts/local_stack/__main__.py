@@ -59,6 +59,8 @@ def run(
                 write_environment(stack)
             arrived = asyncio.run(main_job.run(stack, data, console=console, stay=not once))
         finally:
+            # A second Ctrl-C must not leave half of the parts behind.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             say("stopping")
             supervisor.down(stack)
     say(f"done after {time.monotonic() - began:.1f} s")
@@ -166,7 +168,8 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, interrupt)
+    for asked_to_end in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(asked_to_end, interrupt)
     try:
         cli()
     except StackError as error:
