@@ -150,7 +150,9 @@ def trends_watch_command(
                 client,
                 region=region,
                 on_subscribed=lambda: err.print(say("watching", url=settings.url)),
-                on_lost=lambda error: err.print(say("resubscribing", problem=error.say(LANGUAGE)), style="yellow"),
+                on_lost=lambda error: err.print(
+                    Text(say("resubscribing", problem=error.say(LANGUAGE)), style="yellow"), soft_wrap=True
+                ),
                 max_attempts=10,
             )
             async with aclosing(watched):
@@ -236,7 +238,7 @@ def describe_report(report: IngestReport) -> dict[str, Any]:
 
 
 def show_report(report: IngestReport, *, folder: Path) -> None:
-    table = Table(title=say("ingest_title", folder=folder, seconds=report.seconds), title_justify="left")
+    table = Table(title=Text(say("ingest_title", folder=folder, seconds=report.seconds)), title_justify="left")
     names = ("received", "inserted", "updated", "unchanged", "rejected")
     table.add_column(say("column_kind"))
     for name in names:

@@ -93,11 +93,10 @@ def environment(environ: Mapping[str, str] | None = None, *, dotenv: Path | None
 def read_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = DOTENV) -> Settings:
     """Read all settings; raises SettingsError with the name of the first one that is missing or wrong."""
     values = environment(environ, dotenv=dotenv)
-    secret_key = values.get("SUPABASE_SECRET_KEY")
     return Settings(
         url=_url("SUPABASE_URL", values),
-        publishable_key=Secret(_required("SUPABASE_PUBLISHABLE_KEY", values)),
-        secret_key=Secret(secret_key) if secret_key else None,
+        publishable_key=_key("SUPABASE_PUBLISHABLE_KEY", values),
+        secret_key=_key("SUPABASE_SECRET_KEY", values) if "SUPABASE_SECRET_KEY" in values else None,
         timeout_seconds=_seconds("ONDOL_TIMEOUT_SECONDS", values, default=10.0),
         language=choose_language(values),
     )
@@ -107,6 +106,13 @@ def _required(name: str, values: Mapping[str, str]) -> str:
     if name not in values:
         raise SettingsError("setting_missing", name=name)
     return values[name].strip()
+
+
+def _key(name: str, values: Mapping[str, str]) -> Secret:
+    value = _required(name, values)
+    if not (value.isascii() and value.isprintable()):  # an HTTP header cannot carry it
+        raise SettingsError("setting_wrong", name=name, problem="a key has only ASCII letters, digits and signs")
+    return Secret(value)
 
 
 def _url(name: str, values: Mapping[str, str]) -> str:

@@ -15,13 +15,14 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from . import postgres, processes, supervisor
 from .errors import StackError
-from .settings import Stack
+from .settings import Stack, write_private
 
-PORT_BASE_HELP = "Use ports from here on instead of those of supabase/config.toml, e.g. 55320."
+PORT_BASE_HELP = "Use ports from here on instead of those of supabase/config.toml, e.g. 58320."
 PortBase = Annotated[int | None, typer.Option("--port-base", min=1024, max=65000, help=PORT_BASE_HELP)]
 cli = typer.Typer(
     add_completion=False,
@@ -31,6 +32,7 @@ cli = typer.Typer(
 )
 console = Console(stderr=True)
 INTERRUPTED = 130
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @cli.callback(invoke_without_command=True)
@@ -50,19 +52,20 @@ def run(
     data = data.resolve() if data is not None else None
     main_job.require_dataset(data)
     began = time.monotonic()
-    with supervisor.exclusive(stack):
-        if once:
-            supervisor.reset(stack)
-        try:
-            supervisor.up(stack, say)
-            if not once:
-                write_environment(stack)
-            arrived = asyncio.run(main_job.run(stack, data, console=console, stay=not once))
-        finally:
-            # A second Ctrl-C must not leave half of the parts behind.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            say("stopping")
-            supervisor.down(stack)
+    try:
+        with supervisor.exclusive(stack):
+            if once:
+                supervisor.reset(stack)
+            try:
+                supervisor.up(stack, say)
+                if not once:
+                    write_environment(stack)
+                arrived = asyncio.run(main_job.run(stack, data, console=console, stay=not once))
+            finally:
+                end(stack)
+    except KeyboardInterrupt:
+        say("interrupted; everything that was started is ended")
+        raise typer.Exit(INTERRUPTED) from None
     say(f"done after {time.monotonic() - began:.1f} s")
     raise typer.Exit(0 if arrived else 1)
 
@@ -71,8 +74,12 @@ def run(
 def up(context: typer.Context, port_base: PortBase = None) -> None:
     """Start what is not running, heal what is broken, apply new migrations; leave it running."""
     stack = Stack.create("dev", port_base=port_base or context.obj)
-    with supervisor.exclusive(stack):
-        supervisor.up(stack, say)
+    try:
+        with supervisor.exclusive(stack):
+            supervisor.up(stack, say)
+    except KeyboardInterrupt:
+        say("interrupted; ./scripts/dev up goes on from here, ./scripts/dev down ends what was started")
+        raise typer.Exit(INTERRUPTED) from None
     write_environment(stack)
     say(f"the stack is up at {stack.api_url}; end it with ./scripts/dev down")
 
@@ -138,6 +145,16 @@ def logs(
     subprocess.run(["tail", "-n", "40", *(["-f"] if follow else []), *map(str, files)], check=False)
 
 
+def end(stack: Stack) -> None:
+    """End the stack whatever comes: a second Ctrl-C or a closed terminal would leave parts behind."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        say("stopping")
+    finally:
+        supervisor.down(stack)
+
+
 def existing() -> Stack:
     return Stack.load(Stack.create("dev").file)
 
@@ -152,11 +169,14 @@ def write_environment(stack: Stack) -> None:
         f"SUPABASE_SECRET_KEY={stack.keys.secret}\n"
     )
     if not file.exists():
-        file.write_text(lines, encoding="utf-8")
-        file.chmod(0o600)
+        write_private(file, lines)
         say("wrote .env, so that `.venv/bin/ondol` reaches this stack")
-    elif stack.keys.publishable not in file.read_text(encoding="utf-8"):
+        return
+    written = file.read_text(encoding="utf-8")
+    if stack.keys.publishable not in written:
         say(f".env names other keys than this stack's, which are in {stack.file}; it was left as it is")
+    elif f"SUPABASE_URL={stack.api_url}\n" not in written:
+        say(f".env names another SUPABASE_URL than this stack's, which is {stack.api_url}; it was left as it is")
 
 
 def say(message: str) -> None:
@@ -168,17 +188,14 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    for asked_to_end in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(asked_to_end, interrupt)
+    for number in ENDING:
+        if number != signal.SIGINT and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(number, interrupt)
     try:
         cli()
     except StackError as error:
-        say(f"[red]{error.message}[/] {error.next_step}")
+        say(f"[red]{escape(error.message)}[/] {escape(error.next_step)}")
         sys.exit(1)
-    except SystemExit as ended:
-        if ended.code == INTERRUPTED:
-            say("interrupted; everything that was started is ended")
-        raise
 
 
 if __name__ == "__main__":

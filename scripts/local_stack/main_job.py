@@ -156,7 +156,7 @@ def show_journeys(all_journeys: list[Journey], heard: Listeners, report: ReplayR
         f"{python:,} the supabase-py subscriber, {javascript:,} the supabase-js subscriber"
     )
     if not complete:
-        if not report.trends:
+        if not report.notified:
             console.print("Nothing new: this data was replayed here before. ./scripts/dev reset forgets it.")
         return bool(all_journeys) and not report.notified
     journey = max(complete, key=lambda journey: journey.score)
@@ -177,7 +177,10 @@ def show_journeys(all_journeys: list[Journey], heard: Listeners, report: ReplayR
 async def stay_and_watch(stack: Stack, heard: Listeners, console: Console) -> None:
     """Show what comes in until Ctrl-C."""
     say = console.print
-    say(f"\n[dim]dev:[/] the stack is up at {stack.api_url}; `.venv/bin/ondol trends watch` hears what comes.")
+    say(
+        f"\n[dim]dev:[/] the stack is up at {stack.api_url}; `.venv/bin/ondol trends watch` hears what comes.",
+        soft_wrap=True,
+    )
     say("[dim]dev:[/] Ctrl-C ends everything that was started.")
     async for keyword, region, score in heard.later():
         say(f"[dim]dev:[/] {escape(region)} {escape(keyword)} {score:.3f}")

@@ -117,7 +117,7 @@ def require_free_port(port: int) -> None:
     if holder is not None:
         raise StackError(
             f"Port {port} on 127.0.0.1 is taken by {holder}.",
-            next_step="End that program, or give this stack other ports: ./scripts/dev --port-base 55320.",
+            next_step="End that program, or give this stack other ports: ./scripts/dev --port-base 58320.",
         )
 
 

@@ -39,11 +39,10 @@ def up(stack: Stack, say: Say) -> None:
     database, data_api, *rest = parts(stack)
     if launch_if_needed(database, stack, say):
         processes.wait_until_healthy(database, stack)
-        postgres.bootstrap(stack)
+    postgres.bootstrap(stack)  # an interrupted start may have left a running server without it
     # The parts find the database empty or migrated: they start while the migrations run.
     started = [part for part in (data_api, *rest) if launch_if_needed(part, stack, say)]
-    if data_api in started:
-        processes.wait_until_healthy(data_api, stack)
+    processes.wait_until_healthy(data_api, stack)
     migrations.push(stack, say)
     seed.plant(stack)
     for part in started:

@@ -44,8 +44,9 @@ class Journey:
 
 @dataclass
 class Listeners:
-    """When each subscriber first heard of each trend."""
+    """When each subscriber first heard of each trend; `since` is when both were subscribed, seconds since 1970."""
 
+    since: float = 0.0
     python: dict[Key, float] = field(default_factory=dict)
     javascript: dict[Key, float] = field(default_factory=dict)
     news: asyncio.Queue[Trend] = field(default_factory=asyncio.Queue)
@@ -101,6 +102,7 @@ async def listeners(stack: Stack, client: Client) -> AsyncIterator[Listeners]:
                 f"The {missing} subscriber was not subscribed within {SUBSCRIBE_SECONDS} s.",
                 next_step=f"Read {stack.logs / 'realtime.log'}.",
             ) from None
+        heard.since = time.time()
         yield heard
     finally:
         for task in tasks:
@@ -129,9 +131,10 @@ async def hear_in_javascript(lines: asyncio.StreamReader, heard: Listeners, read
 
 
 async def settle(stack: Stack, heard: Listeners) -> None:
-    """Wait until everything that was notified has arrived everywhere, at most SETTLE_SECONDS."""
+    """Wait until what was notified since they listen has arrived everywhere, at most SETTLE_SECONDS."""
     for _ in range(SETTLE_SECONDS * POLLS_PER_SECOND):
-        if all(heard.complete(journey) for journey in await journeys(stack)):
+        now = [journey for journey in await journeys(stack) if journey.committed_at >= heard.since]
+        if all(heard.complete(journey) for journey in now):
             return
         await asyncio.sleep(1 / POLLS_PER_SECOND)
 

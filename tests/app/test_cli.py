@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.cli import bars_of
+from app.cli import bars_of, show_report
 from app.shorts.dataset import Refusal
 from app.shorts.ingest import IngestReport
 
@@ -181,6 +181,11 @@ def test_the_report_as_json_names_file_line_and_code() -> None:
         {"file": "videos.csv", "line": 4, "code": "nul_byte", "message": "title 'a': a NUL byte"}
     ]
     assert described["videos"] == {"received": 0, "inserted": 0, "updated": 0, "unchanged": 0, "rejected": 0}
+
+
+def test_a_folders_name_is_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    show_report(IngestReport(), folder=Path("data[/b]"))
+    assert "data[/b]" in capsys.readouterr().out
 
 
 def test_a_series_is_drawn_as_bars() -> None:

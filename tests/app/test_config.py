@@ -111,3 +111,11 @@ def test_no_other_module_reads_a_setting() -> None:
 
 def is_key(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Key"
+
+
+@pytest.mark.parametrize("name", ["SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY"])
+@pytest.mark.parametrize("value", ["sb_secret_키", "sb_secret_a\nb", "sb_secret_\x00"])
+def test_a_key_that_no_header_can_carry_is_named_and_not_shown(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name) as refused:
+        read_settings({**GOOD, name: value}, dotenv=None)
+    assert "sb_secret" not in str(refused.value)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
+
+from scripts.local_stack.travel import SETTLE_SECONDS
 
 from .conftest import PORT_BASE, Checkout
 
@@ -43,6 +46,7 @@ def test_once_on_real_charts(checkout: Checkout, shared_data: Path) -> None:
 
 def test_a_second_run_on_the_same_stack_finds_nothing_new(checkout: Checkout) -> None:
     for already_known in (False, True):
+        began = time.monotonic()
         process = checkout.start("--port-base", PORT_BASE)
         assert process.stdout is not None
         seen = []
@@ -56,3 +60,5 @@ def test_a_second_run_on_the_same_stack_finds_nothing_new(checkout: Checkout) ->
         assert process.returncode == 130, output
         assert ("0 videos and 0 hourly signals are new" in output) is already_known
         assert (", 0 notified)" in output) is already_known
+        assert ("this data was replayed here before" in output) is already_known
+        assert time.monotonic() - began < SETTLE_SECONDS, "it waited for what was notified before it listened"

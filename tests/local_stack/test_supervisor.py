@@ -76,6 +76,18 @@ def test_a_part_that_hangs_is_replaced(own_stack: Stack) -> None:
     assert supervisor.part_status(part, own_stack).state == "healthy"
 
 
+def test_up_goes_on_from_an_interrupted_first_start(own_stack: Stack) -> None:
+    supervisor.reset(own_stack)
+    own_stack.save()
+    database = parts(own_stack)[0]
+    supervisor.launch_if_needed(database, own_stack, quiet)
+    processes.wait_until_healthy(database, own_stack)
+
+    supervisor.up(own_stack, quiet)
+
+    assert {part.state for part in supervisor.status(own_stack)} == {"healthy"}
+
+
 def test_up_twice_starts_nothing_twice(own_stack: Stack) -> None:
     before = supervisor.status(own_stack)
     supervisor.up(own_stack, quiet)
@@ -93,7 +105,12 @@ def free(port: int) -> bool:
     return processes.port_holder(port) is None
 
 
-def test_ctrl_c_leaves_no_process_and_no_port(checkout: Checkout) -> None:
+@pytest.mark.parametrize(
+    "signals",
+    [[signal.SIGINT], [signal.SIGINT, signal.SIGINT], [signal.SIGHUP]],
+    ids=["Ctrl-C", "an impatient second Ctrl-C", "a closed terminal"],
+)
+def test_ending_leaves_no_process_and_no_port(checkout: Checkout, signals: list[signal.Signals]) -> None:
     process = checkout.start("--port-base", PORT_BASE)
     assert process.stdout is not None
     for line in process.stdout:
@@ -103,8 +120,12 @@ def test_ctrl_c_leaves_no_process_and_no_port(checkout: Checkout) -> None:
     assert {part.state for part in supervisor.status(stack)} == {"healthy"}
     running = [part.pid for part in supervisor.status(stack)]
 
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output = ""
+    for number in signals:
+        process.send_signal(number)
+        while signals[1:] and "stopping" not in output:
+            output += process.stdout.readline()
+    output += process.communicate(timeout=60)[0]
 
     assert process.returncode == 130, output
     assert [pid for pid in running if pid is not None and processes.start_time(pid) is not None] == []
