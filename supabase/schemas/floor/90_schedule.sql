@@ -9,3 +9,9 @@ select cron.schedule(
     '15 17 * * *',
     $$delete from cron.job_run_details where end_time < now() - interval '7 days'$$
 );
+
+-- 02:30 in Korea: one day in a month there is something to make.
+select cron.schedule('floor-create-partitions', '30 17 * * *', 'select ops.create_monthly_partitions()');
+
+-- 02:45 in Korea: after the making, which gives old strays a month to expire with.
+select cron.schedule('floor-drop-expired-partitions', '45 17 * * *', 'select ops.drop_expired_partitions()');

@@ -239,6 +239,11 @@ create table private.keyword_signals_default partition of private.keyword_signal
 alter table private.keyword_signals_default enable row level security;
 comment on table private.keyword_signals_default is 'Hours that no other partition takes.';
 
+-- Detection looks back 7 days, forecasts compare with the same month of the year before.
+insert into ops.partition_policies (parent_schema, parent_table, control_column, retention)
+values ('private', 'keyword_signals', 'bucket', '13 months');
+select ops.create_monthly_partitions();
+
 create table public.trending_keywords (
     id uuid primary key default gen_random_uuid(),
     keyword varchar(255) not null,

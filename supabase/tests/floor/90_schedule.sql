@@ -1,6 +1,6 @@
 -- The floor's jobs are exactly these, and they run.
 begin;
-select plan(4);
+select plan(6);
 
 select results_eq(
     $$
@@ -14,6 +14,8 @@ select results_eq(
     $$,
     $$
         values
+        ('floor-create-partitions', '30 17 * * *', true),
+        ('floor-drop-expired-partitions', '45 17 * * *', true),
         ('floor-purge-cron-history', '15 17 * * *', true),
         ('floor-sweep-outbox', '10 seconds', true)
     $$,
@@ -47,6 +49,14 @@ select results_eq(
 select lives_ok(
     (select command from cron.job where jobname = 'floor-sweep-outbox'),
     'the sweep runs'
+);
+select lives_ok(
+    (select command from cron.job where jobname = 'floor-create-partitions'),
+    'the making of partitions runs'
+);
+select lives_ok(
+    (select command from cron.job where jobname = 'floor-drop-expired-partitions'),
+    'the dropping of partitions runs'
 );
 
 select finish();
