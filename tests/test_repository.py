@@ -179,7 +179,7 @@ def test_every_command_on_a_page_exists(page: Path) -> None:
 
 
 def stack_command() -> Any:
-    from scripts.local_stack.__main__ import cli
+    from scripts.local_stack.commands import cli
 
     return typer.main.get_command(cli)
 

@@ -71,7 +71,9 @@ async def run(stack: Stack, data: Path | None, *, console: Console, stay: bool) 
 def make_sample(stack: Stack, console: Console) -> Path:
     folder = stack.state / "sample"
     if not folder.exists():
-        write_sample(folder, end=datetime.now(UTC).replace(minute=0, second=0, microsecond=0), seed=1)
+        unfinished = folder.with_name("sample.unfinished")
+        write_sample(unfinished, end=datetime.now(UTC).replace(minute=0, second=0, microsecond=0), seed=1)
+        unfinished.rename(folder)
     shown = folder.relative_to(stack.repository)
     console.print(f"[dim]dev:[/] no --data given: using a generated sample, invented videos in {shown}", soft_wrap=True)
     return folder

@@ -11,6 +11,8 @@ import psycopg
 from .errors import StackError
 from .settings import Stack
 
+CLI_SECONDS = 300
+
 
 def push(stack: Stack, say: Callable[[str], None]) -> None:
     """Apply the migrations that the database does not have yet."""
@@ -39,18 +41,25 @@ def waiting(stack: Stack) -> list[str]:
 
 
 def supabase(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the real Supabase CLI against this stack's database."""
-    return subprocess.run(
-        [
-            str(stack.repository / "node_modules" / ".bin" / "supabase"),
-            *arguments,
-            f"--remote={stack.database_url()}?sslmode=disable",
-        ],
-        cwd=stack.repository,
-        env={**os.environ, "SUPABASE_TELEMETRY_DISABLED": "1", "DO_NOT_TRACK": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    """Run the real Supabase CLI against this stack's database; raises StackError when it takes minutes."""
+    command = [
+        str(stack.repository / "node_modules" / ".bin" / "supabase"),
+        *arguments,
+        f"--remote={stack.database_url()}?sslmode=disable",
+    ]
+    try:
+        return subprocess.run(
+            command,
+            cwd=stack.repository,
+            env={**os.environ, "SUPABASE_TELEMETRY_DISABLED": "1", "DO_NOT_TRACK": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=CLI_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise StackError(
+            f"supabase {' '.join(arguments)} did not end within {CLI_SECONDS} s.",
+            next_step="See with ./scripts/dev psql what holds a lock in pg_stat_activity, then run it again.",
+        ) from error

@@ -88,8 +88,8 @@ def write_extension_overlay(stack: Stack) -> None:
 
 def initialise(stack: Stack) -> None:
     """Make the data folder of an empty cluster owned by `supabase_admin`, as on a hosted project."""
-    data = stack.state / "data"
-    if (data / "PG_VERSION").exists():
+    data, is_made = stack.state / "data", stack.state / "data.made"  # the mark tells a whole cluster from half of one
+    if is_made.exists():
         return
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(parents=True)
@@ -122,6 +122,7 @@ def initialise(stack: Stack) -> None:
             f"initdb ended with {done.returncode}: {done.stderr.strip()}",
             next_step="Mend what it names, then run ./scripts/dev reset.",
         )
+    is_made.touch()
 
 
 def bootstrap(stack: Stack) -> None:

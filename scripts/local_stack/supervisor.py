@@ -72,10 +72,13 @@ def part_status(part: Part, stack: Stack) -> PartStatus:
 
 
 @contextmanager
-def exclusive(stack: Stack) -> Iterator[None]:
-    """Hold the stack for one command: two at once would start every part twice."""
+def exclusive(stack: Stack, purpose: str = "parts") -> Iterator[None]:
+    """Hold the stack for one command: two at once would start every part twice.
+
+    `foreground` is held by a ./scripts/dev for as long as it runs, `parts` only while parts are started or ended.
+    """
     stack.state.parent.mkdir(parents=True, exist_ok=True)
-    with (stack.state.parent / f"{stack.name}.lock").open("a+") as lock:
+    with (stack.state.parent / f"{stack.name}.{purpose}.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

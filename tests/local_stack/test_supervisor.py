@@ -133,6 +133,39 @@ def test_ending_leaves_no_process_and_no_port(checkout: Checkout, signals: list[
     assert [name for name, port in ports.items() if not free(port)] == []
 
 
+def test_up_heals_beside_a_running_dev(checkout: Checkout) -> None:
+    process = checkout.start("--port-base", PORT_BASE)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Ctrl-C" in line:
+            break
+    stack = Stack.load(checkout.folder / ".local/dev/stack.json")
+    pid = processes.process_id("handler", stack)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    code, output = checkout.run("status")
+    assert (code, "not healthy: handler" in output) == (1, True), output
+
+    code, output = checkout.run("up")
+
+    assert code == 0, output
+    assert {part.state for part in supervisor.status(stack)} == {"healthy"}
+    assert Stack.load(stack.file).ports == stack.ports, "it is healed where it runs, not moved"
+    code, output = checkout.run("--port-base", PORT_BASE)
+    assert code == 1
+    one_sentence(output, "Another ./scripts/dev is at work")
+    process.send_signal(signal.SIGINT)
+    assert "stopping" in process.communicate(timeout=60)[0]
+
+
+def test_a_half_made_cluster_is_made_anew(own_stack: Stack) -> None:
+    supervisor.down(own_stack)
+    (own_stack.state / "data.made").unlink()
+    (own_stack.state / "data" / "global" / "pg_control").unlink()
+    supervisor.up(own_stack, quiet)
+    assert {part.state for part in supervisor.status(own_stack)} == {"healthy"}
+
+
 def one_sentence(output: str, *parts_of_it: str) -> None:
     lines = [line for line in output.splitlines() if line.strip()]
     said = " ".join(line for line in lines if not line.startswith("dev: stopping"))
