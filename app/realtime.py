@@ -112,12 +112,19 @@ async def _subscription(source: Source, *, client: Client) -> AsyncIterator[asyn
     if token is not None:
         await socket.set_auth(token)
     channel = _channel(socket, source=source, receive=messages.put_nowait)
+    # A joined channel hears of changes only from the server's own word on, which comes a little later.
+    streaming = asyncio.Event()
+    if isinstance(source, ChangesSource):
+        channel.on_system(lambda _: streaming.set())
+    else:
+        streaming.set()
     try:
         with client.errors(f"realtime {source.topic}"):
             try:
                 async with asyncio.timeout(client.timeout_seconds):
                     await channel.subscribe(state_changed)
                     await joined
+                    await streaming.wait()
             except websockets.exceptions.WebSocketException as error:
                 raise RealtimeError("subscription_refused", topic=source.topic, problem=str(error)) from error
         yield messages

@@ -13,7 +13,10 @@ from websockets.exceptions import ConnectionClosed
 
 
 class FakeRealtime:
-    """Joins are kept in `joins`; `refusals` is how many of the next joins are refused, `silent` answers none."""
+    """Joins are kept in `joins`; `refusals` is how many of the next joins are refused, `silent` answers none.
+
+    Without `streams` a joined channel hears of no changes until `stream` is called.
+    """
 
     def __init__(self) -> None:
         self.url = ""
@@ -21,6 +24,7 @@ class FakeRealtime:
         self.requests: list[str] = []
         self.refusals = 0
         self.silent = False
+        self.streams = True
         self.sockets: list[ServerConnection] = []
         self.closed = 0
         self.empty = asyncio.Event()
@@ -55,7 +59,19 @@ class FakeRealtime:
         reply = {"event": "phx_reply", "topic": message["topic"], "ref": message["ref"]}
         await socket.send(json.dumps({**reply, "payload": {"status": status, "response": response}}))
         if status == "ok":
+            if self.streams and response["postgres_changes"]:
+                await self.stream(message["topic"].removeprefix("realtime:"))
             self.joined.set()
+
+    async def stream(self, topic: str) -> None:
+        """Say that changes are heard from now on."""
+        said = {
+            "extension": "postgres_changes",
+            "status": "ok",
+            "message": "Subscribed to PostgreSQL",
+            "channel": topic,
+        }
+        await self.send(topic, "system", said)
 
     async def broadcast(self, topic: str, event: str, payload: dict[str, Any]) -> None:
         await self.send(topic, "broadcast", {"type": "broadcast", "event": event, "payload": payload})

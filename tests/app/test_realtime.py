@@ -67,6 +67,20 @@ async def test_changes_ask_for_inserts_and_updates_of_one_table(server: FakeReal
     ]
 
 
+async def test_changes_are_subscribed_only_when_the_server_streams_them(server: FakeRealtime, client: Client) -> None:
+    server.streams = False
+    subscribed = asyncio.Event()
+    async with aclosing(listen(ROWS, client=client, on_subscribed=subscribed.set)) as payloads:
+        waiting = asyncio.create_task(first(payloads))
+        await server.joined.wait()
+        await asyncio.sleep(0.05)
+        assert not subscribed.is_set()
+        await server.stream("changes-trending_keywords")
+        await asyncio.wait_for(subscribed.wait(), 5)
+        await server.change("changes-trending_keywords", "INSERT", {"keyword": "김치"}, ids=[1])
+        assert await waiting == {"keyword": "김치"}
+
+
 async def test_closing_the_iterator_closes_the_connection(server: FakeRealtime, client: Client) -> None:
     payloads = listen(TRENDS, client=client)
     waiting = asyncio.create_task(first(payloads))

@@ -345,3 +345,23 @@ async def test_only_the_service_role_administers_users(client: AsyncClient, pers
         headers = {"apikey": target.publishable_key, "Authorization": f"Bearer {access_token}"}
         answer = await http.delete(f"/auth/v1/admin/users/{person.id}", headers=headers)
         assert answer.status_code == 403
+
+
+async def test_nobody_gives_himself_a_role(client: AsyncClient, target: Target, person: Person) -> None:
+    token, refresh_token = await sign_in(client, person)
+    headers = {"apikey": target.publishable_key, "Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=target.url, headers=headers) as http:
+        wanted = {"app_metadata": {"role": "admin", "tier": "enterprise"}, "role": "service_role"}
+        await http.put("/auth/v1/user", json=wanted)
+        stranger = {"email": new_email(), "password": PASSWORD, **wanted, "data": {"role": "admin"}}
+        signed_up = (await http.post("/auth/v1/signup", json=stranger)).json()
+    try:
+        refreshed = await client.auth.refresh_session(refresh_token)
+        assert refreshed.session is not None
+        for claims in (claims_of(refreshed.session.access_token), claims_of(signed_up["access_token"])):
+            assert claims["role"] == "authenticated"
+            assert "role" not in claims["app_metadata"]
+            assert claims["app_metadata"].get("tier") != "enterprise"
+    finally:
+        async with connected(target, target.secret_key) as service:
+            await service.auth.admin.delete_user(signed_up["user"]["id"])
