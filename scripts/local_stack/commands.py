@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -53,13 +54,14 @@ def run(
     main_job.require_dataset(data)
     began = time.monotonic()
     try:
-        with supervisor.exclusive(stack, "foreground"):
+        with supervisor.exclusive(stack, "foreground"), ExitStack() as starting:
+            # Refused here, it must not end what another command is starting.
+            starting.enter_context(supervisor.exclusive(stack))
             try:
-                # Only while it starts: beside a running ./scripts/dev, up heals a part that broke.
-                with supervisor.exclusive(stack):
-                    if once:
-                        supervisor.reset(stack)
-                    supervisor.up(stack, say)
+                if once:
+                    supervisor.reset(stack)
+                supervisor.up(stack, say)
+                starting.close()  # from here on ./scripts/dev up may heal a part beside it
                 if not once:
                     write_environment(stack)
                 arrived = asyncio.run(main_job.run(stack, data, console=console, stay=not once))

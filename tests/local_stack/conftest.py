@@ -40,6 +40,17 @@ class Checkout:
             text=True,
         )
 
+    def started(self, *arguments: str) -> tuple[subprocess.Popen[str], str]:
+        """A ./scripts/dev that has come to where it stays, and what it printed until then."""
+        process = self.start(*arguments)
+        assert process.stdout is not None
+        printed = ""
+        for line in process.stdout:
+            printed += line
+            if "Ctrl-C" in line:
+                break
+        return process, printed
+
     def run(self, *arguments: str, prefix: tuple[str, ...] = (), **environment: str) -> tuple[int, str]:
         """Exit code and everything that was printed."""
         process = self.start(*arguments, prefix=prefix, **environment)

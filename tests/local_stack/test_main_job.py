@@ -47,16 +47,10 @@ def test_once_on_real_charts(checkout: Checkout, shared_data: Path) -> None:
 def test_a_second_run_on_the_same_stack_finds_nothing_new(checkout: Checkout) -> None:
     for already_known in (False, True):
         began = time.monotonic()
-        process = checkout.start("--port-base", PORT_BASE)
-        assert process.stdout is not None
-        seen = []
-        for line in process.stdout:
-            seen.append(line)
-            if "Ctrl-C" in line:
-                break
+        process, printed = checkout.started("--port-base", PORT_BASE)
         process.terminate()
         rest, _ = process.communicate(timeout=60)
-        output = "".join(seen) + rest
+        output = printed + rest
         assert process.returncode == 130, output
         assert ("0 videos and 0 hourly signals are new" in output) is already_known
         assert (", 0 notified)" in output) is already_known

@@ -111,11 +111,8 @@ def free(port: int) -> bool:
     ids=["Ctrl-C", "an impatient second Ctrl-C", "a closed terminal"],
 )
 def test_ending_leaves_no_process_and_no_port(checkout: Checkout, signals: list[signal.Signals]) -> None:
-    process = checkout.start("--port-base", PORT_BASE)
+    process, _ = checkout.started("--port-base", PORT_BASE)
     assert process.stdout is not None
-    for line in process.stdout:
-        if "Ctrl-C" in line:
-            break
     stack = Stack.load(checkout.folder / ".local/dev/stack.json")
     assert {part.state for part in supervisor.status(stack)} == {"healthy"}
     running = [part.pid for part in supervisor.status(stack)]
@@ -134,11 +131,7 @@ def test_ending_leaves_no_process_and_no_port(checkout: Checkout, signals: list[
 
 
 def test_up_heals_beside_a_running_dev(checkout: Checkout) -> None:
-    process = checkout.start("--port-base", PORT_BASE)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "Ctrl-C" in line:
-            break
+    process, _ = checkout.started("--port-base", PORT_BASE)
     stack = Stack.load(checkout.folder / ".local/dev/stack.json")
     pid = processes.process_id("handler", stack)
     assert pid is not None
@@ -181,6 +174,17 @@ def test_two_at_once(checkout: Checkout) -> None:
         code, output = checkout.run("up", "--port-base", PORT_BASE)
     assert code == 1
     one_sentence(output, f"Another ./scripts/dev is at work on this stack (process {os.getpid()})", "Ctrl-C")
+
+
+def test_a_refused_dev_leaves_what_another_command_started(checkout: Checkout) -> None:
+    stack = Stack.create("dev", port_base=int(PORT_BASE), repository=checkout.folder)
+    assert checkout.run("up", "--port-base", PORT_BASE)[0] == 0
+    with supervisor.exclusive(stack):
+        code, output = checkout.run("--port-base", PORT_BASE)
+    assert code == 1
+    one_sentence(output, "Another ./scripts/dev is at work")
+    assert {part.state for part in supervisor.status(stack)} == {"healthy"}
+    assert checkout.run("down")[0] == 0
 
 
 def test_a_taken_port(checkout: Checkout) -> None:
