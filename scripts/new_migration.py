@@ -6,15 +6,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 from scripts import schemas
+from scripts.local_stack import migrations
 from scripts.local_stack.errors import StackError
-from scripts.local_stack.settings import REPOSITORY, Stack
+from scripts.local_stack.settings import REPOSITORY
 
 # A migration that would wait for a busy table gives up, instead of making everybody wait behind it.
 PRELUDE = "set local lock_timeout = '5s';\nset local statement_timeout = '10min';\n\n"
@@ -81,31 +80,14 @@ def difference() -> str:
     with schemas.empty_databases("from-migrations", "from-schemas") as (before, after):
         schemas.build_from_migrations(before)
         schemas.build_from_schemas(after)
-        done = subprocess.run(
-            [
-                str(REPOSITORY / "node_modules" / ".bin" / "supabase"),
-                "db",
-                "diff",
-                f"--from={address(before)}",
-                f"--to={address(after)}",
-            ],
-            cwd=REPOSITORY,
-            env={**os.environ, "SUPABASE_TELEMETRY_DISABLED": "1", "DO_NOT_TRACK": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        addresses = (f"--from={migrations.cli_address(before)}", f"--to={migrations.cli_address(after)}")
+        done = migrations.run_cli(REPOSITORY, "db", "diff", *addresses)
     if done.returncode != 0:
         raise StackError(
             f"supabase db diff ended with {done.returncode}: {(done.stderr or done.stdout).strip()}",
             next_step="Write the migration by hand: tests/test_schemas_match_migrations.py still judges it.",
         )
     return done.stdout
-
-
-def address(stack: Stack) -> str:
-    return f"{stack.database_url()}?sslmode=disable"
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def show_trends(report: ReplayReport, console: Console) -> None:
         if trend.keyword not in best or best[trend.keyword].trend_score < trend.trend_score:
             best[trend.keyword] = trend
     strongest = sorted(best.values(), key=lambda trend: -trend.trend_score)[:TRENDS_SHOWN]
-    table = Table("keyword", "detected (UTC)", "score", "growth", "q", "mentions, 24 h", box=None, title_justify="left")
+    table = Table("keyword", "detected (UTC)", "score", "growth", "q", "mentions, 24 h", box=None)
     for trend in strongest:
         table.add_row(
             escape(trend.keyword),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 
@@ -41,16 +42,21 @@ def waiting(stack: Stack) -> list[str]:
 
 
 def supabase(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the real Supabase CLI against this stack's database; raises StackError when it takes minutes."""
-    command = [
-        str(stack.repository / "node_modules" / ".bin" / "supabase"),
-        *arguments,
-        f"--remote={stack.database_url()}?sslmode=disable",
-    ]
+    """Run the real Supabase CLI against this stack's database."""
+    return run_cli(stack.repository, *arguments, f"--remote={cli_address(stack)}")
+
+
+def cli_address(stack: Stack) -> str:
+    """The database as the CLI wants it named: without the notice about TLS."""
+    return f"{stack.database_url()}?sslmode=disable"
+
+
+def run_cli(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the real Supabase CLI; raises StackError when it takes minutes."""
     try:
         return subprocess.run(
-            command,
-            cwd=stack.repository,
+            [str(repository / "node_modules" / ".bin" / "supabase"), *arguments],
+            cwd=repository,
             env={**os.environ, "SUPABASE_TELEMETRY_DISABLED": "1", "DO_NOT_TRACK": "1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -60,6 +66,6 @@ def supabase(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
         )
     except subprocess.TimeoutExpired as error:
         raise StackError(
-            f"supabase {' '.join(arguments)} did not end within {CLI_SECONDS} s.",
+            f"supabase {' '.join(arguments[:2])} did not end within {CLI_SECONDS} s.",
             next_step="See with ./scripts/dev psql what holds a lock in pg_stat_activity, then run it again.",
         ) from error

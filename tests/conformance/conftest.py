@@ -154,8 +154,9 @@ def people(target: Target) -> Iterator[tuple[Person, Person]]:
 @asynccontextmanager
 async def connected(target: Target, key: str, person: Person | None = None) -> AsyncIterator[AsyncClient]:
     """A supabase client with `key`, signed in as `person` when one is given."""
-    async with httpx.AsyncClient(timeout=30) as http:
-        client = await create_async_client(target.url, key, options=AsyncClientOptions(httpx_client=http))
+    async with httpx.AsyncClient(timeout=30) as http:  # an edge function's cold start fits into it
+        options = AsyncClientOptions(auto_refresh_token=False, httpx_client=http)
+        client = await create_async_client(target.url, key, options=options)
         if person is not None:
             await client.auth.sign_in_with_password({"email": person.email, "password": person.password})
         yield client

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -12,8 +11,10 @@ from uuid import uuid4
 import httpx
 import jwt
 import pytest
-from supabase import AsyncClient, AsyncClientOptions, acreate_client
+from supabase import AsyncClient
 from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
+
+from .conftest import connected
 
 if TYPE_CHECKING:
     from .conftest import Target
@@ -27,13 +28,6 @@ class Person:
 
     id: str
     email: str
-
-
-@asynccontextmanager
-async def connected(target: Target, key: str) -> AsyncIterator[AsyncClient]:
-    async with httpx.AsyncClient() as http:
-        options = AsyncClientOptions(auto_refresh_token=False, httpx_client=http)
-        yield await acreate_client(target.url, key, options=options)
 
 
 def new_email() -> str:
@@ -54,12 +48,6 @@ async def claims_in_database(client: AsyncClient) -> dict[str, Any]:
 @pytest.fixture
 async def client(target: Target) -> AsyncIterator[AsyncClient]:
     async with connected(target, target.publishable_key) as made:
-        yield made
-
-
-@pytest.fixture
-async def service(target: Target) -> AsyncIterator[AsyncClient]:
-    async with connected(target, target.secret_key) as made:
         yield made
 
 

@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
-from supabase import AsyncClient, AsyncClientOptions, acreate_client
+from supabase import AsyncClient
 from supabase_functions.errors import FunctionsHttpError
+
+from .conftest import connected
 
 if TYPE_CHECKING:
     from .conftest import Target
 
-COLD_START_SECONDS = 30
-
 
 @pytest.fixture
 async def client(target: Target) -> AsyncIterator[AsyncClient]:
-    async with httpx.AsyncClient(timeout=COLD_START_SECONDS) as http:
-        options = AsyncClientOptions(auto_refresh_token=False, httpx_client=http)
-        yield await acreate_client(target.url, target.publishable_key, options=options)
+    async with connected(target, target.publishable_key) as made:
+        yield made
 
 
 @pytest.mark.parametrize("wake", [None, "", "t=1,v1=00", "t=99999999999,v1=" + "0" * 64])

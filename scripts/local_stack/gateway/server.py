@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import signal
 import sys
 import tomllib
@@ -14,7 +13,7 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDict
 
-from ..errors import StackError
+from ..listening import listen
 from ..settings import Stack
 from .answers import Refused, json_answer, no_route
 from .auth import Auth
@@ -182,15 +181,3 @@ async def serve(stack: Stack) -> None:
         await runner.cleanup()
         with suppress(TimeoutError):
             await asyncio.wait_for(gateway.close(), SECONDS_TO_END)
-
-
-async def listen(runner: web.AppRunner, port: int) -> None:
-    try:
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        raise StackError(
-            f"Port {port} on 127.0.0.1 is taken.",
-            next_step="End the program that holds it, or give this stack other ports with --port-base.",
-        ) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import signal
 import sys
 from typing import Any
@@ -12,6 +11,7 @@ import psycopg
 from aiohttp import web
 
 from ..errors import StackError
+from ..listening import listen
 from ..settings import Stack
 from .channel import MOST_BROADCAST_BYTES
 from .connection import Connection
@@ -139,15 +139,10 @@ async def serve(stack: Stack) -> None:
     await runner.setup()
     port = stack.ports.realtime
     try:
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-    except OSError as error:
+        await listen(runner, port)
+    except (OSError, StackError):
         await runner.cleanup()
-        if error.errno != errno.EADDRINUSE:
-            raise
-        raise StackError(
-            f"Port {port} on 127.0.0.1 is taken.",
-            next_step="End the program that holds it, or give this stack other ports with --port-base.",
-        ) from None
+        raise
     print(f"realtime: listening on 127.0.0.1:{port}", file=sys.stderr, flush=True)
     streaming = asyncio.create_task(service.run())
     await ended.wait()
