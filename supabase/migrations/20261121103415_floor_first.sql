@@ -110,6 +110,37 @@ $$;
 comment on function private.is_admin() is
 'Whether the token carries the admin role, which only the service can put into app_metadata.';
 
+create function private.request_headers()
+returns jsonb
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        case
+            when pg_input_is_valid(current_setting('request.headers', true), 'jsonb')
+                then current_setting('request.headers', true)::jsonb
+            else '{}'::jsonb
+        end
+$$;
+comment on function private.request_headers() is 'The request''s headers, names in lower case; {} outside one.';
+
+create function private.request_id()
+returns text
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select coalesce(
+        nullif(current_setting('ondol.request_id', true), ''),
+        substring(private.request_headers() ->> 'x-request-id' from '^[A-Za-z0-9._-]{1,100}$')
+    )
+$$;
+comment on function private.request_id() is
+'What names the request in answers, logs and audit: the caller''s x-request-id or the one given before it; else null.';
+
 create function private.touch_updated_at()
 returns trigger
 volatile
@@ -214,6 +245,92 @@ comment on function public.custom_access_token_hook(jsonb) is
 
 grant usage on schema public to supabase_auth_admin;
 grant execute on function public.custom_access_token_hook(jsonb) to supabase_auth_admin;
+
+-- supabase/schemas/floor/15_alerts.sql
+
+-- Promises that what needs a person is said once, counted while it lasts, and closed when it is over.
+
+create table ops.alerts (
+    id bigint generated always as identity primary key,
+    kind text not null,
+    subject text not null,
+    severity text not null default 'warning',
+    message text not null,
+    times_seen integer not null default 1,
+    first_seen_at timestamptz not null default now(),
+    last_seen_at timestamptz not null default now(),
+    resolved_at timestamptz,
+    constraint severity_is_known check (severity in ('info', 'warning', 'critical')),
+    constraint kind_is_one_word check (kind ~ '^[a-z_]+$')
+);
+alter table ops.alerts enable row level security;
+create unique index alerts_that_are_open on ops.alerts (kind, subject)
+where resolved_at is null;
+comment on table ops.alerts is 'What an operator should know. One open row per kind and subject.';
+comment on column ops.alerts.kind is 'What is wrong, one word: failing_job, tables_to_archive, …';
+comment on column ops.alerts.subject is 'With what: the name of a job, a table, a key.';
+comment on column ops.alerts.times_seen is 'How often it was found while open.';
+comment on column ops.alerts.resolved_at is 'When it was found to be over; null while it lasts.';
+
+create function ops.raise_alert(
+    kind text,
+    subject text,
+    message text,
+    severity text default 'warning',
+    at timestamptz default now()
+)
+returns void
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    insert into ops.alerts as stored (kind, subject, message, severity, first_seen_at, last_seen_at)
+    values (
+        raise_alert.kind,
+        raise_alert.subject,
+        raise_alert.message,
+        raise_alert.severity,
+        raise_alert.at,
+        raise_alert.at
+    )
+    on conflict (kind, subject) where resolved_at is null do update
+        set
+            message = excluded.message,
+            severity = excluded.severity,
+            times_seen = stored.times_seen + 1,
+            last_seen_at = greatest(stored.last_seen_at, excluded.last_seen_at)
+$$;
+comment on function ops.raise_alert(text, text, text, text, timestamptz) is
+'Opens an alert, or counts the open one of the same kind and subject.';
+
+create function ops.resolve_alert(
+    kind text,
+    subject text,
+    at timestamptz default now()
+)
+returns boolean
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    with resolved as (
+        update ops.alerts as stored
+        set resolved_at = resolve_alert.at
+        where
+            stored.kind = resolve_alert.kind
+            and stored.subject = resolve_alert.subject
+            and stored.resolved_at is null
+        returning stored.id
+    )
+
+    select exists (select from resolved)
+$$;
+comment on function ops.resolve_alert(text, text, timestamptz) is
+'Closes the open alert of the kind and subject; returns whether there was one.';
+
+grant select on ops.alerts to app_service;
 
 -- supabase/schemas/floor/40_outbox.sql
 

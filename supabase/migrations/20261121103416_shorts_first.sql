@@ -2049,6 +2049,8 @@ grant execute on function public.receive_trend_event(text, jsonb) to app_service
 -- What policies and the verbs above call under the caller's own rights.
 grant execute on function private.claims() to app_anonymous, app_service;
 grant execute on function private.user_id() to app_anonymous, app_service;
+grant execute on function private.request_headers() to app_anonymous, app_service;
+grant execute on function private.request_id() to app_anonymous, app_service;
 grant execute on function private.is_admin() to app_anonymous, app_service;
 grant execute on function private.has_tier(public.tier_enum) to app_anonymous, app_service;
 grant execute on function private.check_batch(jsonb) to app_service;

@@ -43,6 +43,37 @@ $$;
 comment on function private.is_admin() is
 'Whether the token carries the admin role, which only the service can put into app_metadata.';
 
+create function private.request_headers()
+returns jsonb
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        case
+            when pg_input_is_valid(current_setting('request.headers', true), 'jsonb')
+                then current_setting('request.headers', true)::jsonb
+            else '{}'::jsonb
+        end
+$$;
+comment on function private.request_headers() is 'The request''s headers, names in lower case; {} outside one.';
+
+create function private.request_id()
+returns text
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select coalesce(
+        nullif(current_setting('ondol.request_id', true), ''),
+        substring(private.request_headers() ->> 'x-request-id' from '^[A-Za-z0-9._-]{1,100}$')
+    )
+$$;
+comment on function private.request_id() is
+'What names the request in answers, logs and audit: the caller''s x-request-id or the one given before it; else null.';
+
 create function private.touch_updated_at()
 returns trigger
 volatile
