@@ -1,5 +1,6 @@
 -- An alert is open once per kind and subject, counts while it lasts, and can come again after it is resolved.
 begin;
+\ir ../outcome.psql
 select plan(8);
 
 select lives_ok(
@@ -35,14 +36,11 @@ select throws_ok(
     null,
     'an unknown severity is refused'
 );
-set local role authenticated;
-select throws_ok(
-    $$select from ops.alerts$$,
-    '42501',
-    'permission denied for schema ops',
+select is(
+    pg_temp.outcome('authenticated', '{}', 'select from ops.alerts'),
+    '42501 permission denied for schema ops',
     'people do not read alerts'
 );
-reset role;
 
 select finish();
 rollback;

@@ -253,19 +253,19 @@ inner join rooms as other on target.relnamespace = other.oid
 where own.oid <> other.oid;
 
 -- As shipped.
-select is_empty('tables_without_rls', 'S-161: every table and partition has RLS');
-select is_empty('foreign_keys_without_index', 'every foreign key has an index');
-select is_empty('functions_without_fixed_path', 'every function has a fixed search_path');
-select is_empty('views_with_their_owners_rights', 'every view asks with its reader''s rights');
-select is_empty('materialized_views_within_reach', 'no materialized view is within reach');
-select is_empty('functions_for_everybody', 'no function can be called by PUBLIC');
+select is_empty('tables_without_rls', 'S-161, D1, D25: every table and partition has RLS');
+select is_empty('foreign_keys_without_index', 'D68: every foreign key has an index');
+select is_empty('functions_without_fixed_path', 'D27: every function has a fixed search_path');
+select is_empty('views_with_their_owners_rights', 'D22: every view asks with its reader''s rights');
+select is_empty('materialized_views_within_reach', 'D23: no materialized view is within reach');
+select is_empty('functions_for_everybody', 'D21: no function can be called by PUBLIC');
 select is_empty('definers_within_reach', 'no client can call a definer function of an exposed schema');
-select is_empty('more_than_reading_and_writing', 'nobody may truncate, refer to or put triggers on a table');
-select is_empty('grants_on_partitions', 'nobody reads a partition past its parent''s policies');
+select is_empty('more_than_reading_and_writing', 'D20: nobody may truncate, refer to or put triggers on a table');
+select is_empty('grants_on_partitions', 'D25: nobody reads a partition past its parent''s policies');
 select is_empty('nameless_things', 'everything says what it is');
-select is_empty('policies_for_everybody', 'every policy names its roles');
-select is_empty('policies_that_call_per_row', 'no policy calls a function for each row');
-select is_empty('policies_on_unindexed_columns', 'every column that a policy compares has an index');
+select is_empty('policies_for_everybody', 'D5: every policy names its roles');
+select is_empty('policies_that_call_per_row', 'D18: no policy calls a function for each row');
+select is_empty('policies_on_unindexed_columns', 'D18: every column that a policy compares has an index');
 select is_empty('rooms_that_lean_on_each_other', 'rooms are independent');
 select cmp_ok(
     (select count(*) from our_relations where relkind in ('r', 'p')),
@@ -386,11 +386,11 @@ select set_has(
 -- The two that a hosted project's defaults would undo.
 select ok(
     not has_table_privilege('anon', 'public.planted_table', 'select'),
-    'a new table is not open to anon'
+    'D24: a new table is not open to anon'
 );
 select ok(
     not has_function_privilege('anon', 'planted.reaching_over()', 'execute'),
-    'a new function is not open to anon'
+    'D21, D24: a new function is not open to anon'
 );
 
 select finish();
