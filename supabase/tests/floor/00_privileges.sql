@@ -19,7 +19,7 @@ select is_empty(
         ]) as privilege (name)
         where has_table_privilege(role.name, 'public.fresh_table', privilege.name)
     $$,
-    'a new table is granted to no request role'
+    'S-177, D24: a new table is granted to no request role'
 );
 select is_empty(
     $$
@@ -27,7 +27,7 @@ select is_empty(
         from unnest(array['anon', 'authenticated', 'service_role']) as role (name)
         where has_function_privilege(role.name, 'public.fresh_function()', 'execute')
     $$,
-    'a new function can be called by no request role'
+    'D21: a new function can be called by no request role'
 );
 select is_empty(
     $$
@@ -44,12 +44,12 @@ select ok(
 );
 select ok(pg_has_role('app_premium', 'app_authenticated', 'usage'), 'S-176: premium may do what the signed in may');
 select ok(pg_has_role('app_admin', 'app_premium', 'usage'), 'S-176: admins may do what premium may');
-select ok(pg_has_role('anon', 'app_anonymous', 'usage'), 'S-171: anon has the rights of app_anonymous');
+select ok(pg_has_role('anon', 'app_anonymous', 'usage'), 'S-171, D19: anon has the rights of app_anonymous');
 select ok(
     pg_has_role('authenticated', 'app_authenticated', 'usage'),
-    'S-172: authenticated has those of app_authenticated'
+    'S-172, D19: authenticated has those of app_authenticated'
 );
-select ok(pg_has_role('service_role', 'app_service', 'usage'), 'S-175: service_role has those of app_service');
+select ok(pg_has_role('service_role', 'app_service', 'usage'), 'S-175, D19: service_role has those of app_service');
 select ok(
     not pg_has_role('authenticated', 'app_premium', 'member'),
     'S-173: a signed in person is not premium by role'

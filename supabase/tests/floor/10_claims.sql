@@ -19,7 +19,7 @@ set local request.jwt.claims = '{"sub": "11111111-1111-4111-8111-111111111111", 
 select is(private.user_id(), '11111111-1111-4111-8111-111111111111', 'the subject is who asks');
 select is(private.is_admin(), false, 'S-127: user_metadata makes nobody admin');
 set local request.jwt.claims = '{"role": "admin", "app_metadata": "admin"}';
-select is(private.is_admin(), false, 'neither does the database role, nor a scalar app_metadata');
+select is(private.is_admin(), false, 'D15: neither does the database role, nor a scalar app_metadata');
 set local request.jwt.claims = '{"app_metadata": {"role": "admin"}}';
 select is(private.is_admin(), true, 'S-127: app_metadata makes an admin');
 reset request.jwt.claims;
