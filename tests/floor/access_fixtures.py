@@ -1,0 +1,124 @@
+"""Who asks, and a row of every relation for each of them: what the access table is tried with.
+
+A relation that is new in docs/access.md needs a statement in ROWS, and its owner's column in OWNERS if it has one.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One kind of client: the database role and the claims that its request runs with."""
+
+    name: str
+    column: str  # of docs/access.md
+    role: str
+    person: str | None = None
+    app_metadata: str = "{}"
+
+    @property
+    def claims(self) -> str:
+        if self.person is None:
+            return json.dumps({"role": self.role})
+        # user_metadata is the person's own to write: whatever it says must change nothing.
+        said_by_themselves = {"role": "admin", "tier": "enterprise", "app_metadata": {"role": "admin"}}
+        claims = {"sub": self.person, "role": self.role, "user_metadata": said_by_themselves}
+        return json.dumps(claims | {"app_metadata": json.loads(self.app_metadata)})
+
+
+A = "aaaaaaaa-0000-4000-8000-000000000001"
+B = "aaaaaaaa-0000-4000-8000-000000000002"
+TRIAL = "aaaaaaaa-0000-4000-8000-000000000003"
+EXPIRED = "aaaaaaaa-0000-4000-8000-000000000004"
+PREMIUM = "aaaaaaaa-0000-4000-8000-000000000005"
+ENTERPRISE = "aaaaaaaa-0000-4000-8000-000000000006"
+ADMIN = "aaaaaaaa-0000-4000-8000-000000000007"
+PEOPLE = (A, B, TRIAL, EXPIRED, PREMIUM, ENTERPRISE, ADMIN)
+
+IDENTITIES = (
+    Identity("anon", "anonymous", "anon"),
+    Identity("A, free", "signed in", "authenticated", A),
+    Identity("B, free", "signed in", "authenticated", B),
+    Identity("trial", "signed in", "authenticated", TRIAL, '{"tier": "trial"}'),
+    # The token still says what the table no longer does.
+    Identity("expired", "signed in", "authenticated", EXPIRED, '{"tier": "enterprise"}'),
+    Identity("premium", "premium", "authenticated", PREMIUM, '{"tier": "premium"}'),
+    Identity("enterprise", "premium", "authenticated", ENTERPRISE, '{"tier": "enterprise"}'),
+    Identity("admin", "admin", "authenticated", ADMIN, '{"role": "admin"}'),
+    Identity("service", "service", "service_role"),
+)
+
+# The column that names whose row it is.
+OWNERS = {
+    "public.users": "id",
+    "public.user_tiers": "user_id",
+}
+
+# Run once for every person (%(person)s) and number (%(n)s); owned relations get a row each, the others a few to share.
+ROWS = (
+    """
+    insert into auth.users (id, email)
+    values (%(person)s, 'access-' || %(n)s || '@example.com')
+    """,
+    # Settings are the person's own: to call oneself admin there must be worth nothing.
+    """
+    update public.users
+    set settings = settings || '{"role": "admin"}'
+    where id = %(person)s
+    """,
+    """
+    insert into public.user_tiers (user_id, tier, expires_at, source)
+    values (
+        %(person)s,
+        (array['free', 'free', 'trial', 'enterprise', 'premium', 'enterprise', 'free']::public.tier_enum[])[%(n)s],
+        case when %(n)s = 4 then now() - interval '1 second' end,
+        'operator'
+    )
+    """,
+    "insert into public.cached_channels (channel_id, channel_title) values ('access_' || %(n)s, 'a channel')",
+    # Well known and playable, playable, well known, neither.
+    """
+    insert into public.cached_videos (video_id, title, view_count, is_embeddable, privacy_status)
+    values ('access_' || %(n)s, 'a video', 500 + 1000 * (%(n)s %% 2), %(n)s %% 4 < 2, 'public')
+    """,
+    """
+    insert into public.keyword_video_mappings (keyword, video_id)
+    values ('access', 'access_' || %(n)s)
+    """,
+    "insert into public.trending_keywords (keyword, trend_score) values ('access ' || %(n)s, 0.5)",
+    """
+    insert into private.keyword_signals (region_code, data_source, bucket, keyword, mentions)
+    values ('KR', 'internal', date_trunc('hour', now(), 'UTC'), 'access ' || %(n)s, 1)
+    """,
+    "insert into ops.outbox (event_type, dedupe_key, data) values ('access.tried', 'access ' || %(n)s, '{}')",
+    """
+    insert into ops.webhook_endpoints (url, event_types)
+    values ('https://example.com/access/' || %(n)s, '{access.tried}')
+    """,
+    """
+    insert into ops.webhook_deliveries (outbox_id, endpoint_id)
+    select
+        event.id,
+        endpoint.id
+    from ops.outbox as event
+    cross join ops.webhook_endpoints as endpoint
+    where
+        event.dedupe_key = 'access ' || %(n)s
+        and endpoint.url = 'https://example.com/access/' || %(n)s
+    """,
+    "insert into ops.webhook_receipts (webhook_id, event) values ('access ' || %(n)s, '{}')",
+    "select ops.raise_alert('access', 'access ' || %(n)s, 'a row to read')",
+)
+
+
+def seed(connection: psycopg.Connection[Any]) -> None:
+    """Make the rows, in a transaction that the caller rolls back."""
+    for statement in ROWS:
+        for n, person in enumerate(PEOPLE, start=1):
+            connection.execute(statement, {"person": person, "n": n}, prepare=False)
