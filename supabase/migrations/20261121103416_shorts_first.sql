@@ -194,6 +194,41 @@ $$;
 comment on function private.shorts_claims(uuid) is
 'The room''s part of the token: the tier in force when it is signed.';
 
+-- Who people are is masked in the audit log; what they may do is told in clear. Counters of use ring no bell.
+select ops.audit_table(
+    'public.users',
+    array[
+        'id',
+        'auth_id',
+        'user_tier',
+        'subscription_expires_at',
+        'subscription_end',
+        'daily_api_usage',
+        'monthly_api_usage',
+        'created_at',
+        'updated_at'
+    ]
+);
+select ops.audit_table(
+    'public.user_tiers',
+    array['user_id', 'tier', 'expires_at', 'source', 'created_at', 'updated_at']
+);
+select ops.watch_table(
+    'public.users',
+    array[
+        'id',
+        'email',
+        'name',
+        'username',
+        'avatar_url',
+        'settings',
+        'preferences',
+        'user_tier',
+        'subscription_expires_at'
+    ]
+);
+select ops.watch_table('public.user_tiers');
+
 -- supabase/schemas/shorts/02_tables.sql
 
 -- Promises one place for what is known of videos, channels, keywords and trends, refusing what cannot be true.

@@ -610,3 +610,8 @@ comment on function ops.partition_health(timestamptz) is
 
 grant select on ops.partition_policies to app_service;
 grant execute on function ops.partition_health(timestamptz) to app_service;
+
+-- The audit log is kept whole: its chain is proof only of what is there, and it holds no personal data that must go.
+insert into ops.partition_policies (parent_schema, parent_table, control_column, retention)
+values ('ops', 'audit_logs_enhanced', 'created_at', null);
+select ops.create_monthly_partitions();

@@ -6,7 +6,7 @@ select plan(51);
 -- As shipped.
 select results_eq(
     $$select parent, is_healthy, problem from ops.partition_health()$$,
-    $$values ('private.keyword_signals', true, null::text)$$,
+    $$values ('ops.audit_logs_enhanced', true, null::text), ('private.keyword_signals', true, null)$$,
     'every policy is kept from the first migration on'
 );
 select cmp_ok(
