@@ -1,6 +1,6 @@
 -- Every change is told once and masked, nobody changes what was told, and the chain finds who did it all the same.
 begin;
-select plan(94);
+select plan(101);
 \ir ../outcome.psql
 
 -- An empty log and an empty house: nothing of the running stack is seen in here.
@@ -95,7 +95,10 @@ select results_eq(
     'S-018, S-122: one record with the changed fields'
 );
 select results_eq(
-    $$select old_data - 'updated_at', new_data - 'updated_at', new_data ? 'updated_at' from ops.audit_logs_enhanced$$,
+    $$
+        select old_data - 'updated_at', new_data - 'updated_at', new_data ? 'updated_at'
+        from ops.audit_logs_enhanced
+    $$,
     $$values ('{"name": "***"}'::jsonb, '{"name": "***"}'::jsonb, true)$$,
     'that tells what changed and hides what it was'
 );
@@ -213,7 +216,8 @@ select set_eq(
     $$
         select event_type, row_id
         from pg_temp.told(
-            'merge into public.planted_items as item using (values (3), (4), (5)) as source (id) on item.id = source.id '
+            'merge into public.planted_items as item '
+            'using (values (3), (4), (5)) as source (id) on item.id = source.id '
             'when matched and item.id = 4 then delete when matched then update set amount = 8 '
             'when not matched then insert (id) values (source.id)'
         )
@@ -239,7 +243,10 @@ select results_eq(
     'old and new of a row stay together though its key changes'
 );
 select results_eq(
-    $$select event_type, changed_fields from pg_temp.told('update public.planted_items set amount = amount where id = 11')$$,
+    $$
+        select event_type, changed_fields
+        from pg_temp.told('update public.planted_items set amount = amount where id = 11')
+    $$,
     $$values ('UPDATE', '{}'::text[])$$,
     'an update that changes nothing is told as such'
 );
@@ -275,8 +282,7 @@ select results_eq(
 select is_empty(
     $$
         select from pg_temp.told(
-            'with writing as (select pg_temp.outcome(''authenticated'', null, ''insert into public.planted_items values (9)''))'
-            'select from writing'
+            'select pg_temp.outcome(''authenticated'', null, ''insert into public.planted_items values (9)'')'
         )
     $$,
     'a refused write is no change'
@@ -451,7 +457,11 @@ select is(
 );
 
 -- The alarm.
-select is(pg_temp.found_after('delete from ops.audit_logs_enhanced where id = $first'), '1 rows_missing', 'tampering');
+select is(
+    pg_temp.found_after('delete from ops.audit_logs_enhanced where id = $first'),
+    '1 rows_missing',
+    'somebody tampers'
+);
 select is(ops.check_audit_chain(), 1::bigint, 'is found by the check');
 select results_eq(
     $$select subject, severity from ops.alerts where kind = 'audit_tampered' and resolved_at is null$$,
@@ -460,8 +470,12 @@ select results_eq(
 );
 
 -- After months have expired the chain still holds, and later records are checked from where they begin.
-select is(pg_temp.found_after('delete from ops.audit_logs_enhanced where id < $first + 6'), '1 rows_missing, 2 rows_missing', 'gone');
-select is_empty($$select from ops.verify_audit_chain(3)$$, 'records after those that expired are verified by themselves');
+select is(
+    pg_temp.found_after('delete from ops.audit_logs_enhanced where id < $first + 6'),
+    '1 rows_missing, 2 rows_missing',
+    'early records go'
+);
+select is_empty($$select from ops.verify_audit_chain(3)$$, 'the later ones are verified by themselves');
 select is_empty(
     $$select from ops.verify_audit_chain() where problem not like 'rows\_%'$$,
     'and the chain of seals to its beginning'
@@ -477,6 +491,37 @@ set local bytea_output = 'escape';
 select is_empty($$select from ops.verify_audit_chain()$$, 'who verifies from Seoul finds the same');
 set local timezone = 'UTC';
 reset datestyle;
+
+alter table ops.audit_logs_enhanced_default disable trigger user;
+insert into ops.audit_logs_enhanced (created_at, event_type)
+values ('2040-05-06', 'STRAYED');
+insert into ops.audit_unsealed (id, created_at)
+select
+    id,
+    created_at
+from ops.audit_logs_enhanced
+where event_type = 'STRAYED';
+alter table ops.audit_logs_enhanced_default enable trigger user;
+select is(ops.seal_audit_log(), 1::bigint, 'a record that strayed into the default partition is sealed');
+select is(
+    (select moved_rows from ops.create_monthly_partition('ops.audit_logs_enhanced', '2040-05-01')),
+    1::bigint,
+    'and moved when its month is made, though the log is append-only'
+);
+select is_empty($$select from ops.verify_audit_chain()$$, 'which leaves the chain intact');
+select throws_ok(
+    attempt.statement,
+    '42501',
+    'The audit log is append-only.',
+    'and the guards stand: ' || attempt.statement
+)
+from (
+    values
+    ('delete from ops.audit_logs_enhanced_2040_05'),
+    ('update ops.audit_logs_enhanced_2040_05 set user_id = null'),
+    ('truncate ops.audit_logs_enhanced_default'),
+    ('truncate ops.audit_logs_enhanced')
+) as attempt (statement);
 
 -- The bell.
 select ok(
