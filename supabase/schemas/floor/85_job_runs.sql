@@ -29,7 +29,7 @@ as $$
 declare
     told jsonb;
 begin
-    select coalesce(jsonb_object_agg(count.key, count.value), '{}')
+    select coalesce(jsonb_object_agg(count.key, count.value), '{}'::jsonb)
     into told
     from jsonb_each(counts) as count
     where count.value not in ('0', 'null', 'false', '""', '[]', '{}');
@@ -42,7 +42,7 @@ exception
     when others then
         -- The work is done and must not be undone for the sake of its record.
         raise warning 'the counts of % were not logged: %', job_name, sqlerrm;
-        return '{}';
+        return '{}'::jsonb;
 end
 $$;
 comment on function ops.log_job_run(text, jsonb) is
