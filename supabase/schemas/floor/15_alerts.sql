@@ -33,8 +33,12 @@ returns void
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
+#variable_conflict use_column
+declare
+    alert record;
+begin
     insert into ops.alerts as stored (kind, subject, message, severity, first_seen_at, last_seen_at)
     values (
         raise_alert.kind,
@@ -50,9 +54,32 @@ as $$
             severity = excluded.severity,
             times_seen = stored.times_seen + 1,
             last_seen_at = greatest(stored.last_seen_at, excluded.last_seen_at)
+    returning
+        stored.id,
+        stored.times_seen
+    into alert;
+    -- An event, too, for who wants to be told. Without the message: it may quote what a statement was given.
+    if alert.times_seen = 1 then
+        perform ops.enqueue(
+            'alert.opened',
+            jsonb_build_array(
+                jsonb_build_object(
+                    'dedupe_key', alert.id::text,
+                    'data', jsonb_build_object(
+                        'alert_id', alert.id,
+                        'kind', raise_alert.kind,
+                        'subject', raise_alert.subject,
+                        'severity', raise_alert.severity,
+                        'opened_at', raise_alert.at
+                    )
+                )
+            )
+        );
+    end if;
+end
 $$;
 comment on function ops.raise_alert(text, text, text, text, timestamptz) is
-'Opens an alert, or counts the open one of the same kind and subject.';
+'Opens an alert and enqueues alert.opened, or counts the open one of the same kind and subject.';
 
 create function ops.resolve_alert(
     kind text,

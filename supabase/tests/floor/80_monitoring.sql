@@ -1,6 +1,6 @@
 -- What goes wrong is seen: every check speaks when its fault is planted, and the watchdog misses no job in 400 days.
 begin;
-select plan(66);
+select plan(67);
 \ir ../outcome.psql
 
 -- Who may ask.
@@ -228,6 +228,20 @@ select ops.raise_alert('planted', 'a', 'm', 'warning'), ops.raise_alert('health'
 select is(pg_temp.said('open_alerts'), 'well', 'a warning is no reason, nor is what the checks said themselves');
 select ops.raise_alert('planted', 'c', 'm', 'critical');
 select is(pg_temp.said('open_alerts'), 'Open: planted c.', 'an open critical alert is');
+select ops.raise_alert('planted', 'c', 'again', 'critical');
+select results_eq(
+    $$
+        select
+            data - 'alert_id' - 'opened_at',
+            count(*) over ()
+        from ops.outbox
+        where
+            event_type = 'alert.opened'
+            and data @> '{"kind": "planted", "subject": "c"}'
+    $$,
+    $$values ('{"kind": "planted", "subject": "c", "severity": "critical"}'::jsonb, 1::bigint)$$,
+    'an alert is an event once, when it opens, without its message'
+);
 delete from ops.alerts;
 
 select is(pg_temp.said('constraints_and_indexes'), 'well', 'every constraint is valid');
