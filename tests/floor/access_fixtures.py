@@ -114,6 +114,17 @@ ROWS = (
     """,
     "insert into ops.webhook_receipts (webhook_id, event) values ('access ' || %(n)s, '{}')",
     "select ops.raise_alert('access', 'access ' || %(n)s, 'a row to read')",
+    "select ops.log_job_run('access-' || %(n)s, '{\"tried\": 1}')",
+    """
+    insert into ops.archive_policies (parent_schema, parent_table, control_column)
+    values ('public', 'access_' || %(n)s, 'created_at')
+    """,
+    """
+    insert into ops.job_expectations (job_name)
+    values ('access-' || %(n)s)
+    """,
+    "select ops.snapshot_table_sizes()",
+    "select ops.seal_audit_log()",
 )
 
 

@@ -820,7 +820,7 @@ declare
     large record;
     alert record;
     chosen record;
-    reported text[] := '{}';
+    reported text[] := array[]::text[];
 begin
     if not coalesce(threshold_bytes >= 0, false) or not coalesce(isfinite(at), false) then
         raise exception using
