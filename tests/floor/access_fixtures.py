@@ -113,6 +113,13 @@ ROWS = (
         and endpoint.url = 'https://example.com/access/' || %(n)s
     """,
     "insert into ops.webhook_receipts (webhook_id, event) values ('access ' || %(n)s, '{}')",
+    "insert into ops.archive_policies values ('access', 'access ' || %(n)s, 'created_at')",
+    "select ops.record_audit_event('ACCESS', 'access ' || %(n)s)",
+    """
+    insert into ops.audit_seals
+    values (-%(n)s, now(), '{}', 0, '', '', '')
+    """,
+    "select ops.log_job_run('access', '{\"rows\": 1}')",
     "select ops.raise_alert('access', 'access ' || %(n)s, 'a row to read')",
     "select ops.log_job_run('access-' || %(n)s, '{\"tried\": 1}')",
     """
