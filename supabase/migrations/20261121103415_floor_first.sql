@@ -1735,10 +1735,220 @@ $$;
 comment on function public.register_webhook_endpoint(text, text, text[]) is
 'Adds an endpoint, or gives the one with this url a new secret and new types; the secret goes to Vault.';
 
+create index outbox_by_age on ops.outbox (created_at);
+create index webhook_receipts_by_age on ops.webhook_receipts (received_at);
+create index webhook_deliveries_that_are_dead on ops.webhook_deliveries (updated_at)
+where state = 'dead';
+
+create view ops.dead_letters
+with (security_invoker = true)
+as
+select
+    delivery.id as delivery_id,
+    delivery.outbox_id,
+    event.event_type,
+    event.dedupe_key,
+    delivery.endpoint_id,
+    endpoint.url,
+    delivery.last_status,
+    delivery.last_error,
+    event.created_at,
+    delivery.updated_at as died_at,
+    'msg_' || replace(delivery.id::text, '-', '') as webhook_id
+from ops.webhook_deliveries as delivery
+inner join ops.outbox as event on delivery.outbox_id = event.id
+inner join ops.webhook_endpoints as endpoint on delivery.endpoint_id = endpoint.id
+where delivery.state = 'dead';
+comment on view ops.dead_letters is
+'Deliveries that ten attempts did not bring. public.replay_webhook_deliveries sends them again.';
+
+-- An address may hold a password or a token: only its host is told.
+create function private.endpoint_label(endpoint ops.webhook_endpoints)
+returns text
+immutable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        format(
+            '%s (%s)',
+            coalesce(substring(endpoint.url from '^https?://(?:[^/?#]*@)?([^/?#@]+)'), 'unreadable address'),
+            endpoint.id
+        )
+$$;
+comment on function private.endpoint_label(ops.webhook_endpoints) is
+'What an alert calls an endpoint: its host and id, never what else is in the address.';
+
+create function private.tell_of_dead_letter()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    perform ops.raise_alert(
+        'dead_letters',
+        private.endpoint_label(endpoint),
+        format('Deliveries are dead after %s attempts; the last status was %s.', new.attempt, coalesce(new.last_status, 0))
+    )
+    from ops.webhook_endpoints as endpoint
+    where endpoint.id = new.endpoint_id;
+    return null;
+exception
+    when others then
+        raise warning 'no alert was raised for the dead delivery %: %', new.id, sqlerrm;
+        return null;
+end
+$$;
+comment on function private.tell_of_dead_letter() is
+'Alerts once per endpoint, whoever declared the delivery dead. Never raises: the report of an attempt must be kept.';
+
+create trigger tell_of_dead_letter
+after update on ops.webhook_deliveries
+for each row
+when (new.state = 'dead' and old.state <> 'dead')
+execute function private.tell_of_dead_letter();
+
+create function public.replay_webhook_deliveries(
+    delivery_ids uuid[] default null,
+    endpoint_id uuid default null,
+    since timestamptz default null,
+    "limit" integer default 1000
+)
+returns integer
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    replayed integer;
+begin
+    -- The id stays: a receiver that did the work before its answer was lost recognises it.
+    with chosen as (
+        select delivery.id
+        from ops.webhook_deliveries as delivery
+        inner join ops.webhook_endpoints as endpoint on delivery.endpoint_id = endpoint.id
+        where
+            delivery.state = 'dead'
+            and endpoint.disabled_at is null
+            and (delivery_ids is null or delivery.id = any(delivery_ids))
+            and (
+                replay_webhook_deliveries.endpoint_id is null
+                or delivery.endpoint_id = replay_webhook_deliveries.endpoint_id
+            )
+            and (since is null or delivery.updated_at >= since)
+        order by
+            delivery.updated_at,
+            delivery.id
+        limit least(greatest(replay_webhook_deliveries."limit", 0), 5000)
+        for update of delivery skip locked
+    )
+
+    update ops.webhook_deliveries as delivery
+    set
+        state = 'scheduled',
+        attempt = 0,
+        next_attempt_at = now()
+    from chosen
+    where delivery.id = chosen.id;
+    get diagnostics replayed = row_count;
+
+    if replayed > 0 then
+        perform ops.resolve_alert('dead_letters', private.endpoint_label(endpoint))
+        from ops.webhook_endpoints as endpoint
+        where
+            not exists (
+                select
+                from ops.webhook_deliveries as delivery
+                where
+                    delivery.endpoint_id = endpoint.id
+                    and delivery.state = 'dead'
+            );
+        perform private.wake_delivery();
+    end if;
+    return replayed;
+end
+$$;
+comment on function public.replay_webhook_deliveries(uuid[], uuid, timestamptz, integer) is
+'Sends dead deliveries again from the first attempt, oldest first, at most 5000 at a time; no argument means all. '
+'Returns how many. An endpoint that is disabled keeps its dead.';
+
+create function ops.purge_outbox(
+    at timestamptz default now(),
+    "limit" integer default 5000
+)
+returns bigint
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    cutoff timestamptz := at - interval '30 days';
+    at_most integer := least(greatest(purge_outbox."limit", 0), 50000);
+    purged_events bigint;
+    purged_receipts bigint;
+begin
+    -- Whole events with their deliveries: one that is still on its way, or dead and waiting for a person, keeps all.
+    with old as (
+        select event.id
+        from ops.outbox as event
+        where
+            event.created_at < cutoff
+            and not exists (
+                select
+                from ops.webhook_deliveries as delivery
+                where
+                    delivery.outbox_id = event.id
+                    and (delivery.state <> 'delivered' or delivery.updated_at >= cutoff)
+            )
+        order by event.created_at
+        limit at_most
+        for update of event skip locked
+    )
+
+    delete from ops.outbox as event
+    using old
+    where event.id = old.id;
+    get diagnostics purged_events = row_count;
+
+    -- What may be sent again must be recognised again.
+    with old as (
+        select receipt.webhook_id
+        from ops.webhook_receipts as receipt
+        where
+            receipt.received_at < cutoff
+            and not exists (
+                select
+                from ops.webhook_deliveries as delivery
+                where
+                    delivery.state <> 'delivered'
+                    and 'msg_' || replace(delivery.id::text, '-', '') = receipt.webhook_id
+            )
+        order by receipt.received_at
+        limit at_most
+        for update of receipt skip locked
+    )
+
+    delete from ops.webhook_receipts as receipt
+    using old
+    where receipt.webhook_id = old.webhook_id;
+    get diagnostics purged_receipts = row_count;
+    return purged_events + purged_receipts;
+end
+$$;
+comment on function ops.purge_outbox(timestamptz, integer) is
+'Removes events whose every delivery arrived 30 days ago, and receipts as old, so many at a time; returns how many.';
+
 grant execute on function public.claim_webhook_deliveries(integer, integer) to app_service;
 grant execute on function public.record_webhook_delivery(uuid, integer, integer, text) to app_service;
 grant execute on function public.register_webhook_endpoint(text, text, text[]) to app_service;
+grant execute on function public.replay_webhook_deliveries(uuid[], uuid, timestamptz, integer) to app_service;
 grant select on ops.outbox, ops.webhook_endpoints, ops.webhook_deliveries, ops.webhook_receipts to app_service;
+grant select on ops.dead_letters to app_service;
 
 -- supabase/schemas/floor/50_realtime.sql
 
