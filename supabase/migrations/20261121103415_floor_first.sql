@@ -1053,6 +1053,7 @@ returns table (
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 language sql
 as $$
     with seals as (
@@ -1067,7 +1068,9 @@ as $$
 
     found as (
         select
-            (seals.stored).seq,
+            seals.stored,
+            seals.seq_before,
+            seals.hash_before,
             count(entry.id) as row_count,
             coalesce(range_agg(int8range(entry.id, entry.id, '[]')) filter (where entry.id is not null), '{}') as ids,
             sha256(
@@ -1082,41 +1085,42 @@ as $$
                 )
             ) as rows_hash
         from seals
-        cross join lateral unnest((seals.stored).ids) as span (ids)
+        left join lateral unnest((seals.stored).ids) as span (ids) on true
         left join ops.audit_logs_enhanced as entry
             on
                 entry.id >= lower(span.ids)
                 and entry.id < upper(span.ids)
         where (seals.stored).seq >= from_seq
-        group by (seals.stored).seq
+        group by
+            seals.stored,
+            seals.seq_before,
+            seals.hash_before
     ),
 
     judged as (
         select
-            (seals.stored).seq,
+            (found.stored).seq,
             case
-                when seals.seq_before <> (seals.stored).seq - 1 then 'seal_missing'
-                when (seals.stored).hash <> private.audit_seal_hash(seals.stored) then 'seal_changed'
-                when (seals.stored).previous_hash <> seals.hash_before then 'chain_broken'
-                when found.ids is distinct from (seals.stored).ids then 'rows_missing'
-                when found.row_count > (seals.stored).row_count then 'rows_added'
+                when found.seq_before <> (found.stored).seq - 1 then 'seal_missing'
+                when (found.stored).hash <> private.audit_seal_hash(found.stored) then 'seal_changed'
+                when (found.stored).previous_hash <> found.hash_before then 'chain_broken'
+                when found.ids <> (found.stored).ids then 'rows_missing'
+                when found.row_count > (found.stored).row_count then 'rows_added'
                 when
-                    found.row_count <> (seals.stored).row_count
-                    or found.rows_hash <> (seals.stored).rows_hash
+                    found.row_count <> (found.stored).row_count
+                    or found.rows_hash <> (found.stored).rows_hash
                     then 'rows_changed'
             end as problem,
             case
-                when seals.seq_before <> (seals.stored).seq - 1 then 'the seal before it'
+                when found.seq_before <> (found.stored).seq - 1 then 'the seal before it'
                 else format(
                     'sealed %s, found %s records; ids that are gone: %s',
-                    (seals.stored).row_count,
-                    coalesce(found.row_count, 0),
-                    (seals.stored).ids - coalesce(found.ids, '{}')
+                    (found.stored).row_count,
+                    found.row_count,
+                    (found.stored).ids - found.ids
                 )
             end as detail
-        from seals
-        left join found on (seals.stored).seq = found.seq
-        where (seals.stored).seq >= from_seq
+        from found
     )
 
     select
