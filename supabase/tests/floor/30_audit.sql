@@ -1,6 +1,6 @@
 -- Every change is told once and masked, nobody changes what was told, and the chain finds who did it all the same.
 begin;
-select plan(101);
+select plan(102);
 \ir ../outcome.psql
 
 -- An empty log and an empty house: nothing of the running stack is seen in here.
@@ -109,8 +109,8 @@ select results_eq(
     $$,
     $$
         values (
-            '11111111-1111-4111-8111-111111111111'::uuid, 'authenticated', session_user::text collate "default", 'request-1',
-            '203.0.113.0/24'::inet, 'PATCH /users', null::text
+            '11111111-1111-4111-8111-111111111111'::uuid, 'authenticated', session_user::text collate "default",
+            'request-1', '203.0.113.0/24'::inet, 'PATCH /users', null::text
         )
     $$,
     'D76, S-122: who did it, in which request and from which network'
@@ -120,6 +120,27 @@ select is(
     (select tableoid::regclass::text from ops.audit_logs_enhanced),
     'ops.audit_logs_enhanced' || to_char(now() at time zone 'UTC', '_YYYY_MM'),
     'S-197: a record of today is in the partition of this month'
+);
+
+select is_empty(
+    $$
+        select attribute.attrelid::regclass
+        from pg_attribute as attribute
+        inner join pg_class as relation on attribute.attrelid = relation.oid
+        where
+            attribute.attname = 'updated_at'
+            and relation.relkind in ('r', 'p')
+            and not relation.relispartition
+            and relation.relnamespace in ('public'::regnamespace, 'private'::regnamespace, 'ops'::regnamespace)
+            and not exists (
+                select
+                from pg_trigger as keeper
+                where
+                    keeper.tgrelid = relation.oid
+                    and keeper.tgname = 'set_updated_at'
+            )
+    $$,
+    'S-125, S-135: every updated_at is kept by a trigger named set_updated_at'
 );
 
 -- Where a request says it comes from.
@@ -537,7 +558,7 @@ select ok(
 delete from realtime.messages;
 update public.users
 set daily_api_usage = daily_api_usage + 1;
-select is((select count(*) from realtime.messages where topic = 'admin:security'), 0::bigint, 'a counter rings no bell');
+select is_empty($$select from realtime.messages where topic = 'admin:security'$$, 'a counter rings no bell');
 update public.users
 set name = 'Canary Again';
 select results_eq(
