@@ -10,7 +10,9 @@ comment on type public.tier_enum is 'What a person has paid for, in rising order
 
 create table public.users (
     id uuid primary key references auth.users (id) on delete cascade,
-    email varchar(255) unique,
+    email varchar(255),
+    email_encrypted bytea,
+    email_blind_index bytea unique,
     name varchar(100),
     avatar_url text,
     user_tier public.tier_enum not null default 'free',
@@ -25,6 +27,7 @@ create table public.users (
     username extensions.citext unique,
     preferences jsonb not null default '{}',
     subscription_end timestamptz generated always as (subscription_expires_at) stored,
+    constraint email_is_masked check (email like '%***%'),
     constraint daily_api_usage_is_not_negative check (daily_api_usage >= 0),
     constraint monthly_api_usage_is_not_negative check (monthly_api_usage >= 0),
     constraint avatar_url_is_http check (avatar_url ~ '^https?://' and length(avatar_url) <= 2000),
@@ -45,9 +48,15 @@ create table public.users (
     constraint username_is_a_handle check (username::text ~ '^[[:alnum:]_.-]{2,40}$')
 );
 alter table public.users enable row level security;
+create index users_by_encryption_key on public.users (substr(email_encrypted, 1, 5));
 comment on table public.users is 'One row per person, made at sign-up. Visible to its owner and to admins.';
 comment on column public.users.id is 'The id in auth.users.';
-comment on column public.users.email is 'A copy of the address in auth.users; null for anonymous and phone sign-ups.';
+comment on column public.users.email is
+'The masked address, k***@e***.com; null for anonymous and phone sign-ups. The whole one is in Auth.';
+comment on column public.users.email_encrypted is
+'The address as ciphertext bound to this row; admins and the service read it in users_secure.';
+comment on column public.users.email_blind_index is
+'What an address is found by; null where another account had the same address before.';
 comment on column public.users.name is 'Display name.';
 comment on column public.users.avatar_url is 'Address of the picture.';
 comment on column public.users.user_tier is
@@ -64,9 +73,14 @@ comment on column public.users.username is 'Unique handle; upper and lower case 
 comment on column public.users.preferences is 'What the person likes to see.';
 comment on column public.users.subscription_end is 'The same as subscription_expires_at.';
 
+-- A rotation of keys changes the ciphertext alone, which is no change of the person's row.
 create trigger set_updated_at
 before update on public.users
 for each row
+when (
+    new.email_encrypted is not distinct from old.email_encrypted
+    or new.email_blind_index is distinct from old.email_blind_index
+)
 execute function private.touch_updated_at();
 
 create table public.user_tiers (
@@ -143,6 +157,8 @@ $$;
 comment on function private.has_tier(public.tier_enum) is
 'Whether who asks has at least this tier right now, by the table and not by the token.';
 
+select private.register_encrypted_column('public.users', 'email_encrypted');
+
 create function private.shorts_on_sign_up(
     user_id uuid,
     email text,
@@ -152,12 +168,27 @@ returns void
 volatile
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
-    insert into public.users as stored (id, email, name, avatar_url)
+declare
+    found_by bytea := private.blind_index(shorts_on_sign_up.email, 'email');
+begin
+    -- Two accounts of single sign-on may share an address: it finds the one that had it first.
+    if exists (
+        select
+        from public.users as other
+        where
+            other.email_blind_index = found_by
+            and other.id <> shorts_on_sign_up.user_id
+    ) then
+        found_by := null;
+    end if;
+    insert into public.users as stored (id, email, email_encrypted, email_blind_index, name, avatar_url)
     values (
-        user_id,
-        email,
+        shorts_on_sign_up.user_id,
+        private.mask_email(shorts_on_sign_up.email),
+        private.encrypt_pii(shorts_on_sign_up.email, 'public.users.email_encrypted:' || shorts_on_sign_up.user_id),
+        found_by,
         left(coalesce(metadata ->> 'name', metadata ->> 'full_name'), 100),
         case
             when metadata ->> 'avatar_url' ~ '^https?://' and length(metadata ->> 'avatar_url') <= 2000
@@ -165,10 +196,68 @@ as $$
         end
     )
     on conflict (id) do update
-        set email = excluded.email
+        set
+            email = excluded.email,
+            email_encrypted = excluded.email_encrypted,
+            email_blind_index = excluded.email_blind_index;
+end
 $$;
 comment on function private.shorts_on_sign_up(uuid, text, jsonb) is
 'The room''s part of a sign-up and of a change of address. Takes a name and a picture, never a tier.';
+
+create function private.shorts_on_erase(user_id uuid)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    tiers integer;
+    people integer;
+begin
+    delete from public.user_tiers as held
+    where held.user_id = shorts_on_erase.user_id;
+    get diagnostics tiers = row_count;
+    delete from public.users as stored
+    where stored.id = shorts_on_erase.user_id;
+    get diagnostics people = row_count;
+    return jsonb_build_object('user_tiers', tiers, 'users', people);
+end
+$$;
+comment on function private.shorts_on_erase(uuid) is 'The room''s part of an erasure: every row that is the person''s.';
+
+create function private.shorts_email(user_id uuid)
+returns text
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.decrypt_pii(stored.email_encrypted, 'public.users.email_encrypted:' || stored.id)
+    from public.users as stored
+    where stored.id = shorts_email.user_id
+$$;
+comment on function private.shorts_email(uuid) is
+'A person''s address in clear, for admins and the service; refused to everybody else.';
+
+create view public.users_secure
+with (security_invoker = true) as
+select -- noqa: ST06
+    stored.id,
+    stored.username,
+    private.shorts_email(stored.id) as email,
+    stored.user_tier,
+    stored.created_at
+from public.users as stored
+where (select private.may_read_pii());
+comment on view public.users_secure is
+'People with their address in clear: for admins and the service, no rows for others.';
+comment on column public.users_secure.id is 'The id in auth.users.';
+comment on column public.users_secure.username is 'Unique handle.';
+comment on column public.users_secure.email is 'The address, decrypted.';
+comment on column public.users_secure.user_tier is 'The tier that people read.';
+comment on column public.users_secure.created_at is 'When the person signed up.';
 
 create function private.shorts_claims(user_id uuid)
 returns jsonb
@@ -2019,6 +2108,7 @@ comment on function public.trending_now(text, integer) is
 -- Promises that what a client may reach is exactly what stands here, a paragraph per object.
 
 -- users: people see and edit their own profile; tier, usage and address are not theirs to write. Admins see all.
+-- The ciphertext is of no use without its key, and a grant of columns would refuse select('*').
 grant select on public.users to app_authenticated;
 grant update (name, username, avatar_url, settings, preferences) on public.users to app_authenticated;
 grant select, insert, update, delete on public.users to app_service;
@@ -2029,6 +2119,10 @@ create policy "people edit their own row" on public.users
 for update to authenticated
 using (id = (select auth.uid()))
 with check (id = (select auth.uid()));
+
+-- users_secure: addresses in clear. Admins sign in like everybody; the view's own condition tells them apart.
+grant select on public.users_secure to app_authenticated, app_service;
+grant execute on function private.shorts_email(uuid) to app_authenticated, app_service;
 
 -- user_tiers: people see their own tier; only the service gives one.
 grant select on public.user_tiers to app_authenticated;

@@ -57,7 +57,7 @@ WORKS = [
         plant="insert into ops.outbox (event_type, dedupe_key, data, created_at) select 'planted.old', '{round} ' || n,"
         " '{{}}', now() - interval '31 days' from generate_series(1, 5000) as n;"
         "insert into ops.outbox (event_type, dedupe_key, data) values ('planted.young', '{round}', '{{}}')",
-        run='select ops.purge_outbox("limit" => 2500) + ops.purge_outbox("limit" => 2500)',
+        run="select ops.purge_outbox(batch_size => 2500) + ops.purge_outbox(batch_size => 2500)",
         nothing_half_done="select (select count(*) from ops.outbox where event_type = 'planted.young') = {round} + 1"
         " and (select count(*) from ops.outbox where event_type = 'planted.old') in (0, 5000)",
         finished="select not exists (select from ops.outbox where event_type = 'planted.old')",

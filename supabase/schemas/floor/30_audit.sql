@@ -960,3 +960,10 @@ grant select on ops.audit_logs_enhanced to app_service;
 grant select on ops.audit_seals to app_service;
 grant execute on function ops.verify_audit_chain(bigint, bigint) to app_service;
 grant execute on function ops.record_audit_event(text, text, jsonb, text) to app_service;
+
+-- Which keys there are and which one is in force; what they are is in Vault.
+select ops.audit_table(
+    'private.encryption_keys',
+    array['id', 'key_name', 'version', 'purpose', 'is_active', 'created_at', 'rotated_at', 'retired_at']
+);
+select ops.watch_table('private.encryption_keys', array['is_active', 'retired_at']);

@@ -495,7 +495,7 @@ create function public.replay_webhook_deliveries(
     delivery_ids uuid[] default null,
     endpoint_id uuid default null,
     since timestamptz default null,
-    "limit" integer default 1000
+    batch_size integer default 1000
 )
 returns integer
 volatile
@@ -523,7 +523,7 @@ begin
         order by
             delivery.updated_at,
             delivery.id
-        limit least(greatest(replay_webhook_deliveries."limit", 0), 5000)
+        limit least(greatest(replay_webhook_deliveries.batch_size, 0), 5000)
         for update of delivery skip locked
     )
 
@@ -558,7 +558,7 @@ comment on function public.replay_webhook_deliveries(uuid[], uuid, timestamptz, 
 
 create function ops.purge_outbox(
     at timestamptz default now(),
-    "limit" integer default 5000
+    batch_size integer default 5000
 )
 returns bigint
 volatile
@@ -568,7 +568,7 @@ language plpgsql
 as $$
 declare
     cutoff timestamptz := at - interval '30 days';
-    at_most integer := least(greatest(purge_outbox."limit", 0), 50000);
+    at_most integer := least(greatest(purge_outbox.batch_size, 0), 50000);
     purged_events bigint;
     purged_receipts bigint;
 begin

@@ -921,7 +921,7 @@ comment on function ops.auto_archive_policy(bigint, timestamptz) is
 
 create function ops.purge_cron_history(
     at timestamptz default now(),
-    "limit" integer default 5000
+    batch_size integer default 5000
 )
 returns bigint
 volatile
@@ -937,7 +937,7 @@ begin
         from cron.job_run_details as run
         where coalesce(run.end_time, run.start_time) < at - interval '7 days'
         order by run.runid
-        limit least(greatest(purge_cron_history."limit", 0), 50000)
+        limit least(greatest(purge_cron_history.batch_size, 0), 50000)
         for update skip locked
     )
 

@@ -50,7 +50,7 @@ comment on function ops.log_job_run(text, jsonb) is
 
 create function ops.purge_job_runs(
     at timestamptz default now(),
-    "limit" integer default 5000
+    batch_size integer default 5000
 )
 returns bigint
 volatile
@@ -66,7 +66,7 @@ as $$
                 from ops.job_runs as old
                 where old.started_at < purge_job_runs.at - interval '90 days'
                 order by old.started_at
-                limit purge_job_runs."limit"
+                limit purge_job_runs.batch_size
             )
         returning run.id
     )

@@ -1,6 +1,7 @@
 -- Promises that what a client may reach is exactly what stands here, a paragraph per object.
 
 -- users: people see and edit their own profile; tier, usage and address are not theirs to write. Admins see all.
+-- The ciphertext is of no use without its key, and a grant of columns would refuse select('*').
 grant select on public.users to app_authenticated;
 grant update (name, username, avatar_url, settings, preferences) on public.users to app_authenticated;
 grant select, insert, update, delete on public.users to app_service;
@@ -11,6 +12,10 @@ create policy "people edit their own row" on public.users
 for update to authenticated
 using (id = (select auth.uid()))
 with check (id = (select auth.uid()));
+
+-- users_secure: addresses in clear. Admins sign in like everybody; the view's own condition tells them apart.
+grant select on public.users_secure to app_authenticated, app_service;
+grant execute on function private.shorts_email(uuid) to app_authenticated, app_service;
 
 -- user_tiers: people see their own tier; only the service gives one.
 grant select on public.user_tiers to app_authenticated;

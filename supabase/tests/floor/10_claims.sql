@@ -55,7 +55,7 @@ select lives_ok(
 );
 select results_eq(
     $$select email::text, name::text, user_tier::text from public.users$$,
-    $$values ('one@example.com', '하나', 'free')$$,
+    $$values ('o***@e***.com', '하나', 'free')$$,
     'S-136: the other room has its row, and the metadata gave no tier'
 );
 select lives_ok(
@@ -72,8 +72,8 @@ set email = 'uno@example.com'
 where id = '11111111-1111-4111-8111-111111111111';
 select is(
     (select email::text from public.users where id = '11111111-1111-4111-8111-111111111111'),
-    'uno@example.com',
-    'a new address is copied'
+    'u***@e***.com',
+    'a new address is copied, masked'
 );
 delete from auth.users
 where id = '22222222-2222-4222-8222-222222222222';

@@ -58,7 +58,8 @@ select is(
     (select new_data - array['created_at', 'updated_at'] from ops.audit_logs_enhanced where row_id ~ '^1'),
     '{
         "id": "11111111-1111-4111-8111-111111111111", "auth_id": "11111111-1111-4111-8111-111111111111",
-        "email": "***", "name": "***", "avatar_url": null, "username": null, "settings": "***", "preferences": "***",
+        "email": "***", "email_encrypted": "***", "email_blind_index": "***",
+        "name": "***", "avatar_url": null, "username": null, "settings": "***", "preferences": "***",
         "user_tier": "free", "subscription_expires_at": null, "subscription_end": null,
         "daily_api_usage": 0, "monthly_api_usage": 0
     }'::jsonb,

@@ -617,7 +617,7 @@ select
 from generate_series(1, 8) as number;
 delete from cron.job_run_details
 where jobid <> 0;
-select is(ops.purge_cron_history("limit" => 3), 3::bigint, 'D70: history goes in batches that are counted');
+select is(ops.purge_cron_history(batch_size => 3), 3::bigint, 'D70: history goes in batches that are counted');
 select is(ops.purge_cron_history(), 2::bigint, 'the next run takes the rest, a run that never ended too');
 select results_eq(
     $$select distinct command from cron.job_run_details where jobid = 0$$,

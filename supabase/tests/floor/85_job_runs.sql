@@ -25,7 +25,7 @@ select
     now() - make_interval(days => 89 + number),
     now()
 from generate_series(0, 4) as number;
-select is(ops.purge_job_runs("limit" => 2), 2::bigint, 'a purge is bounded');
+select is(ops.purge_job_runs(batch_size => 2), 2::bigint, 'a purge is bounded');
 select is(ops.purge_job_runs(), 1::bigint, 'and takes only what is older than 90 days');
 
 select finish();

@@ -1,7 +1,7 @@
 -- One row per person; nothing that grants power is in a column that its owner can write.
 begin;
 \ir ../outcome.psql
-select plan(36);
+select plan(64);
 
 -- An empty house: nobody of the running stack is seen in here.
 delete from auth.users;
@@ -30,18 +30,18 @@ select is((select count(*) from public.users where auth_id <> id), 0::bigint, 'S
 
 -- Rows.
 select is(
-    pg_temp.outcome('authenticated', :'one', 'select * from public.users'),
+    pg_temp.outcome('authenticated', :'one', 'select id from public.users'),
     '1 row',
     'S-001: people see their own row'
 );
-select is(pg_temp.outcome('authenticated', :'admin', 'select * from public.users'), '2 rows', 'S-154: admins see all');
+select is(pg_temp.outcome('authenticated', :'admin', 'select id from public.users'), '2 rows', 'S-154: admins see all');
 select is(
-    pg_temp.outcome('authenticated', :'forged', 'select * from public.users'),
+    pg_temp.outcome('authenticated', :'forged', 'select id from public.users'),
     '1 row',
     'user_metadata makes no admin'
 );
 select is(
-    pg_temp.outcome('anon', null, 'select * from public.users'),
+    pg_temp.outcome('anon', null, 'select id from public.users'),
     '42501 permission denied for table users',
     'anonymous visitors may not even ask'
 );
@@ -64,7 +64,7 @@ select is(
     pg_temp.outcome(
         'authenticated',
         :'one',
-        $$insert into public.users (id, email) values ('33333333-3333-4333-8333-333333333333', 'x@example.com')$$
+        $$insert into public.users (id, email) values ('33333333-3333-4333-8333-333333333333', 'x***@e***.com')$$
     ),
     '42501 permission denied for table users',
     'nobody makes a row'
@@ -209,6 +209,174 @@ select throws_ok(
     '23505',
     null,
     'S-021: its other spelling is the same handle'
+);
+
+-- The address.
+select is(
+    (select email::text from public.users where id = '11111111-1111-4111-8111-111111111111'),
+    'o***@e***.com',
+    'S-206: the row shows the address masked'
+);
+select throws_ok(
+    $$update public.users set email = 'one@example.com'$$,
+    '23514',
+    null,
+    'S-206: and nobody can write it in clear'
+);
+select is_empty(
+    $$
+        select id
+        from public.users
+        where
+            position('@' in encode(email_encrypted, 'escape')) > 0
+            and position('example' in encode(email_encrypted, 'escape')) > 0
+    $$,
+    'S-206: nor is it in the ciphertext'
+);
+select is(
+    (
+        select id
+        from public.users
+        where email_blind_index = private.blind_index('ONE@example.com', 'email')
+    ),
+    '11111111-1111-4111-8111-111111111111',
+    'D36: an address finds its person'
+);
+select throws_ok(
+    $$
+        update public.users
+        set email_blind_index = private.blind_index('one@example.com', 'email')
+        where id = '22222222-2222-4222-8222-222222222222'
+    $$,
+    '23505',
+    null,
+    'D36: and only one'
+);
+insert into auth.users (id, email, is_sso_user)
+values ('33333333-3333-4333-8333-333333333333', 'ONE@example.com', true);
+select is(
+    (
+        select
+            private.shorts_email(id)
+            || case when email_blind_index is null then ', not found by it' else ', found by it' end
+        from public.users
+        where id = '33333333-3333-4333-8333-333333333333'
+    ),
+    'ONE@example.com, not found by it',
+    'a second account of one address signs up all the same'
+);
+delete from auth.users
+where id = '33333333-3333-4333-8333-333333333333';
+update auth.users
+set email = 'eins@example.com'
+where id = '11111111-1111-4111-8111-111111111111';
+select is(
+    (
+        select private.shorts_email(id)
+        from public.users
+        where email_blind_index = private.blind_index('eins@example.com', 'email')
+    ),
+    'eins@example.com',
+    'S-206: a new address takes the place of the old'
+);
+select is(
+    pg_temp.outcome(client.role_name, client.claims::jsonb, 'select ' || client.wanted || ' from public.users'),
+    client.outcome,
+    format('S-206: %s and %s: %s', client.role_name, client.wanted, client.outcome)
+)
+from (
+    values
+    ('authenticated', :'one', 'email', '1 row'),
+    ('authenticated', :'one', 'email_encrypted', '1 row'),
+    ('authenticated', :'one', 'email_blind_index', '1 row'),
+    ('authenticated', :'admin', 'email_encrypted', '2 rows'),
+    ('authenticated', :'admin', 'email_blind_index', '2 rows'),
+    ('service_role', null, 'email_encrypted', '2 rows')
+) as client (role_name, claims, wanted, outcome);
+select is(
+    pg_temp.outcome(client.role_name, client.claims::jsonb, 'select * from public.users_secure'),
+    client.outcome,
+    format('S-139: users_secure gives %s: %s', client.name, client.outcome)
+)
+from (
+    values
+    ('a person', 'authenticated', :'one', '0 rows'),
+    ('who says to be admin', 'authenticated', :'forged', '0 rows'),
+    ('an admin', 'authenticated', :'admin', '2 rows'),
+    ('the service', 'service_role', null, '2 rows'),
+    ('a visitor', 'anon', null, '42501 permission denied for view users_secure')
+) as client (name, role_name, claims, outcome);
+select is(
+    (select array_agg(email order by email) from public.users_secure),
+    array['eins@example.com', 'two@example.com'],
+    'S-139: the addresses are in clear'
+);
+select is(
+    pg_temp.outcome(
+        'authenticated',
+        :'one',
+        $$select private.shorts_email('11111111-1111-4111-8111-111111111111')$$
+    ),
+    '42501 Insufficient privileges',
+    'S-139: what the view calls is refused to people'
+);
+
+-- A rotation of keys.
+alter table public.users disable trigger set_updated_at;
+update public.users
+set updated_at = '2026-01-01 00:00+00';
+alter table public.users enable trigger set_updated_at;
+select is((ops.rotate_encryption_key('default') is not null), true, 'the key is rotated');
+select is(
+    (ops.reencrypt_batch() ->> 'left')::bigint,
+    0::bigint,
+    'S-115: every email_encrypted carries the new key id'
+);
+select is(
+    (
+        select count(*)
+        from public.users
+        where substr(email_encrypted, 1, 5) = (
+            select private.seal_header(id)
+            from private.encryption_keys
+            where
+                key_name = 'default'
+                and is_active
+        )
+    ),
+    2::bigint,
+    'S-115: both of them'
+);
+select is(
+    (select array_agg(email order by email) from public.users_secure),
+    array['eins@example.com', 'two@example.com'],
+    'S-205: and the addresses are the same'
+);
+select is(
+    (select array_agg(distinct updated_at) from public.users),
+    array['2026-01-01 00:00+00']::timestamptz[],
+    'nobody''s row has changed by it'
+);
+update public.users
+set name = 'changed';
+select is(
+    (select array_agg(distinct updated_at) from public.users),
+    array[now()],
+    'as it does by a real change'
+);
+
+-- Erasure.
+insert into public.user_tiers (user_id, tier, source)
+values ('22222222-2222-4222-8222-222222222222', 'pro', 'operator');
+select is(
+    public.erase_user('22222222-2222-4222-8222-222222222222') #> '{erased,shorts}',
+    '{"users": 1, "user_tiers": 1}',
+    'D69: a person is erased from the room'
+);
+select is(
+    (select array_agg(id) from public.users),
+    array['11111111-1111-4111-8111-111111111111']::uuid[],
+    'D69: and nobody else'
 );
 
 select finish();
