@@ -91,6 +91,7 @@ async def test_a_type_of_tomorrow_is_ignored_with_2xx(client: httpx.AsyncClient,
 async def test_refusals_share_one_shape(
     client: httpx.AsyncClient, inbox: Inbox, status: int, code: str, build: Callable[[bytes], Any]
 ) -> None:
+    """D45: what is unsigned, changed or not an event of ours has no effect."""
     body, headers = build(trend_body())
     answer = await client.post(PATH, content=body, headers=headers)
     assert answer.status_code == status

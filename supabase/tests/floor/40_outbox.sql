@@ -10,7 +10,7 @@ where name in ('project_url', 'wake_secret');
 
 select lives_ok(
     $$select ops.enqueue('trend.detected', '[{"dedupe_key": "nobody wants it", "data": {}}]')$$,
-    'an event without endpoints and without a configured wake-up is recorded'
+    'D40: an event without endpoints and without a configured wake-up is recorded'
 );
 select is((select count(*) from ops.outbox), 1::bigint, 'S-214: it is in the outbox');
 select is((select count(*) from ops.webhook_deliveries), 0::bigint, 'and goes nowhere');
@@ -118,7 +118,7 @@ select ops.enqueue('trend.detected', '[{"dedupe_key": "c", "data": {}}, {"dedupe
 select results_eq(
     $$select method::text, url, timeout_milliseconds from net.http_request_queue$$,
     $$values ('POST', 'http://127.0.0.1:1/functions/v1/notify-trend', 10000)$$,
-    'S-116: one wake-up for a statement that enqueued two events'
+    'S-116, D41, D42: one wake-up to the project''s own address for a statement that enqueued two events'
 );
 select matches(
     (select headers ->> 'x-ondol-wake' from net.http_request_queue),
@@ -150,7 +150,7 @@ select is_empty(
             or headers::text like '%sb_secret%'
             or headers ? 'authorization'
     $$,
-    'no key is in the queue that every role can read'
+    'D39: no key is in the queue that every role can read'
 );
 select ops.enqueue('trend.detected', '[{"dedupe_key": "c", "data": {}}]');
 select is((select count(*) from net.http_request_queue), 1::bigint, 'nothing new wakes nobody');
