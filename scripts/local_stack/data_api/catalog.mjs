@@ -47,16 +47,27 @@ const ROLE_SETTINGS = `
         and known.name <> 'search_path'
         and pg_has_role('authenticator', role.oid, 'member')`;
 
+const PRE_REQUEST = `
+    select substr(entry, strpos(entry, '=') + 1) as value
+    from pg_db_role_setting as stored
+    cross join unnest(stored.setconfig) as entry
+    where stored.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+        and stored.setrole = 'authenticator'::regrole
+        and split_part(entry, '=', 1) = 'pgrst.db_pre_request'
+    order by stored.setdatabase desc
+    limit 1`;
+
 /** Everything of the exposed schemas at one moment. */
 export async function readCatalog(sql, schemas) {
     const present = await sql`select nspname from pg_namespace where nspname = any (${schemas})`;
     const names = present.map((row) => row.nspname);
-    const [columns, functions, settings] = await Promise.all([
+    const [columns, functions, settings, preRequest] = await Promise.all([
         sql.unsafe(COLUMNS, [names]),
         sql.unsafe(FUNCTIONS, [names]),
         sql.unsafe(ROLE_SETTINGS),
+        sql.unsafe(PRE_REQUEST),
     ]);
-    return new Catalog(schemas[0], columns, functions, settings);
+    return new Catalog(schemas[0], columns, functions, settings, preRequest[0]?.value);
 }
 
 class Catalog {
@@ -65,8 +76,10 @@ class Catalog {
     #functions = new Map();
     #settings = new Map();
 
-    constructor(defaultSchema, columns, functions, settings) {
+    constructor(defaultSchema, columns, functions, settings, preRequest) {
         this.#defaultSchema = defaultSchema;
+        /** The function that is called before each request (`pgrst.db_pre_request`), or undefined. */
+        this.preRequest = preRequest || undefined;
         for (const { schema, relation, name, ...column } of columns) {
             grouped(this.#relations, `${schema}.${relation}`, () => new Map()).set(name, column);
         }

@@ -9,7 +9,7 @@ import { bindBody } from "./payload.mjs";
 import { REQUEST_OPTIONS, authPool, catalogPool } from "./pools.mjs";
 import { currentWork, runForCatalog } from "./request_context.mjs";
 import { readRelationships } from "./relationships.mjs";
-import { requestSettings } from "./request_settings.mjs";
+import { preRequestCall, requestSettings } from "./request_settings.mjs";
 import { withRepairs } from "./statements.mjs";
 
 export class DataApiConnection extends PostgresConnection {
@@ -89,6 +89,8 @@ export class DataApiConnection extends PostgresConnection {
                         defaultSchema: this.#configuration.schemas[0],
                     }),
                 );
+                const { preRequest } = this.#catalog;
+                if (preRequest) await transaction.executeQuery(preRequestCall(preRequest));
                 const response = await run(transaction);
                 if (options?.forceRollback || (await isRefusal(response))) throw new RolledBack(response);
                 return response;

@@ -17,8 +17,18 @@ export function requestSettings(request, claims, { roleSettings, searchPath, def
     ];
     if (request.method === "GET" || request.method === "HEAD") settings.push(["transaction_read_only", "on"]);
     const calls = settings.map(([name, value]) => `set_config(${literal(name)}, ${literal(value)}, true)`);
+    return statement(`select ${calls.join(", ")}`);
+}
+
+/** One statement that calls the function `name`, as PostgREST does after the settings and before the query. */
+export function preRequestCall(name) {
+    const quoted = name.split(".").map((part) => `"${part.replaceAll('"', '""')}"`);
+    return statement(`select ${quoted.join(".")}()`);
+}
+
+function statement(text) {
     return {
-        sql: `/* request */ select ${calls.join(", ")}`,
+        sql: `/* request */ ${text}`,
         parameters: [], // no parameters: the simple protocol takes one round trip
         query: { kind: "RawNode", sqlFragments: [], parameters: [] },
     };

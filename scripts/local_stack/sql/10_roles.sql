@@ -19,6 +19,9 @@ alter role authenticated set statement_timeout = '8s';
 alter role postgres set search_path = "$user", public, extensions;
 alter role supabase_auth_admin set search_path = auth;
 
+-- A hosted project lets postgres set what the Data API reads.
+grant set on parameter pgrst.db_pre_request to postgres;
+
 -- Exposure lints read the exposed schemas from here.
 alter database postgres set pgrst.db_schemas = 'public';
 

@@ -540,6 +540,7 @@ from pg_class as relation
 inner join pg_namespace as schema on relation.relnamespace = schema.oid
 where
     relation.relkind = 'r'
+    and relation.relpersistence = 'p'
     and not relation.relispartition
     and schema.nspname in ('public', 'private', 'ops')
     and not exists (select from pg_depend where objid = relation.oid and deptype = 'e');
