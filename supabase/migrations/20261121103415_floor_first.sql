@@ -5994,6 +5994,9 @@ select cron.schedule(
 select cron.schedule('floor-watch-jobs', '*/10 * * * *', 'select count(*) from ops.watch_jobs()');
 select cron.schedule('floor-watch-health', '5-59/10 * * * *', 'select count(*) from ops.watch_health()');
 
+-- Every 5 minutes: a request counts for one.
+select cron.schedule('floor-purge-counted-requests', '*/5 * * * *', 'select private.purge_counted_requests()');
+
 -- Every hour: the sweep alone leaves 8,640 runs a day, and pg_cron never tidies its own history.
 select cron.schedule(
     'floor-purge-cron-history',

@@ -1,6 +1,6 @@
 -- The floor's jobs are exactly these, and they run.
 begin;
-select plan(17);
+select plan(18);
 
 select results_eq(
     $$
@@ -18,6 +18,7 @@ select results_eq(
         ('floor-check-audit-chain', '10 18 * * *', true),
         ('floor-create-partitions', '30 17 * * *', true),
         ('floor-drop-expired-partitions', '45 17 * * *', true),
+        ('floor-purge-counted-requests', '*/5 * * * *', true),
         ('floor-purge-cron-history', '15 * * * *', true),
         ('floor-purge-job-runs', '20 17 * * *', true),
         ('floor-purge-outbox', '20 * * * *', true),
