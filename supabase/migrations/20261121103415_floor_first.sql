@@ -56,6 +56,27 @@ grant app_service to service_role with inherit true; -- noqa: PRS
 grant usage on schema private to app_anonymous, app_service;
 grant usage on schema ops to app_service;
 
+create function private.own_schemas()
+returns setof oid
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select schema.oid
+    from pg_namespace as schema
+    where
+        schema.nspname = 'public'
+        or (
+            pg_get_userbyid(schema.nspowner) = 'postgres'
+            and schema.nspname not in ('extensions', 'supabase_migrations')
+            and schema.nspname !~ '^pg_'
+        )
+$$;
+comment on function private.own_schemas() is 'The schemas of the floor and the rooms, and not those of Supabase.';
+
+grant execute on function private.own_schemas() to app_service;
+
 -- Some are there already on a hosted project, in the same schemas.
 create extension if not exists pgcrypto with schema extensions;
 create extension if not exists citext with schema extensions;
@@ -2421,6 +2442,7 @@ create table ops.webhook_deliveries (
     last_error text,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
+    webhook_id text generated always as ('msg_' || replace(id::text, '-', '')) stored,
     constraint an_endpoint_gets_an_event_once unique (outbox_id, endpoint_id),
     constraint state_is_known check (state in ('scheduled', 'delivered', 'dead')),
     constraint attempt_is_within_the_schedule check (attempt between 0 and 10),
@@ -2431,6 +2453,8 @@ create index webhook_deliveries_by_endpoint on ops.webhook_deliveries (endpoint_
 create index webhook_deliveries_that_are_due on ops.webhook_deliveries (next_attempt_at)
 where state = 'scheduled';
 comment on table ops.webhook_deliveries is 'One event on its way to one endpoint.';
+comment on column ops.webhook_deliveries.webhook_id is
+'What the receiver knows it by, the same in every attempt.';
 comment on column ops.webhook_deliveries.next_attempt_at is
 'When it is due. A claim moves it to the end of its lease, so a sender that dies only delays it.';
 
@@ -2667,12 +2691,13 @@ as $$
             delivery.outbox_id,
             delivery.endpoint_id,
             delivery.attempt,
+            delivery.webhook_id,
             due.secret
     )
 
     select
         claimed.id as delivery_id,
-        'msg_' || replace(claimed.id::text, '-', '') as webhook_id,
+        claimed.webhook_id,
         claimed.attempt,
         endpoint.url,
         claimed.secret,
@@ -2811,7 +2836,7 @@ select
     delivery.last_error,
     event.created_at,
     delivery.updated_at as died_at,
-    'msg_' || replace(delivery.id::text, '-', '') as webhook_id
+    delivery.webhook_id
 from ops.webhook_deliveries as delivery
 inner join ops.outbox as event on delivery.outbox_id = event.id
 inner join ops.webhook_endpoints as endpoint on delivery.endpoint_id = endpoint.id
@@ -2983,7 +3008,7 @@ begin
                 from ops.webhook_deliveries as delivery
                 where
                     delivery.state <> 'delivered'
-                    and 'msg_' || replace(delivery.id::text, '-', '') = receipt.webhook_id
+                    and delivery.webhook_id = receipt.webhook_id
             )
         order by receipt.received_at
         limit at_most
@@ -4484,9 +4509,10 @@ begin
             and relation.relpersistence = 'p'
             and not relation.relispartition
             and pg_total_relation_size(relation.oid) >= threshold_bytes
-            and (schema.nspname = 'public' or pg_get_userbyid(schema.nspowner) = 'postgres')
-            and schema.nspname not in ('extensions', 'supabase_migrations')
-            and schema.nspname !~ '^pg_'
+            and relation.relnamespace in (
+                select own.schema
+                from private.own_schemas() as own (schema)
+            )
             and not exists (
                 select
                 from pg_depend as dependency
@@ -4596,25 +4622,6 @@ grant select on ops.archive_policies to app_service;
 
 -- Promises that what goes wrong is seen: sizes, figures and checks to read, and a watchdog that speaks first.
 -- Views give numbers and names of our own objects, never the text of a query (D78).
-
-create function private.own_schemas()
-returns setof oid
-stable
-security invoker
-set search_path = pg_catalog, pg_temp
-language sql
-as $$
-    select schema.oid
-    from pg_namespace as schema
-    where
-        schema.nspname = 'public'
-        or (
-            pg_get_userbyid(schema.nspowner) = 'postgres'
-            and schema.nspname not in ('extensions', 'supabase_migrations')
-            and schema.nspname !~ '^pg_'
-        )
-$$;
-comment on function private.own_schemas() is 'The schemas of the floor and the rooms, and not those of Supabase.';
 
 create view ops.table_size_monitoring
 with (security_invoker = true)
@@ -5669,33 +5676,25 @@ $$;
 comment on function private.long_transactions_health(timestamptz) is
 'No transaction holds back vacuum and locks for 15 minutes.';
 
--- Two checks ask functions that a database may not have: without them there is nothing to check.
 create function private.encryption_keys_health(at timestamptz)
 returns private.health_result
 stable
 security definer
 set search_path = pg_catalog, pg_temp
-language plpgsql
+language sql
 as $$
-declare
-    counting constant text := to_regprocedure('private.rows_under_old_keys()')::text;
-    waiting bigint;
-begin
-    if counting is null then
-        return null;
-    end if;
-    execute format('select coalesce(sum(found.row_count), 0) from %s as found', counting)
-    into waiting;
-    return row(
-        waiting = 0,
+    select
+        waiting.rows = 0 as is_healthy,
         case
-            when waiting = 0 then 'No row waits for a new key.'
-            else format('%s rows are still under a key that was replaced.', waiting)
-        end,
-        'A rotation is under way, or broke off: start it again, it goes on where it was.',
-        jsonb_build_object('rows', waiting, 'at', at)
-    )::private.health_result;
-end
+            when waiting.rows = 0 then 'No row waits for a new key.'
+            else format('%s rows are still under a key that was replaced.', waiting.rows)
+        end as detail,
+        'A rotation is under way, or broke off: start it again, it goes on where it was.' as hint,
+        jsonb_build_object('rows', waiting.rows, 'at', at) as measured
+    from (
+        select coalesce(sum(found.row_count), 0) as rows
+        from private.rows_under_old_keys() as found
+    ) as waiting
 $$;
 comment on function private.encryption_keys_health(timestamptz) is
 'No personal data is left under a key that was replaced.';
@@ -5705,38 +5704,29 @@ returns private.health_result
 stable
 security definer
 set search_path = pg_catalog, pg_temp
-language plpgsql
+language sql
 as $$
-declare
-    seals constant regclass := to_regclass('ops.audit_seals');
-    verifier text;
-    newest bigint;
-    findings text;
-begin
-    select format('%I.%I', schema.nspname, proc.proname)
-    into verifier
-    from pg_proc as proc
-    inner join pg_namespace as schema on proc.pronamespace = schema.oid
-    where proc.oid = to_regprocedure('ops.verify_audit_chain(bigint,bigint)');
-    if seals is null or verifier is null then
-        return null;
-    end if;
-    execute format('select coalesce(max(seal.seq), 0) from %s as seal', seals)
-    into newest;
     -- The newest ten: the nightly run verifies a week, and raises an alert of its own.
-    execute format(
-        'select string_agg(concat_ws('' '', found.seq, found.problem), '', '' order by found.seq) from %s($1, $2) as found',
-        verifier
+    with newest as (
+        select coalesce(max(seal.seq), 0) as seq
+        from ops.audit_seals as seal
+    ),
+
+    findings as (
+        select string_agg(concat_ws(' ', found.seq, found.problem), ', ' order by found.seq) as told
+        from newest
+        cross join lateral ops.verify_audit_chain(greatest(newest.seq - 9, 1), newest.seq) as found
     )
-    into findings
-    using greatest(newest - 9, 1), newest;
-    return row(
-        findings is null,
-        coalesce('The audit log does not fit its seals: ' || findings || '.', 'The newest seals fit the audit log.'),
-        'Somebody with the rights of the owner changed the log. Keep the backups and find out who.',
-        jsonb_build_object('newest_seal', newest, 'at', at)
-    )::private.health_result;
-end
+
+    select
+        findings.told is null as is_healthy,
+        coalesce(
+            'The audit log does not fit its seals: ' || findings.told || '.', 'The newest seals fit the audit log.'
+        ) as detail,
+        'Somebody with the rights of the owner changed the log. Keep the backups and find out who.' as hint,
+        jsonb_build_object('newest_seal', newest.seq, 'at', at) as measured
+    from newest
+    cross join findings
 $$;
 comment on function private.audit_chain_health(timestamptz) is 'The newest seals of the audit log fit its records.';
 
@@ -5871,7 +5861,6 @@ comment on function ops.watch_health(timestamptz) is
 
 grant execute on function public.health_check() to app_service;
 grant execute on function
-private.own_schemas(),
 private.slow_statements(double precision),
 ops.recommend_indexes(bigint, bigint, bigint),
 ops.table_growth(timestamptz)

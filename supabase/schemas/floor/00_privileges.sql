@@ -51,6 +51,27 @@ grant app_service to service_role with inherit true; -- noqa: PRS
 grant usage on schema private to app_anonymous, app_service;
 grant usage on schema ops to app_service;
 
+create function private.own_schemas()
+returns setof oid
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select schema.oid
+    from pg_namespace as schema
+    where
+        schema.nspname = 'public'
+        or (
+            pg_get_userbyid(schema.nspowner) = 'postgres'
+            and schema.nspname not in ('extensions', 'supabase_migrations')
+            and schema.nspname !~ '^pg_'
+        )
+$$;
+comment on function private.own_schemas() is 'The schemas of the floor and the rooms, and not those of Supabase.';
+
+grant execute on function private.own_schemas() to app_service;
+
 -- Some are there already on a hosted project, in the same schemas.
 create extension if not exists pgcrypto with schema extensions;
 create extension if not exists citext with schema extensions;

@@ -44,6 +44,7 @@ create table ops.webhook_deliveries (
     last_error text,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
+    webhook_id text generated always as ('msg_' || replace(id::text, '-', '')) stored,
     constraint an_endpoint_gets_an_event_once unique (outbox_id, endpoint_id),
     constraint state_is_known check (state in ('scheduled', 'delivered', 'dead')),
     constraint attempt_is_within_the_schedule check (attempt between 0 and 10),
@@ -54,6 +55,8 @@ create index webhook_deliveries_by_endpoint on ops.webhook_deliveries (endpoint_
 create index webhook_deliveries_that_are_due on ops.webhook_deliveries (next_attempt_at)
 where state = 'scheduled';
 comment on table ops.webhook_deliveries is 'One event on its way to one endpoint.';
+comment on column ops.webhook_deliveries.webhook_id is
+'What the receiver knows it by, the same in every attempt.';
 comment on column ops.webhook_deliveries.next_attempt_at is
 'When it is due. A claim moves it to the end of its lease, so a sender that dies only delays it.';
 
@@ -290,12 +293,13 @@ as $$
             delivery.outbox_id,
             delivery.endpoint_id,
             delivery.attempt,
+            delivery.webhook_id,
             due.secret
     )
 
     select
         claimed.id as delivery_id,
-        'msg_' || replace(claimed.id::text, '-', '') as webhook_id,
+        claimed.webhook_id,
         claimed.attempt,
         endpoint.url,
         claimed.secret,
@@ -434,7 +438,7 @@ select
     delivery.last_error,
     event.created_at,
     delivery.updated_at as died_at,
-    'msg_' || replace(delivery.id::text, '-', '') as webhook_id
+    delivery.webhook_id
 from ops.webhook_deliveries as delivery
 inner join ops.outbox as event on delivery.outbox_id = event.id
 inner join ops.webhook_endpoints as endpoint on delivery.endpoint_id = endpoint.id
@@ -606,7 +610,7 @@ begin
                 from ops.webhook_deliveries as delivery
                 where
                     delivery.state <> 'delivered'
-                    and 'msg_' || replace(delivery.id::text, '-', '') = receipt.webhook_id
+                    and delivery.webhook_id = receipt.webhook_id
             )
         order by receipt.received_at
         limit at_most

@@ -845,9 +845,10 @@ begin
             and relation.relpersistence = 'p'
             and not relation.relispartition
             and pg_total_relation_size(relation.oid) >= threshold_bytes
-            and (schema.nspname = 'public' or pg_get_userbyid(schema.nspowner) = 'postgres')
-            and schema.nspname not in ('extensions', 'supabase_migrations')
-            and schema.nspname !~ '^pg_'
+            and relation.relnamespace in (
+                select own.schema
+                from private.own_schemas() as own (schema)
+            )
             and not exists (
                 select
                 from pg_depend as dependency

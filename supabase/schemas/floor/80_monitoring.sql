@@ -1,25 +1,6 @@
 -- Promises that what goes wrong is seen: sizes, figures and checks to read, and a watchdog that speaks first.
 -- Views give numbers and names of our own objects, never the text of a query (D78).
 
-create function private.own_schemas()
-returns setof oid
-stable
-security invoker
-set search_path = pg_catalog, pg_temp
-language sql
-as $$
-    select schema.oid
-    from pg_namespace as schema
-    where
-        schema.nspname = 'public'
-        or (
-            pg_get_userbyid(schema.nspowner) = 'postgres'
-            and schema.nspname not in ('extensions', 'supabase_migrations')
-            and schema.nspname !~ '^pg_'
-        )
-$$;
-comment on function private.own_schemas() is 'The schemas of the floor and the rooms, and not those of Supabase.';
-
 create view ops.table_size_monitoring
 with (security_invoker = true)
 as
@@ -1073,33 +1054,25 @@ $$;
 comment on function private.long_transactions_health(timestamptz) is
 'No transaction holds back vacuum and locks for 15 minutes.';
 
--- Two checks ask functions that a database may not have: without them there is nothing to check.
 create function private.encryption_keys_health(at timestamptz)
 returns private.health_result
 stable
 security definer
 set search_path = pg_catalog, pg_temp
-language plpgsql
+language sql
 as $$
-declare
-    counting constant text := to_regprocedure('private.rows_under_old_keys()')::text;
-    waiting bigint;
-begin
-    if counting is null then
-        return null;
-    end if;
-    execute format('select coalesce(sum(found.row_count), 0) from %s as found', counting)
-    into waiting;
-    return row(
-        waiting = 0,
+    select
+        waiting.rows = 0 as is_healthy,
         case
-            when waiting = 0 then 'No row waits for a new key.'
-            else format('%s rows are still under a key that was replaced.', waiting)
-        end,
-        'A rotation is under way, or broke off: start it again, it goes on where it was.',
-        jsonb_build_object('rows', waiting, 'at', at)
-    )::private.health_result;
-end
+            when waiting.rows = 0 then 'No row waits for a new key.'
+            else format('%s rows are still under a key that was replaced.', waiting.rows)
+        end as detail,
+        'A rotation is under way, or broke off: start it again, it goes on where it was.' as hint,
+        jsonb_build_object('rows', waiting.rows, 'at', at) as measured
+    from (
+        select coalesce(sum(found.row_count), 0) as rows
+        from private.rows_under_old_keys() as found
+    ) as waiting
 $$;
 comment on function private.encryption_keys_health(timestamptz) is
 'No personal data is left under a key that was replaced.';
@@ -1109,38 +1082,29 @@ returns private.health_result
 stable
 security definer
 set search_path = pg_catalog, pg_temp
-language plpgsql
+language sql
 as $$
-declare
-    seals constant regclass := to_regclass('ops.audit_seals');
-    verifier text;
-    newest bigint;
-    findings text;
-begin
-    select format('%I.%I', schema.nspname, proc.proname)
-    into verifier
-    from pg_proc as proc
-    inner join pg_namespace as schema on proc.pronamespace = schema.oid
-    where proc.oid = to_regprocedure('ops.verify_audit_chain(bigint,bigint)');
-    if seals is null or verifier is null then
-        return null;
-    end if;
-    execute format('select coalesce(max(seal.seq), 0) from %s as seal', seals)
-    into newest;
     -- The newest ten: the nightly run verifies a week, and raises an alert of its own.
-    execute format(
-        'select string_agg(concat_ws('' '', found.seq, found.problem), '', '' order by found.seq) from %s($1, $2) as found',
-        verifier
+    with newest as (
+        select coalesce(max(seal.seq), 0) as seq
+        from ops.audit_seals as seal
+    ),
+
+    findings as (
+        select string_agg(concat_ws(' ', found.seq, found.problem), ', ' order by found.seq) as told
+        from newest
+        cross join lateral ops.verify_audit_chain(greatest(newest.seq - 9, 1), newest.seq) as found
     )
-    into findings
-    using greatest(newest - 9, 1), newest;
-    return row(
-        findings is null,
-        coalesce('The audit log does not fit its seals: ' || findings || '.', 'The newest seals fit the audit log.'),
-        'Somebody with the rights of the owner changed the log. Keep the backups and find out who.',
-        jsonb_build_object('newest_seal', newest, 'at', at)
-    )::private.health_result;
-end
+
+    select
+        findings.told is null as is_healthy,
+        coalesce(
+            'The audit log does not fit its seals: ' || findings.told || '.', 'The newest seals fit the audit log.'
+        ) as detail,
+        'Somebody with the rights of the owner changed the log. Keep the backups and find out who.' as hint,
+        jsonb_build_object('newest_seal', newest.seq, 'at', at) as measured
+    from newest
+    cross join findings
 $$;
 comment on function private.audit_chain_health(timestamptz) is 'The newest seals of the audit log fit its records.';
 
@@ -1275,7 +1239,6 @@ comment on function ops.watch_health(timestamptz) is
 
 grant execute on function public.health_check() to app_service;
 grant execute on function
-private.own_schemas(),
 private.slow_statements(double precision),
 ops.recommend_indexes(bigint, bigint, bigint),
 ops.table_growth(timestamptz)
