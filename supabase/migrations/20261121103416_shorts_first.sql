@@ -200,6 +200,12 @@ begin
             email = excluded.email,
             email_encrypted = excluded.email_encrypted,
             email_blind_index = excluded.email_blind_index;
+    insert into public.user_profiles (user_id)
+    values (shorts_on_sign_up.user_id)
+    on conflict on constraint user_profiles_user_id_key do nothing;
+    insert into public.user_search_patterns (user_id)
+    values (shorts_on_sign_up.user_id)
+    on conflict on constraint user_search_patterns_user_id_key do nothing;
 end
 $$;
 comment on function private.shorts_on_sign_up(uuid, text, jsonb) is
@@ -213,16 +219,30 @@ set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
 declare
-    tiers integer;
-    people integer;
+    emptied text;
+    rows_deleted integer;
+    counts jsonb := '{}'::jsonb;
 begin
-    delete from public.user_tiers as held
-    where held.user_id = shorts_on_erase.user_id;
-    get diagnostics tiers = row_count;
+    -- Each by itself, to tell how many; what refers to another comes first.
+    foreach emptied in array array[
+        'public.video_interactions',
+        'public.search_sessions',
+        'private.search_sessions_archive',
+        'public.user_session_details',
+        'public.user_feedback',
+        'public.user_search_patterns',
+        'public.user_profiles',
+        'public.user_tiers'
+    ] loop
+        execute format('delete from %s where user_id = $1', emptied::regclass)
+        using shorts_on_erase.user_id;
+        get diagnostics rows_deleted = row_count;
+        counts := counts || jsonb_build_object(split_part(emptied, '.', 2), rows_deleted);
+    end loop;
     delete from public.users as stored
     where stored.id = shorts_on_erase.user_id;
-    get diagnostics people = row_count;
-    return jsonb_build_object('user_tiers', tiers, 'users', people);
+    get diagnostics rows_deleted = row_count;
+    return counts || jsonb_build_object('users', rows_deleted);
 end
 $$;
 comment on function private.shorts_on_erase(uuid) is 'The room''s part of an erasure: every row that is the person''s.';
@@ -441,6 +461,7 @@ create table public.cached_videos (
     ),
     constraint privacy_status_is_known check (privacy_status in ('public', 'unlisted', 'private')),
     constraint region_restrictions_is_an_object check (jsonb_typeof(region_restrictions) = 'object'),
+    constraint ai_analysis_is_whole check (ai_analysis ?& array['categories', 'keywords', 'emotions']),
     constraint quality_score_is_a_fraction check (quality_score between 0 and 1)
 );
 alter table public.cached_videos enable row level security;
@@ -472,7 +493,8 @@ comment on column public.cached_videos.expires_at is 'When it must have been col
 comment on column public.cached_videos.created_at is 'When the video was first seen.';
 comment on column public.cached_videos.updated_at is 'When the row last changed.';
 comment on column public.cached_videos.ai_analysis is
-'{"categories": [...], "keywords": [...], "emotions": {...}}, replaced whole.';
+'{"categories": [...], "keywords": [...], "emotions": {...}}, replaced whole. Denormalised: three tables would lose '
+'the structure of the AI''s answer and need a join each.';
 comment on column public.cached_videos.published_at is 'When it was published on YouTube.';
 comment on column public.cached_videos.quality_score is 'Overall quality, 0 to 1.';
 comment on column public.cached_videos.upload_status is 'YouTube''s upload status, such as processed.';
@@ -532,7 +554,8 @@ comment on column public.keyword_video_mappings.created_at is 'When the mapping 
 comment on column public.keyword_video_mappings.updated_at is 'When it last changed.';
 comment on column public.keyword_video_mappings.rank_position is 'The same as search_rank.';
 comment on column public.keyword_video_mappings.source is 'The same as mapping_source.';
-comment on column public.keyword_video_mappings.click_count is 'Clicks so far.';
+comment on column public.keyword_video_mappings.click_count is
+'Clicks so far. Denormalised: to count video_interactions at each read would be too slow; added in batches.';
 
 create trigger set_updated_at
 before update on public.keyword_video_mappings
@@ -616,7 +639,13 @@ create table public.trending_keywords (
     constraint a_trend_expires_after_it_was_detected check (expires_at > detected_at),
     constraint series_are_arrays check (
         jsonb_typeof(hourly_trend_data) = 'array' and jsonb_typeof(daily_trend_data) = 'array'
-    )
+    ),
+    constraint series_end_after_a_day_and_a_week check (
+        case when jsonb_typeof(hourly_trend_data) = 'array' then jsonb_array_length(hourly_trend_data) <= 24 end
+        and case when jsonb_typeof(daily_trend_data) = 'array' then jsonb_array_length(daily_trend_data) <= 7 end
+    ),
+    constraint a_trend_is_expected_to_last check (predicted_duration > interval '0'),
+    constraint regional_popularity_is_an_object check (jsonb_typeof(regional_popularity) = 'object')
 );
 alter table public.trending_keywords enable row level security;
 create unique index one_open_trend_per_keyword_region_and_source
@@ -671,6 +700,1149 @@ create trigger set_updated_at
 before update on public.trending_keywords
 for each row
 execute function private.touch_updated_at();
+
+-- supabase/schemas/shorts/03_profiles.sql
+
+-- Promises one profile and one set of habits per person, made at sign-up: what the feed goes by.
+
+create extension if not exists vector with schema extensions;
+
+create function private.is_distribution(
+    weights jsonb,
+    keys text[]
+)
+returns boolean
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        jsonb_typeof(weights) = 'object'
+        and coalesce(
+            (
+                select
+                    count(*) = cardinality(keys)
+                    and bool_and(weight.key = any(keys) and jsonb_typeof(weight.value) = 'number')
+                    and min(weight.share) >= 0
+                    and abs(sum(weight.share) - 1) <= 0.001
+                from (
+                    select
+                        item.key,
+                        item.value,
+                        case when jsonb_typeof(item.value) = 'number' then (item.value #>> '{}')::numeric end as share
+                    from jsonb_each(case when jsonb_typeof(weights) = 'object' then weights else '{}' end) as item
+                ) as weight
+            ),
+            false
+        )
+$$;
+comment on function private.is_distribution(jsonb, text[]) is
+'Whether it is an object of exactly these keys whose numbers are not negative and sum to 1, give or take 0.001.';
+
+create function private.is_small_object(
+    document jsonb,
+    most_characters integer
+)
+returns boolean
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select jsonb_typeof(document) = 'object' and length(document::text) <= most_characters
+$$;
+comment on function private.is_small_object(jsonb, integer) is
+'Whether it is a JSON object that nobody uses as a store for something else.';
+
+create function private.are_short_texts(
+    texts text[],
+    most integer
+)
+returns boolean
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        cardinality(texts) <= most
+        and not exists (
+            select
+            from unnest(texts) as item (value)
+            where coalesce(length(item.value) not between 1 and 255, true)
+        )
+$$;
+comment on function private.are_short_texts(text[], integer) is
+'Whether there are at most so many texts, each of 1 to 255 characters.';
+
+create table public.user_profiles (
+    id uuid primary key default gen_random_uuid(),
+    user_id uuid not null unique default auth.uid() references public.users (id) on delete cascade,
+    preference_vector double precision[100],
+    preferred_categories text[] not null default array['general'],
+    preferred_keywords text[] not null default array[]::text[],
+    disliked_categories text[] not null default array[]::text[],
+    mood_patterns jsonb not null default '{
+        "morning": ["energetic", "news", "workout"],
+        "afternoon": ["focus", "educational", "productivity"],
+        "evening": ["relaxing", "entertainment", "healing"],
+        "night": ["calm", "asmr", "sleep"]
+    }',
+    personalization_weights jsonb not null default '{
+        "category_match": 0.30,
+        "keyword_relevance": 0.25,
+        "temporal_context": 0.15,
+        "popularity_score": 0.15,
+        "freshness_factor": 0.10,
+        "diversity_bonus": 0.05
+    }',
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    personality_vector jsonb not null default '{}',
+    time_preferences jsonb not null default '{}',
+    context_preferences jsonb not null default '{}',
+    profile_confidence numeric(3, 2) not null default 0,
+    embedding extensions.vector(100) generated always as (preference_vector::extensions.vector(100)) stored,
+    constraint preference_vector_has_100_numbers check (
+        array_ndims(preference_vector) = 1
+        and cardinality(preference_vector) = 100
+        and array_position(preference_vector, null) is null
+    ),
+    constraint preferred_categories_are_short_texts check (private.are_short_texts(preferred_categories, 100)),
+    constraint preferred_keywords_are_short_texts check (private.are_short_texts(preferred_keywords, 200)),
+    constraint disliked_categories_are_short_texts check (private.are_short_texts(disliked_categories, 100)),
+    constraint mood_patterns_is_a_small_object check (private.is_small_object(mood_patterns, 4096)),
+    constraint personalization_weights_sum_to_one check (
+        private.is_distribution(
+            personalization_weights,
+            array[
+                'category_match',
+                'keyword_relevance',
+                'temporal_context',
+                'popularity_score',
+                'freshness_factor',
+                'diversity_bonus'
+            ]
+        )
+    ),
+    constraint personality_vector_is_a_small_object check (private.is_small_object(personality_vector, 16384)),
+    constraint time_preferences_is_a_small_object check (private.is_small_object(time_preferences, 16384)),
+    constraint context_preferences_is_a_small_object check (private.is_small_object(context_preferences, 16384)),
+    constraint profile_confidence_is_a_fraction check (profile_confidence between 0 and 1)
+);
+alter table public.user_profiles enable row level security;
+comment on table public.user_profiles is
+'One profile per person, made at sign-up. The owner writes likes and dislikes; the service writes what was learned.';
+comment on column public.user_profiles.id is 'Our own id.';
+comment on column public.user_profiles.user_id is 'Whose profile; the person who asks, unless the service writes.';
+comment on column public.user_profiles.preference_vector is
+'What the person likes, as 100 numbers that were learned; null until there is anything to learn from.';
+comment on column public.user_profiles.preferred_categories is
+'Categories that the person chose; general for no choice.';
+comment on column public.user_profiles.preferred_keywords is 'Keywords that the person chose.';
+comment on column public.user_profiles.disliked_categories is 'Categories that are never shown.';
+comment on column public.user_profiles.mood_patterns is
+'Moods by the time of day in Korea: {"morning": [...], "afternoon": [...], "evening": [...], "night": [...]}.';
+comment on column public.user_profiles.personalization_weights is 'The six weights of the feed; they sum to 1.';
+comment on column public.user_profiles.created_at is 'When the profile was made.';
+comment on column public.user_profiles.updated_at is 'When the row last changed.';
+comment on column public.user_profiles.personality_vector is
+'What a model says of the person, as it says it. Denormalised: a table of dimensions would lose the model''s structure; '
+'read through idx_user_profiles_personality_gin.';
+comment on column public.user_profiles.time_preferences is
+'{"morning": [...], ...}. Denormalised: one document instead of a table, since it is read and written whole.';
+comment on column public.user_profiles.context_preferences is
+'{"mood": {...}, "activity": {...}}. Denormalised: one document instead of a table, since it is read whole.';
+comment on column public.user_profiles.profile_confidence is 'How much the learned part rests on, 0 to 1.';
+comment on column public.user_profiles.embedding is 'The same as preference_vector, as a vector that can be searched.';
+
+create trigger set_updated_at
+before update on public.user_profiles
+for each row
+execute function private.touch_updated_at();
+
+create table public.user_search_patterns (
+    id uuid primary key default gen_random_uuid(),
+    user_id uuid not null unique references public.users (id) on delete cascade,
+    total_searches integer not null default 0,
+    ai_searches_used integer not null default 0,
+    avg_results_clicked integer not null default 0,
+    hourly_activity_pattern integer[24] not null default array_fill(0, array[24]),
+    search_intent_distribution jsonb not null default '{
+        "entertainment": 0.4,
+        "education": 0.2,
+        "mood_boost": 0.2,
+        "trend_following": 0.1,
+        "discovery": 0.1
+    }',
+    interaction_patterns jsonb not null default '{
+        "click_through_rate": 0.0,
+        "video_completion_rate": 0.0,
+        "like_rate": 0.0,
+        "return_rate": 0.0
+    }',
+    last_analyzed_at timestamptz default now(),
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    constraint search_counts_are_not_negative check (
+        total_searches >= 0 and ai_searches_used >= 0 and avg_results_clicked >= 0
+    ),
+    constraint hourly_activity_pattern_has_24_hours check (
+        array_ndims(hourly_activity_pattern) = 1
+        and cardinality(hourly_activity_pattern) = 24
+        and array_position(hourly_activity_pattern, null) is null
+        and 0 <= all(hourly_activity_pattern)
+    ),
+    constraint search_intents_sum_to_one check (
+        private.is_distribution(
+            search_intent_distribution,
+            array['entertainment', 'education', 'mood_boost', 'trend_following', 'discovery']
+        )
+    ),
+    constraint interaction_patterns_is_a_small_object check (private.is_small_object(interaction_patterns, 4096))
+);
+alter table public.user_search_patterns enable row level security;
+comment on table public.user_search_patterns is
+'How a person searches: one row per person, made at sign-up, computed from sessions and interactions.';
+comment on column public.user_search_patterns.id is 'Our own id.';
+comment on column public.user_search_patterns.user_id is 'Whose habits.';
+comment on column public.user_search_patterns.total_searches is 'Searches that are remembered.';
+comment on column public.user_search_patterns.ai_searches_used is 'How many of them were conversations with the AI.';
+comment on column public.user_search_patterns.avg_results_clicked is 'Results clicked per search, rounded.';
+comment on column public.user_search_patterns.hourly_activity_pattern is
+'Searches by hour of the day in Korea: 24 counts, the first from midnight.';
+comment on column public.user_search_patterns.search_intent_distribution is
+'Shares of the five intents; they sum to 1. The default holds until the person''s own are known.';
+comment on column public.user_search_patterns.interaction_patterns is
+'click_through_rate, video_completion_rate, like_rate and return_rate, each 0 to 1.';
+comment on column public.user_search_patterns.last_analyzed_at is 'When it was last computed.';
+comment on column public.user_search_patterns.created_at is 'When the row was made.';
+comment on column public.user_search_patterns.updated_at is 'When the row last changed.';
+
+create trigger set_updated_at
+before update on public.user_search_patterns
+for each row
+execute function private.touch_updated_at();
+
+-- What a person likes is masked in the audit log; what the feed was told to weigh is not.
+select ops.audit_table(
+    'public.user_profiles',
+    array['id', 'user_id', 'personalization_weights', 'profile_confidence', 'created_at', 'updated_at']
+);
+select ops.watch_table('public.user_profiles');
+
+-- supabase/schemas/shorts/04_activity.sql
+
+-- Promises that what a person did is theirs alone, cannot be dated back, and is found again by person and time.
+
+create table public.search_sessions (
+    id uuid not null default gen_random_uuid(),
+    user_id uuid default auth.uid() references public.users (id) on delete cascade,
+    session_token varchar(100),
+    search_query text not null,
+    search_type varchar(50) not null default 'keyword',
+    search_intent varchar(50),
+    user_context jsonb not null default '{
+        "device_type": "unknown",
+        "browser": "unknown",
+        "location": "unknown",
+        "time_of_day": "unknown",
+        "weather": "unknown"
+    }',
+    results_count integer not null default 0,
+    results_shown integer not null default 0,
+    results_clicked integer not null default 0,
+    response_time_ms integer default 0,
+    cache_hit boolean not null default false,
+    api_cost_units integer not null default 0,
+    user_satisfaction_rating integer,
+    session_outcome varchar(50),
+    ip_address inet,
+    user_agent text,
+    session_started_at timestamptz not null default now(),
+    session_ended_at timestamptz,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    session_id uuid not null default gen_random_uuid(),
+    conversation_context jsonb not null default '[]',
+    primary key (id, session_started_at),
+    constraint search_query_is_text check (length(search_query) between 1 and 500),
+    constraint search_type_is_known check (search_type in ('keyword', 'ai_chat', 'trending')),
+    constraint search_intent_is_known check (
+        search_intent in ('entertainment', 'education', 'mood_boost', 'trend_following', 'discovery')
+    ),
+    constraint session_outcome_is_known check (session_outcome in ('satisfied', 'partial', 'abandoned')),
+    constraint user_satisfaction_rating_is_1_to_5 check (user_satisfaction_rating between 1 and 5),
+    constraint result_counts_are_possible check (
+        results_count between 0 and 1000000
+        and results_shown between 0 and 100000
+        and results_clicked between 0 and 100000
+    ),
+    constraint response_time_is_possible check (response_time_ms between 0 and 86400000),
+    constraint api_cost_is_not_negative check (api_cost_units >= 0),
+    constraint user_context_is_a_small_object check (private.is_small_object(user_context, 4096)),
+    constraint conversation_context_is_a_small_array check (
+        jsonb_typeof(conversation_context) = 'array'
+        and length(conversation_context::text) <= 65536
+    ),
+    constraint a_session_ends_after_it_started check (session_ended_at >= session_started_at)
+) partition by range (session_started_at);
+alter table public.search_sessions enable row level security;
+create index search_sessions_by_session_id on public.search_sessions (session_id);
+comment on table public.search_sessions is
+'Each search of a person: what was asked, what was shown, how it ended. A month each; 90 days, then archived.';
+comment on column public.search_sessions.id is 'Our own id, unique with session_started_at.';
+comment on column public.search_sessions.user_id is
+'Who searched; null for nobody that is known. Goes with the person.';
+comment on column public.search_sessions.session_token is 'SHA-256 of the app''s own session token, in hex. Hidden.';
+comment on column public.search_sessions.search_query is 'What was asked, as it was typed.';
+comment on column public.search_sessions.search_type is 'keyword, ai_chat (premium and up) or trending.';
+comment on column public.search_sessions.search_intent is
+'entertainment, education, mood_boost, trend_following or discovery; null when nobody said.';
+comment on column public.search_sessions.user_context is
+'device_type, browser, location, time_of_day and weather, as the app knows them.';
+comment on column public.search_sessions.results_count is 'Results that were found.';
+comment on column public.search_sessions.results_shown is 'Results that were shown.';
+comment on column public.search_sessions.results_clicked is 'Results that were clicked.';
+comment on column public.search_sessions.response_time_ms is
+'Milliseconds until the results came; null while they have not.';
+comment on column public.search_sessions.cache_hit is 'Whether the same question had been answered a little before.';
+comment on column public.search_sessions.api_cost_units is 'YouTube quota units that it cost.';
+comment on column public.search_sessions.user_satisfaction_rating is 'The person''s rating, 1 to 5.';
+comment on column public.search_sessions.session_outcome is 'satisfied, partial or abandoned; null while it is open.';
+comment on column public.search_sessions.ip_address is 'The network it came from, not the whole address. Hidden.';
+comment on column public.search_sessions.user_agent is 'The app it came from. Hidden.';
+comment on column public.search_sessions.session_started_at is 'When it began, by the server''s clock.';
+comment on column public.search_sessions.session_ended_at is 'When it ended; null while it is open.';
+comment on column public.search_sessions.created_at is 'When the row was written.';
+comment on column public.search_sessions.updated_at is 'When the row last changed.';
+comment on column public.search_sessions.session_id is 'The visit to the app that it belongs to.';
+comment on column public.search_sessions.conversation_context is
+'The turns of a conversation with the AI, oldest first.';
+
+create table private.search_sessions_default partition of public.search_sessions default;
+alter table private.search_sessions_default enable row level security;
+comment on table private.search_sessions_default is 'Searches that no other partition takes.';
+
+create trigger set_updated_at
+before update on public.search_sessions
+for each row
+execute function private.touch_updated_at();
+
+create function private.stamp_search_session()
+returns trigger
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    new.ip_address := coalesce(new.ip_address, private.request_network());
+    new.user_agent := coalesce(new.user_agent, left(private.request_headers() ->> 'user-agent', 500));
+    return new;
+end
+$$;
+comment on function private.stamp_search_session() is 'Notes where a search came from; a client cannot say so itself.';
+
+create trigger stamp_search_session
+before insert on public.search_sessions
+for each row
+execute function private.stamp_search_session();
+
+create table public.video_interactions (
+    id uuid not null default gen_random_uuid(),
+    user_id uuid not null default auth.uid() references public.users (id) on delete cascade,
+    video_id varchar(20) not null references public.cached_videos (video_id),
+    session_id uuid,
+    interaction_type varchar(50) not null,
+    interaction_value integer not null default 1,
+    watch_duration integer not null default 0,
+    watch_percentage double precision not null default 0.0,
+    watched_to_end boolean not null default false,
+    clicked_thumbnail boolean not null default false,
+    clicked_title boolean not null default false,
+    opened_in_youtube boolean not null default false,
+    user_rating integer,
+    feedback_text text,
+    interaction_context jsonb not null default '{
+        "source": "search_results",
+        "position": 0,
+        "recommendation_score": 0.0
+    }',
+    interaction_timestamp timestamptz not null default now(),
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    total_duration integer,
+    completion_rate numeric(3, 2) not null generated always as (
+        case when total_duration > 0 then least(watch_duration::numeric / total_duration, 1.0) else 0 end
+    ) stored,
+    session_started_at timestamptz,
+    primary key (id, created_at),
+    constraint video_interactions_session_fkey foreign key (session_id, session_started_at)
+    references public.search_sessions (id, session_started_at) on delete set null,
+    constraint a_session_is_named_whole check ((session_id is null) = (session_started_at is null)),
+    constraint interaction_type_is_known check (interaction_type in ('view', 'like', 'share', 'save', 'skip')),
+    constraint interaction_value_is_possible check (interaction_value between 0 and 100),
+    constraint watch_times_are_possible check (
+        watch_duration between 0 and 86400 and total_duration between 0 and 86400
+    ),
+    constraint watch_percentage_is_a_fraction check (watch_percentage between 0 and 1),
+    constraint user_rating_is_1_to_5 check (user_rating between 1 and 5),
+    constraint feedback_text_is_not_too_long check (length(feedback_text) <= 2000),
+    constraint interaction_context_is_a_small_object check (private.is_small_object(interaction_context, 4096)),
+    -- A device may have been without a network for a week; beyond that, and from the future, it is no memory.
+    constraint an_interaction_is_recent check (
+        interaction_timestamp between created_at - interval '168 hours' and created_at + interval '10 minutes'
+    )
+) partition by range (created_at);
+alter table public.video_interactions enable row level security;
+create index video_interactions_user_idx on public.video_interactions (user_id, created_at desc);
+create index video_interactions_by_video on public.video_interactions (video_id);
+create index video_interactions_by_session on public.video_interactions (session_id, session_started_at);
+comment on table public.video_interactions is
+'Every view, like, share, save and skip of a person. A month each, 12 months. Nobody changes what was done.';
+comment on column public.video_interactions.id is 'Our own id, or the client''s, so that a repeated call is known.';
+comment on column public.video_interactions.user_id is 'Who did it; the person who asks, unless the service writes.';
+comment on column public.video_interactions.video_id is 'YouTube''s id of the video.';
+comment on column public.video_interactions.session_id is 'The search that led to it, with session_started_at.';
+comment on column public.video_interactions.interaction_type is 'view, like, share, save or skip.';
+comment on column public.video_interactions.interaction_value is 'How strong it is; 1 is usual.';
+comment on column public.video_interactions.watch_duration is 'Seconds watched.';
+comment on column public.video_interactions.watch_percentage is
+'The share that was watched, 0 to 1, as the player says.';
+comment on column public.video_interactions.watched_to_end is 'Whether it was watched to its end.';
+comment on column public.video_interactions.clicked_thumbnail is 'Whether the picture was clicked.';
+comment on column public.video_interactions.clicked_title is 'Whether the title was clicked.';
+comment on column public.video_interactions.opened_in_youtube is 'Whether it was opened in YouTube.';
+comment on column public.video_interactions.user_rating is 'The person''s rating, 1 to 5.';
+comment on column public.video_interactions.feedback_text is 'What the person wrote, at most 2,000 characters.';
+comment on column public.video_interactions.interaction_context is
+'source, position and recommendation_score of where the video was shown.';
+comment on column public.video_interactions.interaction_timestamp is 'When it happened, by the device''s clock.';
+comment on column public.video_interactions.created_at is
+'When it was stored, by the server''s clock; what limits count by.';
+comment on column public.video_interactions.updated_at is 'When the row last changed.';
+comment on column public.video_interactions.total_duration is 'Seconds that the video lasts.';
+comment on column public.video_interactions.completion_rate is
+'watch_duration / total_duration, at most 1. Denormalised: it could be computed, and is stored to be indexed.';
+comment on column public.video_interactions.session_started_at is 'When that search began: half of its key.';
+
+create table private.video_interactions_default partition of public.video_interactions default;
+alter table private.video_interactions_default enable row level security;
+comment on table private.video_interactions_default is 'Interactions that no other partition takes.';
+
+create trigger set_updated_at
+before update on public.video_interactions
+for each row
+execute function private.touch_updated_at();
+
+create table public.watch_events (
+    id uuid not null default gen_random_uuid(),
+    interaction_id uuid not null,
+    event_type text not null,
+    event_timestamp timestamptz not null default now(),
+    video_timestamp integer,
+    seek_from integer,
+    seek_to integer,
+    event_date date not null generated always as ((event_timestamp at time zone 'UTC')::date) stored,
+    interaction_created_at timestamptz not null,
+    primary key (id, event_timestamp),
+    constraint watch_events_interaction_fkey foreign key (interaction_id, interaction_created_at)
+    references public.video_interactions (id, created_at) on delete cascade,
+    constraint event_type_is_known check (event_type in ('play', 'pause', 'seek', 'end', 'skip', 'replay')),
+    constraint only_a_seek_has_places check (event_type = 'seek' or (seek_from is null and seek_to is null)),
+    constraint places_in_a_video_are_possible check (
+        video_timestamp between 0 and 86400
+        and seek_from between 0 and 86400
+        and seek_to between 0 and 86400
+    ),
+    constraint an_event_is_near_its_interaction check (
+        event_timestamp between interaction_created_at - interval '168 hours'
+        and interaction_created_at + interval '24 hours'
+    )
+) partition by range (event_timestamp);
+alter table public.watch_events enable row level security;
+create index watch_events_by_interaction on public.watch_events (interaction_id, interaction_created_at);
+comment on table public.watch_events is
+'What happened in the player during one interaction. A month each, 12 months. Visible to whose interaction it is.';
+comment on column public.watch_events.id is 'Our own id, or the client''s, so that a repeated call is known.';
+comment on column public.watch_events.interaction_id is 'The interaction, with interaction_created_at.';
+comment on column public.watch_events.event_type is 'play, pause, seek, end, skip or replay.';
+comment on column public.watch_events.event_timestamp is 'When it happened, by the device''s clock.';
+comment on column public.watch_events.video_timestamp is 'Where in the video, in seconds.';
+comment on column public.watch_events.seek_from is 'Where a seek began, in seconds.';
+comment on column public.watch_events.seek_to is 'Where a seek ended, in seconds.';
+comment on column public.watch_events.event_date is 'The UTC day of event_timestamp.';
+comment on column public.watch_events.interaction_created_at is 'When the interaction was stored: half of its key.';
+
+create table private.watch_events_default partition of public.watch_events default;
+alter table private.watch_events_default enable row level security;
+comment on table private.watch_events_default is 'Events that no other partition takes.';
+
+insert into ops.partition_policies (parent_schema, parent_table, control_column, retention)
+values
+('public', 'search_sessions', 'session_started_at', '12 months'),
+('public', 'video_interactions', 'created_at', '12 months'),
+('public', 'watch_events', 'event_timestamp', '12 months');
+select ops.create_monthly_partitions();
+
+-- The source designs partition by a second table of this name; here it is the table itself, without what is hidden.
+create view public.search_sessions_partitioned
+with (security_invoker = true) as
+select
+    session.id,
+    session.user_id,
+    session.search_query,
+    session.search_type,
+    session.search_intent,
+    session.user_context,
+    session.results_count,
+    session.results_shown,
+    session.results_clicked,
+    session.response_time_ms,
+    session.cache_hit,
+    session.api_cost_units,
+    session.user_satisfaction_rating,
+    session.session_outcome,
+    session.session_started_at,
+    session.session_ended_at,
+    session.created_at,
+    session.updated_at,
+    session.session_id,
+    session.conversation_context
+from public.search_sessions as session;
+comment on view public.search_sessions_partitioned is
+'search_sessions without the hidden columns, so that select(''*'') works. Same rows, same policies.';
+comment on column public.search_sessions_partitioned.id is 'As in search_sessions.';
+comment on column public.search_sessions_partitioned.user_id is 'As in search_sessions.';
+comment on column public.search_sessions_partitioned.search_query is 'As in search_sessions.';
+comment on column public.search_sessions_partitioned.search_type is 'As in search_sessions.';
+comment on column public.search_sessions_partitioned.search_intent is 'As in search_sessions.';
+comment on column public.search_sessions_partitioned.user_context is 'As in search_sessions.';
+comment on column public.search_sessions_partitioned.results_count is 'As in search_sessions.';
+comment on column public.search_sessions_partitioned.results_shown is 'As in search_sessions.';
+comment on column public.search_sessions_partitioned.results_clicked is 'As in search_sessions.';
+comment on column public.search_sessions_partitioned.response_time_ms is 'As in search_sessions.';
+comment on column public.search_sessions_partitioned.cache_hit is 'As in search_sessions.';
+comment on column public.search_sessions_partitioned.api_cost_units is 'As in search_sessions.';
+comment on column public.search_sessions_partitioned.user_satisfaction_rating is 'As in search_sessions.';
+comment on column public.search_sessions_partitioned.session_outcome is 'As in search_sessions.';
+comment on column public.search_sessions_partitioned.session_started_at is 'As in search_sessions.';
+comment on column public.search_sessions_partitioned.session_ended_at is 'As in search_sessions.';
+comment on column public.search_sessions_partitioned.created_at is 'As in search_sessions.';
+comment on column public.search_sessions_partitioned.updated_at is 'As in search_sessions.';
+comment on column public.search_sessions_partitioned.session_id is 'As in search_sessions.';
+comment on column public.search_sessions_partitioned.conversation_context is 'As in search_sessions.';
+
+create view public.video_interactions_partitioned
+with (security_invoker = true) as
+select
+    interaction.id,
+    interaction.user_id,
+    interaction.video_id,
+    interaction.session_id,
+    interaction.interaction_type,
+    interaction.interaction_value,
+    interaction.watch_duration,
+    interaction.watch_percentage,
+    interaction.watched_to_end,
+    interaction.clicked_thumbnail,
+    interaction.clicked_title,
+    interaction.opened_in_youtube,
+    interaction.user_rating,
+    interaction.feedback_text,
+    interaction.interaction_context,
+    interaction.interaction_timestamp,
+    interaction.created_at,
+    interaction.updated_at,
+    interaction.total_duration,
+    interaction.completion_rate,
+    interaction.session_started_at
+from public.video_interactions as interaction;
+comment on view public.video_interactions_partitioned is 'video_interactions under the other design''s name.';
+comment on column public.video_interactions_partitioned.id is 'As in video_interactions.';
+comment on column public.video_interactions_partitioned.user_id is 'As in video_interactions.';
+comment on column public.video_interactions_partitioned.video_id is 'As in video_interactions.';
+comment on column public.video_interactions_partitioned.session_id is 'As in video_interactions.';
+comment on column public.video_interactions_partitioned.interaction_type is 'As in video_interactions.';
+comment on column public.video_interactions_partitioned.interaction_value is 'As in video_interactions.';
+comment on column public.video_interactions_partitioned.watch_duration is 'As in video_interactions.';
+comment on column public.video_interactions_partitioned.watch_percentage is 'As in video_interactions.';
+comment on column public.video_interactions_partitioned.watched_to_end is 'As in video_interactions.';
+comment on column public.video_interactions_partitioned.clicked_thumbnail is 'As in video_interactions.';
+comment on column public.video_interactions_partitioned.clicked_title is 'As in video_interactions.';
+comment on column public.video_interactions_partitioned.opened_in_youtube is 'As in video_interactions.';
+comment on column public.video_interactions_partitioned.user_rating is 'As in video_interactions.';
+comment on column public.video_interactions_partitioned.feedback_text is 'As in video_interactions.';
+comment on column public.video_interactions_partitioned.interaction_context is 'As in video_interactions.';
+comment on column public.video_interactions_partitioned.interaction_timestamp is 'As in video_interactions.';
+comment on column public.video_interactions_partitioned.created_at is 'As in video_interactions.';
+comment on column public.video_interactions_partitioned.updated_at is 'As in video_interactions.';
+comment on column public.video_interactions_partitioned.total_duration is 'As in video_interactions.';
+comment on column public.video_interactions_partitioned.completion_rate is 'As in video_interactions.';
+comment on column public.video_interactions_partitioned.session_started_at is 'As in video_interactions.';
+
+create table private.search_sessions_archive (
+    id uuid not null,
+    user_id uuid references public.users (id) on delete cascade,
+    search_query text not null,
+    search_type varchar(50) not null,
+    search_intent varchar(50),
+    user_context jsonb not null,
+    results_count integer not null,
+    results_shown integer not null,
+    results_clicked integer not null,
+    response_time_ms integer,
+    cache_hit boolean not null,
+    api_cost_units integer not null,
+    user_satisfaction_rating integer,
+    session_outcome varchar(50),
+    session_started_at timestamptz not null,
+    session_ended_at timestamptz,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    session_id uuid not null,
+    conversation_context jsonb not null,
+    archived_at timestamptz not null default now(),
+    primary key (id, session_started_at)
+);
+alter table private.search_sessions_archive enable row level security;
+create index search_sessions_archive_by_user on private.search_sessions_archive (user_id);
+create index search_sessions_archive_by_time on private.search_sessions_archive (session_started_at);
+comment on table private.search_sessions_archive is
+'Searches older than 90 days, without token, network and app. They go with the person, or after 12 months.';
+comment on column private.search_sessions_archive.archived_at is 'When it left search_sessions.';
+
+create table public.user_session_details (
+    id uuid primary key default gen_random_uuid(),
+    user_id uuid not null default auth.uid() references public.users (id) on delete cascade,
+    session_id uuid not null,
+    device_type text,
+    device_os text,
+    app_version text,
+    connection_type text,
+    session_start timestamptz not null default now(),
+    session_end timestamptz,
+    total_videos_watched integer not null default 0,
+    total_watch_time integer not null default 0,
+    avg_load_time_ms integer,
+    error_count integer not null default 0,
+    constraint a_person_has_a_session_once unique (user_id, session_id),
+    constraint device_type_is_known check (device_type in ('mobile', 'tablet', 'desktop')),
+    constraint connection_type_is_known check (connection_type in ('wifi', '4g', '5g')),
+    constraint device_texts_are_short check (length(device_os) <= 100 and length(app_version) <= 100),
+    constraint session_figures_are_possible check (
+        total_videos_watched between 0 and 1000000
+        and total_watch_time between 0 and 31536000
+        and avg_load_time_ms between 0 and 86400000
+        and error_count between 0 and 1000000
+    ),
+    constraint a_visit_ends_after_it_started check (session_end >= session_start)
+);
+alter table public.user_session_details enable row level security;
+comment on table public.user_session_details is
+'Each visit to the app: device, network, how much was watched, how well it went.';
+comment on column public.user_session_details.id is 'Our own id.';
+comment on column public.user_session_details.user_id is 'Whose visit; the person who asks, unless the service writes.';
+comment on column public.user_session_details.session_id is 'The app''s id of the visit; search_sessions refer to it.';
+comment on column public.user_session_details.device_type is 'mobile, tablet or desktop.';
+comment on column public.user_session_details.device_os is 'Operating system.';
+comment on column public.user_session_details.app_version is 'Version of the app.';
+comment on column public.user_session_details.connection_type is 'wifi, 4g or 5g; null when it is none of them.';
+comment on column public.user_session_details.session_start is 'When it began, by the server''s clock.';
+comment on column public.user_session_details.session_end is 'When it ended; null while it lasts.';
+comment on column public.user_session_details.total_videos_watched is 'Videos watched, as the app counts.';
+comment on column public.user_session_details.total_watch_time is 'Seconds watched, as the app counts.';
+comment on column public.user_session_details.avg_load_time_ms is 'Mean milliseconds until a video played.';
+comment on column public.user_session_details.error_count is 'Errors that the app saw.';
+
+create table public.user_feedback (
+    id uuid primary key default gen_random_uuid(),
+    user_id uuid not null default auth.uid() references public.users (id) on delete cascade,
+    video_id varchar(20) not null references public.cached_videos (video_id),
+    session_id uuid,
+    feedback_type text not null,
+    reason text,
+    comment text,
+    source_keyword varchar(255),
+    position_in_list integer,
+    created_at timestamptz not null default now(),
+    constraint feedback_is_given_once unique (user_id, video_id, feedback_type),
+    constraint feedback_type_is_known check (feedback_type in ('like', 'dislike', 'not_interested', 'report')),
+    constraint reason_is_known check (reason in ('irrelevant', 'seen_too_many', 'offensive', 'quality', 'other')),
+    constraint comment_is_not_too_long check (length(comment) <= 2000),
+    constraint position_is_possible check (position_in_list between 0 and 100000)
+);
+alter table public.user_feedback enable row level security;
+create index user_feedback_by_video on public.user_feedback (video_id);
+comment on table public.user_feedback is
+'What a person says of a video: like, dislike, not interested, report. Each once.';
+comment on column public.user_feedback.id is 'Our own id.';
+comment on column public.user_feedback.user_id is 'Who said it; the person who asks, unless the service writes.';
+comment on column public.user_feedback.video_id is 'YouTube''s id of the video.';
+comment on column public.user_feedback.session_id is 'The visit to the app that it belongs to.';
+comment on column public.user_feedback.feedback_type is 'like, dislike, not_interested or report.';
+comment on column public.user_feedback.reason is 'irrelevant, seen_too_many, offensive, quality or other.';
+comment on column public.user_feedback.comment is 'In the person''s own words, at most 2,000 characters.';
+comment on column public.user_feedback.source_keyword is 'The keyword that had led to the video.';
+comment on column public.user_feedback.position_in_list is 'Its place in the list, from 0.';
+comment on column public.user_feedback.created_at is 'When it was last said.';
+
+select ops.audit_table('public.user_feedback', array['id', 'user_id', 'video_id', 'feedback_type', 'created_at']);
+select ops.watch_table('public.search_sessions');
+
+-- supabase/schemas/shorts/05_quality.sql
+
+-- Promises one row of quality per video and version of the analysis, and one place that says what counts how much.
+
+create function private.overall_quality(
+    content_quality double precision,
+    engagement_rate double precision,
+    retention_rate double precision,
+    trend_alignment numeric,
+    freshness_score numeric
+)
+returns numeric
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        round(
+            coalesce(content_quality, 0)::numeric * 0.30
+            + coalesce(engagement_rate, 0)::numeric * 0.25
+            + coalesce(retention_rate, 0)::numeric * 0.20
+            + coalesce(trend_alignment, 0) * 0.15
+            + coalesce(freshness_score, 0) * 0.10,
+            4
+        )
+$$;
+comment on function private.overall_quality(double precision, double precision, double precision, numeric, numeric) is
+'The overall score, 0 to 1: content .30, engagement .25, retention .20, trend .15, freshness .10. Unknown counts as 0.';
+
+create table public.video_quality_scores (
+    id uuid primary key default gen_random_uuid(),
+    video_id varchar(20) not null references public.cached_videos (video_id) on delete cascade,
+    content_quality_score double precision not null default 0.0,
+    thumbnail_attractiveness double precision not null default 0.0,
+    title_effectiveness double precision not null default 0.0,
+    engagement_rate double precision not null default 0.0,
+    retention_rate double precision not null default 0.0,
+    viral_potential double precision not null default 0.0,
+    channel_trust_score double precision not null default 0.0,
+    creator_consistency double precision not null default 0.0,
+    overall_quality_score double precision not null default 0.0,
+    analyzed_at timestamptz not null default now(),
+    analysis_version varchar(20) not null default 'v1.0',
+    confidence_level double precision not null default 0.0,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    content_quality double precision generated always as (content_quality_score) stored,
+    audio_quality numeric(3, 2),
+    video_quality numeric(3, 2),
+    relevance_score numeric(3, 2),
+    trend_alignment numeric(3, 2),
+    freshness_score numeric(3, 2),
+    overall_score numeric(5, 4) not null generated always as (
+        private.overall_quality(
+            content_quality_score, engagement_rate, retention_rate, trend_alignment, freshness_score
+        )
+    ) stored,
+    calculated_at timestamptz not null default now(),
+    constraint a_video_is_scored_once_a_version unique (video_id, analysis_version),
+    constraint analysis_version_is_text check (length(analysis_version) > 0),
+    constraint quality_scores_are_fractions check (
+        content_quality_score between 0 and 1
+        and thumbnail_attractiveness between 0 and 1
+        and title_effectiveness between 0 and 1
+        and engagement_rate between 0 and 1
+        and retention_rate between 0 and 1
+        and viral_potential between 0 and 1
+        and channel_trust_score between 0 and 1
+        and creator_consistency between 0 and 1
+        and overall_quality_score between 0 and 1
+        and confidence_level between 0 and 1
+    ),
+    constraint quality_parts_are_fractions check (
+        audio_quality between 0 and 1
+        and video_quality between 0 and 1
+        and relevance_score between 0 and 1
+        and trend_alignment between 0 and 1
+        and freshness_score between 0 and 1
+    )
+);
+alter table public.video_quality_scores enable row level security;
+comment on table public.video_quality_scores is
+'How good a video is, by component: one row per video and version of the analysis. Written by the service only.';
+comment on column public.video_quality_scores.id is 'Our own id.';
+comment on column public.video_quality_scores.video_id is 'YouTube''s id of the video.';
+comment on column public.video_quality_scores.content_quality_score is 'The content itself, 0 to 1, by an AI.';
+comment on column public.video_quality_scores.thumbnail_attractiveness is 'The picture, 0 to 1, by an AI.';
+comment on column public.video_quality_scores.title_effectiveness is 'The title, 0 to 1, by an AI.';
+comment on column public.video_quality_scores.engagement_rate is '(likes + comments) / views, 0 to 1.';
+comment on column public.video_quality_scores.retention_rate is 'Mean share of the video that is watched, 0 to 1.';
+comment on column public.video_quality_scores.viral_potential is 'How far it may spread, 0 to 1, by an AI.';
+comment on column public.video_quality_scores.channel_trust_score is 'Trust in its channel, 0 to 1.';
+comment on column public.video_quality_scores.creator_consistency is 'How even the channel''s videos are, 0 to 1.';
+comment on column public.video_quality_scores.overall_quality_score is
+'What cached_videos.quality_score says: the AI''s own figure, or overall_score where it gives none (0).';
+comment on column public.video_quality_scores.analyzed_at is 'When it was analysed.';
+comment on column public.video_quality_scores.analysis_version is 'By which version.';
+comment on column public.video_quality_scores.confidence_level is 'How sure the analysis is, 0 to 1.';
+comment on column public.video_quality_scores.created_at is 'When the row was written.';
+comment on column public.video_quality_scores.updated_at is 'When it last changed.';
+comment on column public.video_quality_scores.content_quality is 'The same as content_quality_score.';
+comment on column public.video_quality_scores.audio_quality is 'Sound, 0 to 1; null while nobody knows.';
+comment on column public.video_quality_scores.video_quality is 'Picture, 0 to 1; null while nobody knows.';
+comment on column public.video_quality_scores.relevance_score is 'How well it keeps what its title says, 0 to 1.';
+comment on column public.video_quality_scores.trend_alignment is 'How far it is about what trends, 0 to 1.';
+comment on column public.video_quality_scores.freshness_score is 'How new it is, 0 to 1.';
+comment on column public.video_quality_scores.overall_score is
+'Content .30, engagement .25, retention .20, trend .15, freshness .10; what is unknown counts as 0.';
+comment on column public.video_quality_scores.calculated_at is 'When the figures were last computed.';
+
+create trigger set_updated_at
+before update on public.video_quality_scores
+for each row
+execute function private.touch_updated_at();
+
+-- supabase/schemas/shorts/06_analytics.sql
+
+-- Promises daily figures per keyword that are read instead of counted, and a place for what models foretell.
+
+create table public.keyword_performance_cache (
+    keyword varchar(255) not null,
+    date date not null,
+    total_views integer not null default 0,
+    avg_completion_rate numeric(3, 2),
+    total_likes integer not null default 0,
+    primary key (keyword, date),
+    constraint performance_figures_are_possible check (
+        total_views >= 0 and total_likes >= 0 and avg_completion_rate between 0 and 1
+    )
+);
+alter table public.keyword_performance_cache enable row level security;
+comment on table public.keyword_performance_cache is
+'Views and likes that a keyword led to, by day in Korea. Denormalised: counted from video_interactions once instead of '
+'at each read.';
+comment on column public.keyword_performance_cache.keyword is 'Normalised: NFKC, lower case, single spaces.';
+comment on column public.keyword_performance_cache.date is 'Day in Korea.';
+comment on column public.keyword_performance_cache.total_views is 'Views of the day.';
+comment on column public.keyword_performance_cache.avg_completion_rate is
+'Mean completion of these views, 0 to 1; null without any.';
+comment on column public.keyword_performance_cache.total_likes is 'Likes of the day.';
+
+create table public.keyword_effectiveness (
+    id uuid not null unique default gen_random_uuid(),
+    keyword varchar(255) not null,
+    date date not null,
+    search_count integer not null default 0,
+    click_count integer not null default 0,
+    ctr numeric not null generated always as (
+        case when search_count > 0 then round(click_count::numeric / search_count * 100, 2) else 0 end
+    ) stored,
+    total_watch_time integer not null default 0,
+    avg_completion_rate numeric(5, 2),
+    like_rate numeric(5, 2),
+    skip_rate numeric(5, 2),
+    primary key (keyword, date),
+    constraint effectiveness_counts_are_not_negative check (
+        search_count >= 0 and click_count >= 0 and total_watch_time >= 0
+    ),
+    constraint effectiveness_rates_are_fractions check (
+        avg_completion_rate between 0 and 1
+        and like_rate between 0 and 1
+        and skip_rate between 0 and 1
+    )
+);
+alter table public.keyword_effectiveness enable row level security;
+comment on table public.keyword_effectiveness is
+'How well a keyword serves who searches it, by day in Korea. For premium and up.';
+comment on column public.keyword_effectiveness.id is 'Our own id.';
+comment on column public.keyword_effectiveness.keyword is 'Normalised: NFKC, lower case, single spaces.';
+comment on column public.keyword_effectiveness.date is 'Day in Korea.';
+comment on column public.keyword_effectiveness.search_count is 'Searches of the day.';
+comment on column public.keyword_effectiveness.click_count is 'Results clicked in them.';
+comment on column public.keyword_effectiveness.ctr is
+'Clicks per 100 searches; above 100 when people click more than one.';
+comment on column public.keyword_effectiveness.total_watch_time is 'Seconds watched from these searches.';
+comment on column public.keyword_effectiveness.avg_completion_rate is 'Mean completion of their views, 0 to 1.';
+comment on column public.keyword_effectiveness.like_rate is 'Likes per view, 0 to 1.';
+comment on column public.keyword_effectiveness.skip_rate is 'Skips per view or skip, 0 to 1.';
+
+create table public.trend_predictions (
+    id uuid primary key default gen_random_uuid(),
+    keyword varchar(255) not null,
+    prediction_date date not null,
+    predicted_for_date date not null,
+    predicted_score numeric(5, 4),
+    confidence_interval numrange,
+    confidence_level numeric(3, 2),
+    model_version varchar(20),
+    features_used jsonb,
+    actual_score numeric(5, 4),
+    prediction_error numeric(5, 4) generated always as (abs(predicted_score - actual_score)) stored,
+    created_at timestamptz not null default now(),
+    constraint predictions_are_fractions check (
+        predicted_score between 0 and 1
+        and actual_score between 0 and 1
+        and confidence_level between 0 and 1
+    ),
+    constraint a_prediction_is_about_what_comes check (predicted_for_date >= prediction_date),
+    constraint a_prediction_lies_in_its_interval check (confidence_interval @> predicted_score)
+);
+alter table public.trend_predictions enable row level security;
+comment on table public.trend_predictions is
+'What a model foretold of a keyword, and what came. For premium and up.';
+comment on column public.trend_predictions.id is 'Our own id.';
+comment on column public.trend_predictions.keyword is 'Normalised: NFKC, lower case, single spaces.';
+comment on column public.trend_predictions.prediction_date is 'The day it was said.';
+comment on column public.trend_predictions.predicted_for_date is 'The day it is about.';
+comment on column public.trend_predictions.predicted_score is 'The trend score that is expected, 0 to 1.';
+comment on column public.trend_predictions.confidence_interval is 'Between what it should lie, [lower,upper].';
+comment on column public.trend_predictions.confidence_level is 'How often it should lie there, such as 0.90.';
+comment on column public.trend_predictions.model_version is 'Which model said so.';
+comment on column public.trend_predictions.features_used is 'What it went by.';
+comment on column public.trend_predictions.actual_score is 'The score that came; null while it has not.';
+comment on column public.trend_predictions.prediction_error is 'How far off it was.';
+comment on column public.trend_predictions.created_at is 'When the row was written.';
+
+-- supabase/schemas/shorts/07_indexes.sql
+
+-- Promises the indexes of the design by their names, each with the question that it answers.
+
+-- There is no Korean dictionary in Postgres: words are kept as they are, and search finds parts of them by bigrams.
+create text search configuration public.korean (copy = pg_catalog.simple);
+comment on text search configuration public.korean is 'Words of a text as they stand, for Korean and everything else.';
+
+-- Shorts that play, by length: the shorter limit of 60 s is a part of it.
+create index idx_cached_videos_playable_duration on public.cached_videos (is_playable, duration)
+where is_playable and duration <= private.shorts_limit_seconds();
+
+-- The most viewed videos of a category that play.
+create index idx_videos_category_quality on public.cached_videos (category_name, view_count desc)
+where is_playable;
+
+-- A channel's newest good Shorts.
+create index idx_channel_recent_videos on public.cached_videos (channel_id, published_at desc)
+include (video_id, title, view_count)
+where is_shorts and quality_score > 0.6;
+
+-- Videos whose first category is this.
+create index idx_ai_primary_category on public.cached_videos using gin ((ai_analysis -> 'categories' -> 0));
+
+-- Videos about music, by anything else that the analysis says.
+create index idx_trending_music on public.cached_videos using gin (ai_analysis)
+where ai_analysis @> '{"categories": ["music"]}';
+
+-- Videos whose analysis contains this.
+create index idx_ai_analysis_path on public.cached_videos using gin (ai_analysis jsonb_path_ops);
+
+-- Videos with these words, or these words and this analysis.
+create index idx_video_metadata on public.cached_videos using gin (
+    to_tsvector('public.korean', title || ' ' || coalesce(description, '')), ai_analysis
+);
+
+-- The videos that answer a keyword best; the second also without looking at the table.
+create index idx_keyword_mappings_relevance on public.keyword_video_mappings (keyword, relevance_score desc)
+where relevance_score > 0.7;
+create index idx_keyword_quality_videos on public.keyword_video_mappings (keyword, relevance_score desc)
+include (video_id, rank_position)
+where relevance_score > 0.7;
+
+-- The strongest trends, newest first among equals.
+create index idx_trending_keywords_score_time on public.trending_keywords (trend_score desc, detected_at desc);
+
+-- Trends that are popular in a region.
+create index idx_trend_regional_gin on public.trending_keywords using gin (regional_popularity);
+
+-- The strongest trends of a part of the day and a day of the week. What has expired is left out by the query.
+create index idx_trend_time_score on public.trending_keywords (time_slot, day_of_week, trend_score desc)
+include (keyword, category, valid_until);
+
+-- A person's searches, newest first.
+create index idx_search_sessions_user_time on public.search_sessions (user_id, session_started_at desc);
+
+-- Searches from a kind of device, a place, a weather.
+create index idx_user_context_gin on public.search_sessions using gin (user_context);
+
+-- What a person watched last: by when it happened, and by when it was stored without looking at the table.
+create index idx_video_interactions_user_recent on public.video_interactions (user_id, interaction_timestamp desc)
+where interaction_type = 'view';
+create index idx_user_recent_watch on public.video_interactions (user_id, created_at desc)
+include (video_id, watch_duration, completion_rate)
+where interaction_type = 'view';
+
+-- People with a setting.
+create index idx_user_settings_gin on public.users using gin (settings);
+
+-- People who like this in the morning, people of this kind, people with a taste like this one.
+create index idx_user_morning_prefs on public.user_profiles using gin ((time_preferences -> 'morning'));
+create index idx_user_profiles_personality_gin on public.user_profiles using gin (personality_vector jsonb_path_ops);
+create index idx_user_profiles_embedding_hnsw on public.user_profiles
+using hnsw (embedding extensions.vector_cosine_ops);
+
+-- A person's visits, newest first.
+create index idx_session_user_time on public.user_session_details (user_id, session_start desc);
+
+-- The best videos; a video's scores.
+create index idx_quality_overall on public.video_quality_scores (overall_score desc);
+create index idx_quality_video on public.video_quality_scores (video_id);
+
+-- The most trusted channels; channels of a category.
+create index idx_channel_trust on public.cached_channels (trust_score desc);
+create index idx_channel_category on public.cached_channels (primary_category);
+
+-- The latest days of all keywords.
+create index idx_effectiveness_date on public.keyword_effectiveness (date desc);
+
+-- What was foretold of a keyword.
+create index idx_prediction_keyword_date on public.trend_predictions (keyword, predicted_for_date desc);
+
+-- supabase/schemas/shorts/08_trial_limit.sql
+
+-- Promises that a person on trial gets 50 interactions a day in Korea, however they are sent.
+
+create function private.trial_limit()
+returns integer
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select 50
+$$;
+comment on function private.trial_limit() is 'Interactions a day on trial.';
+
+create function private.korean_day(at timestamptz default now())
+returns date
+stable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select (at at time zone 'Asia/Seoul')::date
+$$;
+comment on function private.korean_day(timestamptz) is 'The day in Korea: what a day''s limits and figures go by.';
+
+create table private.daily_quotas (
+    user_id uuid not null references public.users (id) on delete cascade,
+    day date not null,
+    used integer not null,
+    primary key (user_id, day),
+    constraint used_is_not_negative check (used >= 0)
+);
+alter table private.daily_quotas enable row level security;
+comment on table private.daily_quotas is 'How much of the day''s trial limit a person has used. Two days are kept.';
+comment on column private.daily_quotas.used is 'Interactions that were stored; deleting them gives none back.';
+
+create function private.is_on_trial(person uuid)
+returns boolean
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select exists (
+        select
+        from public.user_tiers as held
+        where
+            held.user_id = is_on_trial.person
+            and held.tier = 'trial'
+            and (held.expires_at is null or held.expires_at > now())
+    )
+$$;
+comment on function private.is_on_trial(uuid) is 'Whether the person is on trial right now, by the table.';
+
+create function private.trial_has_room()
+returns boolean
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        not private.is_on_trial(private.user_id())
+        or coalesce(
+            (
+                select quota.used
+                from private.daily_quotas as quota
+                where
+                    quota.user_id = private.user_id()
+                    and quota.day = private.korean_day()
+            ),
+            0
+        ) < private.trial_limit()
+$$;
+comment on function private.trial_has_room() is
+'Whether who asks may store an interaction today; true for everybody who is not on trial.';
+
+create function private.count_trial_interactions()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    exceeded uuid;
+begin
+    with used as (
+        select
+            interaction.user_id,
+            count(*)::integer as added
+        from new_interactions as interaction
+        where private.is_on_trial(interaction.user_id)
+        group by interaction.user_id
+    ),
+
+    -- Who inserts at the same time waits for this row, and then counts on from it.
+    counted as (
+        insert into private.daily_quotas as quota (user_id, day, used)
+        select
+            used.user_id,
+            private.korean_day(),
+            used.added
+        from used
+        order by used.user_id
+        on conflict on constraint daily_quotas_pkey do update
+            set used = quota.used + excluded.used
+        returning
+            quota.user_id,
+            quota.used
+    )
+
+    select counted.user_id
+    into exceeded
+    from counted
+    where counted.used > private.trial_limit()
+    limit 1;
+    if found then
+        raise exception using
+            errcode = 'PT429',
+            message = format('On trial %s interactions a day are stored, and this is more.', private.trial_limit()),
+            detail = 'Nothing of this call was stored.',
+            hint = 'Send fewer, wait until midnight in Korea, or subscribe.';
+    end if;
+    return null;
+end
+$$;
+comment on function private.count_trial_interactions() is
+'Counts what people on trial store, a statement at a time, and refuses the statement that goes beyond the limit.';
+
+create trigger count_trial_interactions
+after insert on public.video_interactions
+referencing new table as new_interactions
+for each statement
+execute function private.count_trial_interactions();
 
 -- supabase/schemas/shorts/10_ingest.sql
 
@@ -2019,7 +3191,10 @@ begin
         from pg_catalog.pg_publication
         where pubname = 'supabase_realtime'
     ) then
-        alter publication supabase_realtime add table public.trending_keywords;
+        alter publication supabase_realtime
+        add table public.trending_keywords, public.search_sessions, public.user_feedback;
+        -- Else partitions would be published instead, whose names nobody knows.
+        alter publication supabase_realtime set (publish_via_partition_root = true);
     end if;
 end
 $$;
@@ -2112,7 +3287,7 @@ comment on function public.trending_now(text, integer) is
 grant select on public.users to app_authenticated;
 grant update (name, username, avatar_url, settings, preferences) on public.users to app_authenticated;
 grant select, insert, update, delete on public.users to app_service;
-create policy "people read their own row, admins read all" on public.users
+create policy "Mask sensitive data for non-owners" on public.users
 for select to authenticated
 using (id = (select auth.uid()) or (select private.is_admin()));
 create policy "people edit their own row" on public.users
@@ -2130,6 +3305,231 @@ grant select, insert, update, delete on public.user_tiers to app_service;
 create policy "people read their own tier" on public.user_tiers
 for select to authenticated
 using (user_id = (select auth.uid()));
+
+-- user_profiles: people write what they like; what was learned of them is the service's to write.
+grant select, delete on public.user_profiles to app_authenticated;
+grant insert (
+    user_id,
+    preferred_categories,
+    preferred_keywords,
+    disliked_categories,
+    mood_patterns,
+    personalization_weights,
+    time_preferences,
+    context_preferences
+) on public.user_profiles to app_authenticated;
+grant update (
+    user_id,
+    preferred_categories,
+    preferred_keywords,
+    disliked_categories,
+    mood_patterns,
+    personalization_weights,
+    time_preferences,
+    context_preferences
+) on public.user_profiles to app_authenticated;
+grant select, insert, update, delete on public.user_profiles to app_service;
+create policy users_own_data on public.user_profiles
+for all to authenticated
+using (user_id = (select auth.uid()))
+with check (user_id = (select auth.uid()));
+
+-- user_search_patterns: computed; people see their own.
+grant select on public.user_search_patterns to app_authenticated;
+grant select, insert, update, delete on public.user_search_patterns to app_service;
+create policy "people read their own search patterns" on public.user_search_patterns
+for select to authenticated
+using (user_id = (select auth.uid()));
+
+-- search_sessions: people write their own and rate them; figures and clocks are not theirs to write, and nobody sees
+-- token, network and app. Admins see all. A conversation with the AI needs premium, whoever asks.
+grant select (
+    id,
+    user_id,
+    search_query,
+    search_type,
+    search_intent,
+    user_context,
+    results_count,
+    results_shown,
+    results_clicked,
+    response_time_ms,
+    cache_hit,
+    api_cost_units,
+    user_satisfaction_rating,
+    session_outcome,
+    session_started_at,
+    session_ended_at,
+    created_at,
+    updated_at,
+    session_id,
+    conversation_context
+) on public.search_sessions to app_authenticated;
+grant insert (
+    user_id, search_query, search_type, search_intent, user_context, session_id, conversation_context
+) on public.search_sessions to app_authenticated;
+grant update (
+    search_intent, user_satisfaction_rating, session_outcome, conversation_context
+) on public.search_sessions to app_authenticated;
+grant select, insert, update, delete on public.search_sessions to app_service;
+grant select on public.search_sessions_partitioned to app_authenticated, app_service;
+create policy "people read their own searches" on public.search_sessions
+for select to authenticated
+using (user_id = (select auth.uid()));
+create policy "people write their own searches" on public.search_sessions
+for insert to authenticated
+with check (user_id = (select auth.uid()));
+create policy "people rate their own searches" on public.search_sessions
+for update to authenticated
+using (user_id = (select auth.uid()))
+with check (user_id = (select auth.uid()));
+create policy admin_full_access on public.search_sessions
+for all to authenticated
+using ((select private.is_admin()))
+with check ((select private.is_admin()));
+create policy "Premium features for premium users" on public.search_sessions
+as restrictive
+for all to authenticated
+using (search_type <> 'ai_chat' or (select private.has_tier('premium')) or (select private.is_admin()))
+with check (search_type <> 'ai_chat' or (select private.has_tier('premium')) or (select private.is_admin()));
+
+-- video_interactions: people add their own, to searches of their own, and change none. On trial 50 a day.
+grant select on public.video_interactions to app_authenticated;
+grant insert (
+    id,
+    user_id,
+    video_id,
+    session_id,
+    session_started_at,
+    interaction_type,
+    interaction_value,
+    watch_duration,
+    total_duration,
+    watch_percentage,
+    watched_to_end,
+    clicked_thumbnail,
+    clicked_title,
+    opened_in_youtube,
+    user_rating,
+    feedback_text,
+    interaction_context,
+    interaction_timestamp
+) on public.video_interactions to app_authenticated;
+grant select, insert, update, delete on public.video_interactions to app_service;
+grant select on public.video_interactions_partitioned to app_authenticated, app_service;
+create policy "people read their own interactions" on public.video_interactions
+for select to authenticated
+using (user_id = (select auth.uid()));
+create policy "people add their own interactions" on public.video_interactions
+for insert to authenticated
+with check (
+    user_id = (select auth.uid())
+    and (
+        session_id is null
+        or exists (
+            select
+            from public.search_sessions as session
+            where
+                session.id = video_interactions.session_id
+                and session.session_started_at = video_interactions.session_started_at
+                and session.user_id = (select auth.uid())
+        )
+    )
+);
+create policy "Trial users limited access" on public.video_interactions
+as restrictive
+for insert to authenticated
+with check ((select private.trial_has_room()));
+
+-- watch_events: whose interaction it is, theirs are its events.
+grant select on public.watch_events to app_authenticated;
+grant insert (
+    id, interaction_id, interaction_created_at, event_type, event_timestamp, video_timestamp, seek_from, seek_to
+) on public.watch_events to app_authenticated;
+grant select, insert, update, delete on public.watch_events to app_service;
+create policy "people read the events of their interactions" on public.watch_events
+for select to authenticated
+using (
+    exists (
+        select
+        from public.video_interactions as interaction
+        where
+            interaction.id = watch_events.interaction_id
+            and interaction.created_at = watch_events.interaction_created_at
+            and interaction.user_id = (select auth.uid())
+    )
+);
+create policy "people add events to their interactions" on public.watch_events
+for insert to authenticated
+with check (
+    exists (
+        select
+        from public.video_interactions as interaction
+        where
+            interaction.id = watch_events.interaction_id
+            and interaction.created_at = watch_events.interaction_created_at
+            and interaction.user_id = (select auth.uid())
+    )
+);
+
+-- user_session_details: the app reports the visits of who is signed in.
+grant select on public.user_session_details to app_authenticated;
+grant insert (
+    user_id,
+    session_id,
+    device_type,
+    device_os,
+    app_version,
+    connection_type,
+    session_end,
+    total_videos_watched,
+    total_watch_time,
+    avg_load_time_ms,
+    error_count
+) on public.user_session_details to app_authenticated;
+grant update (
+    user_id,
+    session_id,
+    device_type,
+    device_os,
+    app_version,
+    connection_type,
+    session_end,
+    total_videos_watched,
+    total_watch_time,
+    avg_load_time_ms,
+    error_count
+) on public.user_session_details to app_authenticated;
+grant select, insert, update, delete on public.user_session_details to app_service;
+create policy "people read their own visits" on public.user_session_details
+for select to authenticated
+using (user_id = (select auth.uid()));
+create policy "people write their own visits" on public.user_session_details
+for insert to authenticated
+with check (user_id = (select auth.uid()));
+create policy "people update their own visits" on public.user_session_details
+for update to authenticated
+using (user_id = (select auth.uid()))
+with check (user_id = (select auth.uid()));
+
+-- user_feedback: people say it, and take it back. To say it again goes through submit_feedback.
+grant select, delete on public.user_feedback to app_authenticated;
+grant insert (
+    user_id, video_id, session_id, feedback_type, reason, comment, source_keyword, position_in_list
+) on public.user_feedback to app_authenticated;
+grant select, insert, update, delete on public.user_feedback to app_service;
+create policy "people read their own feedback" on public.user_feedback
+for select to authenticated
+using (user_id = (select auth.uid()));
+create policy "people give their own feedback" on public.user_feedback
+for insert to authenticated
+with check (user_id = (select auth.uid()));
+create policy "people take back their own feedback" on public.user_feedback
+for delete to authenticated
+using (user_id = (select auth.uid()));
+
+-- search_sessions_archive: personal and past, for the service only.
+grant select, insert, delete on private.search_sessions_archive to app_service;
 
 -- cached_channels: public facts, readable by everybody.
 grant select on public.cached_channels to app_anonymous;
@@ -2154,6 +3554,30 @@ grant select, insert, update, delete on public.keyword_video_mappings to app_ser
 create policy "mappings are readable by who is signed in" on public.keyword_video_mappings
 for select to authenticated
 using (true);
+
+-- video_quality_scores: derived from the videos, for who is signed in.
+grant select on public.video_quality_scores to app_authenticated;
+grant select, insert, update, delete on public.video_quality_scores to app_service;
+create policy "scores are readable by who is signed in" on public.video_quality_scores
+for select to authenticated
+using (true);
+
+-- keyword_performance_cache, keyword_effectiveness, trend_predictions: analytics, for premium and up.
+grant select on public.keyword_performance_cache to app_authenticated;
+grant select, insert, update, delete on public.keyword_performance_cache to app_service;
+create policy "premium reads the performance of keywords" on public.keyword_performance_cache
+for select to authenticated
+using ((select private.has_tier('premium')));
+grant select on public.keyword_effectiveness to app_authenticated;
+grant select, insert, update, delete on public.keyword_effectiveness to app_service;
+create policy "premium reads the effectiveness of keywords" on public.keyword_effectiveness
+for select to authenticated
+using ((select private.has_tier('premium')));
+grant select on public.trend_predictions to app_authenticated;
+grant select, insert, update, delete on public.trend_predictions to app_service;
+create policy "premium reads predictions" on public.trend_predictions
+for select to authenticated
+using ((select private.has_tier('premium')));
 
 -- trending_keywords: full rows for premium and up; anonymous visitors may ask and get none, see trending_now.
 grant select on public.trending_keywords to app_anonymous;
@@ -2187,8 +3611,17 @@ grant execute on function private.normalize_keyword(text) to app_service;
 grant execute on function private.region_codes() to app_service;
 grant execute on function private.read_videos(jsonb) to app_service;
 grant execute on function private.read_keyword_signals(jsonb) to app_service;
-grant execute on function private.shorts_limit_seconds() to app_service;
+-- The planner of every query on cached_videos reads it: an index is made with it.
+grant execute on function private.shorts_limit_seconds() to app_anonymous, app_service;
 grant execute on function private.plays_everywhere(boolean, text, text, boolean, integer) to app_service;
+grant execute on function private.overall_quality(
+    double precision, double precision, double precision, numeric, numeric
+) to app_service;
+grant execute on function private.is_distribution(jsonb, text[]) to app_authenticated, app_service;
+grant execute on function private.is_small_object(jsonb, integer) to app_authenticated, app_service;
+grant execute on function private.are_short_texts(text[], integer) to app_authenticated, app_service;
+grant execute on function private.request_network() to app_authenticated, app_service;
+grant execute on function private.trial_has_room() to app_authenticated, app_service;
 grant execute on function private.test_bursts(timestamptz, text) to app_service;
 grant execute on function private.trend_dedupe_key(text, text, timestamptz) to app_service;
 

@@ -195,6 +195,12 @@ begin
             email = excluded.email,
             email_encrypted = excluded.email_encrypted,
             email_blind_index = excluded.email_blind_index;
+    insert into public.user_profiles (user_id)
+    values (shorts_on_sign_up.user_id)
+    on conflict on constraint user_profiles_user_id_key do nothing;
+    insert into public.user_search_patterns (user_id)
+    values (shorts_on_sign_up.user_id)
+    on conflict on constraint user_search_patterns_user_id_key do nothing;
 end
 $$;
 comment on function private.shorts_on_sign_up(uuid, text, jsonb) is
@@ -208,16 +214,30 @@ set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
 declare
-    tiers integer;
-    people integer;
+    emptied text;
+    rows_deleted integer;
+    counts jsonb := '{}'::jsonb;
 begin
-    delete from public.user_tiers as held
-    where held.user_id = shorts_on_erase.user_id;
-    get diagnostics tiers = row_count;
+    -- Each by itself, to tell how many; what refers to another comes first.
+    foreach emptied in array array[
+        'public.video_interactions',
+        'public.search_sessions',
+        'private.search_sessions_archive',
+        'public.user_session_details',
+        'public.user_feedback',
+        'public.user_search_patterns',
+        'public.user_profiles',
+        'public.user_tiers'
+    ] loop
+        execute format('delete from %s where user_id = $1', emptied::regclass)
+        using shorts_on_erase.user_id;
+        get diagnostics rows_deleted = row_count;
+        counts := counts || jsonb_build_object(split_part(emptied, '.', 2), rows_deleted);
+    end loop;
     delete from public.users as stored
     where stored.id = shorts_on_erase.user_id;
-    get diagnostics people = row_count;
-    return jsonb_build_object('user_tiers', tiers, 'users', people);
+    get diagnostics rows_deleted = row_count;
+    return counts || jsonb_build_object('users', rows_deleted);
 end
 $$;
 comment on function private.shorts_on_erase(uuid) is 'The room''s part of an erasure: every row that is the person''s.';

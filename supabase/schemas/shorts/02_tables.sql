@@ -119,6 +119,7 @@ create table public.cached_videos (
     ),
     constraint privacy_status_is_known check (privacy_status in ('public', 'unlisted', 'private')),
     constraint region_restrictions_is_an_object check (jsonb_typeof(region_restrictions) = 'object'),
+    constraint ai_analysis_is_whole check (ai_analysis ?& array['categories', 'keywords', 'emotions']),
     constraint quality_score_is_a_fraction check (quality_score between 0 and 1)
 );
 alter table public.cached_videos enable row level security;
@@ -150,7 +151,8 @@ comment on column public.cached_videos.expires_at is 'When it must have been col
 comment on column public.cached_videos.created_at is 'When the video was first seen.';
 comment on column public.cached_videos.updated_at is 'When the row last changed.';
 comment on column public.cached_videos.ai_analysis is
-'{"categories": [...], "keywords": [...], "emotions": {...}}, replaced whole.';
+'{"categories": [...], "keywords": [...], "emotions": {...}}, replaced whole. Denormalised: three tables would lose '
+'the structure of the AI''s answer and need a join each.';
 comment on column public.cached_videos.published_at is 'When it was published on YouTube.';
 comment on column public.cached_videos.quality_score is 'Overall quality, 0 to 1.';
 comment on column public.cached_videos.upload_status is 'YouTube''s upload status, such as processed.';
@@ -210,7 +212,8 @@ comment on column public.keyword_video_mappings.created_at is 'When the mapping 
 comment on column public.keyword_video_mappings.updated_at is 'When it last changed.';
 comment on column public.keyword_video_mappings.rank_position is 'The same as search_rank.';
 comment on column public.keyword_video_mappings.source is 'The same as mapping_source.';
-comment on column public.keyword_video_mappings.click_count is 'Clicks so far.';
+comment on column public.keyword_video_mappings.click_count is
+'Clicks so far. Denormalised: to count video_interactions at each read would be too slow; added in batches.';
 
 create trigger set_updated_at
 before update on public.keyword_video_mappings
@@ -294,7 +297,13 @@ create table public.trending_keywords (
     constraint a_trend_expires_after_it_was_detected check (expires_at > detected_at),
     constraint series_are_arrays check (
         jsonb_typeof(hourly_trend_data) = 'array' and jsonb_typeof(daily_trend_data) = 'array'
-    )
+    ),
+    constraint series_end_after_a_day_and_a_week check (
+        case when jsonb_typeof(hourly_trend_data) = 'array' then jsonb_array_length(hourly_trend_data) <= 24 end
+        and case when jsonb_typeof(daily_trend_data) = 'array' then jsonb_array_length(daily_trend_data) <= 7 end
+    ),
+    constraint a_trend_is_expected_to_last check (predicted_duration > interval '0'),
+    constraint regional_popularity_is_an_object check (jsonb_typeof(regional_popularity) = 'object')
 );
 alter table public.trending_keywords enable row level security;
 create unique index one_open_trend_per_keyword_region_and_source

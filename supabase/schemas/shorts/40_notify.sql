@@ -154,7 +154,10 @@ begin
         from pg_catalog.pg_publication
         where pubname = 'supabase_realtime'
     ) then
-        alter publication supabase_realtime add table public.trending_keywords;
+        alter publication supabase_realtime
+        add table public.trending_keywords, public.search_sessions, public.user_feedback;
+        -- Else partitions would be published instead, whose names nobody knows.
+        alter publication supabase_realtime set (publish_via_partition_root = true);
     end if;
 end
 $$;

@@ -5,7 +5,7 @@
 grant select on public.users to app_authenticated;
 grant update (name, username, avatar_url, settings, preferences) on public.users to app_authenticated;
 grant select, insert, update, delete on public.users to app_service;
-create policy "people read their own row, admins read all" on public.users
+create policy "Mask sensitive data for non-owners" on public.users
 for select to authenticated
 using (id = (select auth.uid()) or (select private.is_admin()));
 create policy "people edit their own row" on public.users
@@ -23,6 +23,231 @@ grant select, insert, update, delete on public.user_tiers to app_service;
 create policy "people read their own tier" on public.user_tiers
 for select to authenticated
 using (user_id = (select auth.uid()));
+
+-- user_profiles: people write what they like; what was learned of them is the service's to write.
+grant select, delete on public.user_profiles to app_authenticated;
+grant insert (
+    user_id,
+    preferred_categories,
+    preferred_keywords,
+    disliked_categories,
+    mood_patterns,
+    personalization_weights,
+    time_preferences,
+    context_preferences
+) on public.user_profiles to app_authenticated;
+grant update (
+    user_id,
+    preferred_categories,
+    preferred_keywords,
+    disliked_categories,
+    mood_patterns,
+    personalization_weights,
+    time_preferences,
+    context_preferences
+) on public.user_profiles to app_authenticated;
+grant select, insert, update, delete on public.user_profiles to app_service;
+create policy users_own_data on public.user_profiles
+for all to authenticated
+using (user_id = (select auth.uid()))
+with check (user_id = (select auth.uid()));
+
+-- user_search_patterns: computed; people see their own.
+grant select on public.user_search_patterns to app_authenticated;
+grant select, insert, update, delete on public.user_search_patterns to app_service;
+create policy "people read their own search patterns" on public.user_search_patterns
+for select to authenticated
+using (user_id = (select auth.uid()));
+
+-- search_sessions: people write their own and rate them; figures and clocks are not theirs to write, and nobody sees
+-- token, network and app. Admins see all. A conversation with the AI needs premium, whoever asks.
+grant select (
+    id,
+    user_id,
+    search_query,
+    search_type,
+    search_intent,
+    user_context,
+    results_count,
+    results_shown,
+    results_clicked,
+    response_time_ms,
+    cache_hit,
+    api_cost_units,
+    user_satisfaction_rating,
+    session_outcome,
+    session_started_at,
+    session_ended_at,
+    created_at,
+    updated_at,
+    session_id,
+    conversation_context
+) on public.search_sessions to app_authenticated;
+grant insert (
+    user_id, search_query, search_type, search_intent, user_context, session_id, conversation_context
+) on public.search_sessions to app_authenticated;
+grant update (
+    search_intent, user_satisfaction_rating, session_outcome, conversation_context
+) on public.search_sessions to app_authenticated;
+grant select, insert, update, delete on public.search_sessions to app_service;
+grant select on public.search_sessions_partitioned to app_authenticated, app_service;
+create policy "people read their own searches" on public.search_sessions
+for select to authenticated
+using (user_id = (select auth.uid()));
+create policy "people write their own searches" on public.search_sessions
+for insert to authenticated
+with check (user_id = (select auth.uid()));
+create policy "people rate their own searches" on public.search_sessions
+for update to authenticated
+using (user_id = (select auth.uid()))
+with check (user_id = (select auth.uid()));
+create policy admin_full_access on public.search_sessions
+for all to authenticated
+using ((select private.is_admin()))
+with check ((select private.is_admin()));
+create policy "Premium features for premium users" on public.search_sessions
+as restrictive
+for all to authenticated
+using (search_type <> 'ai_chat' or (select private.has_tier('premium')) or (select private.is_admin()))
+with check (search_type <> 'ai_chat' or (select private.has_tier('premium')) or (select private.is_admin()));
+
+-- video_interactions: people add their own, to searches of their own, and change none. On trial 50 a day.
+grant select on public.video_interactions to app_authenticated;
+grant insert (
+    id,
+    user_id,
+    video_id,
+    session_id,
+    session_started_at,
+    interaction_type,
+    interaction_value,
+    watch_duration,
+    total_duration,
+    watch_percentage,
+    watched_to_end,
+    clicked_thumbnail,
+    clicked_title,
+    opened_in_youtube,
+    user_rating,
+    feedback_text,
+    interaction_context,
+    interaction_timestamp
+) on public.video_interactions to app_authenticated;
+grant select, insert, update, delete on public.video_interactions to app_service;
+grant select on public.video_interactions_partitioned to app_authenticated, app_service;
+create policy "people read their own interactions" on public.video_interactions
+for select to authenticated
+using (user_id = (select auth.uid()));
+create policy "people add their own interactions" on public.video_interactions
+for insert to authenticated
+with check (
+    user_id = (select auth.uid())
+    and (
+        session_id is null
+        or exists (
+            select
+            from public.search_sessions as session
+            where
+                session.id = video_interactions.session_id
+                and session.session_started_at = video_interactions.session_started_at
+                and session.user_id = (select auth.uid())
+        )
+    )
+);
+create policy "Trial users limited access" on public.video_interactions
+as restrictive
+for insert to authenticated
+with check ((select private.trial_has_room()));
+
+-- watch_events: whose interaction it is, theirs are its events.
+grant select on public.watch_events to app_authenticated;
+grant insert (
+    id, interaction_id, interaction_created_at, event_type, event_timestamp, video_timestamp, seek_from, seek_to
+) on public.watch_events to app_authenticated;
+grant select, insert, update, delete on public.watch_events to app_service;
+create policy "people read the events of their interactions" on public.watch_events
+for select to authenticated
+using (
+    exists (
+        select
+        from public.video_interactions as interaction
+        where
+            interaction.id = watch_events.interaction_id
+            and interaction.created_at = watch_events.interaction_created_at
+            and interaction.user_id = (select auth.uid())
+    )
+);
+create policy "people add events to their interactions" on public.watch_events
+for insert to authenticated
+with check (
+    exists (
+        select
+        from public.video_interactions as interaction
+        where
+            interaction.id = watch_events.interaction_id
+            and interaction.created_at = watch_events.interaction_created_at
+            and interaction.user_id = (select auth.uid())
+    )
+);
+
+-- user_session_details: the app reports the visits of who is signed in.
+grant select on public.user_session_details to app_authenticated;
+grant insert (
+    user_id,
+    session_id,
+    device_type,
+    device_os,
+    app_version,
+    connection_type,
+    session_end,
+    total_videos_watched,
+    total_watch_time,
+    avg_load_time_ms,
+    error_count
+) on public.user_session_details to app_authenticated;
+grant update (
+    user_id,
+    session_id,
+    device_type,
+    device_os,
+    app_version,
+    connection_type,
+    session_end,
+    total_videos_watched,
+    total_watch_time,
+    avg_load_time_ms,
+    error_count
+) on public.user_session_details to app_authenticated;
+grant select, insert, update, delete on public.user_session_details to app_service;
+create policy "people read their own visits" on public.user_session_details
+for select to authenticated
+using (user_id = (select auth.uid()));
+create policy "people write their own visits" on public.user_session_details
+for insert to authenticated
+with check (user_id = (select auth.uid()));
+create policy "people update their own visits" on public.user_session_details
+for update to authenticated
+using (user_id = (select auth.uid()))
+with check (user_id = (select auth.uid()));
+
+-- user_feedback: people say it, and take it back. To say it again goes through submit_feedback.
+grant select, delete on public.user_feedback to app_authenticated;
+grant insert (
+    user_id, video_id, session_id, feedback_type, reason, comment, source_keyword, position_in_list
+) on public.user_feedback to app_authenticated;
+grant select, insert, update, delete on public.user_feedback to app_service;
+create policy "people read their own feedback" on public.user_feedback
+for select to authenticated
+using (user_id = (select auth.uid()));
+create policy "people give their own feedback" on public.user_feedback
+for insert to authenticated
+with check (user_id = (select auth.uid()));
+create policy "people take back their own feedback" on public.user_feedback
+for delete to authenticated
+using (user_id = (select auth.uid()));
+
+-- search_sessions_archive: personal and past, for the service only.
+grant select, insert, delete on private.search_sessions_archive to app_service;
 
 -- cached_channels: public facts, readable by everybody.
 grant select on public.cached_channels to app_anonymous;
@@ -47,6 +272,30 @@ grant select, insert, update, delete on public.keyword_video_mappings to app_ser
 create policy "mappings are readable by who is signed in" on public.keyword_video_mappings
 for select to authenticated
 using (true);
+
+-- video_quality_scores: derived from the videos, for who is signed in.
+grant select on public.video_quality_scores to app_authenticated;
+grant select, insert, update, delete on public.video_quality_scores to app_service;
+create policy "scores are readable by who is signed in" on public.video_quality_scores
+for select to authenticated
+using (true);
+
+-- keyword_performance_cache, keyword_effectiveness, trend_predictions: analytics, for premium and up.
+grant select on public.keyword_performance_cache to app_authenticated;
+grant select, insert, update, delete on public.keyword_performance_cache to app_service;
+create policy "premium reads the performance of keywords" on public.keyword_performance_cache
+for select to authenticated
+using ((select private.has_tier('premium')));
+grant select on public.keyword_effectiveness to app_authenticated;
+grant select, insert, update, delete on public.keyword_effectiveness to app_service;
+create policy "premium reads the effectiveness of keywords" on public.keyword_effectiveness
+for select to authenticated
+using ((select private.has_tier('premium')));
+grant select on public.trend_predictions to app_authenticated;
+grant select, insert, update, delete on public.trend_predictions to app_service;
+create policy "premium reads predictions" on public.trend_predictions
+for select to authenticated
+using ((select private.has_tier('premium')));
 
 -- trending_keywords: full rows for premium and up; anonymous visitors may ask and get none, see trending_now.
 grant select on public.trending_keywords to app_anonymous;
@@ -80,7 +329,16 @@ grant execute on function private.normalize_keyword(text) to app_service;
 grant execute on function private.region_codes() to app_service;
 grant execute on function private.read_videos(jsonb) to app_service;
 grant execute on function private.read_keyword_signals(jsonb) to app_service;
-grant execute on function private.shorts_limit_seconds() to app_service;
+-- The planner of every query on cached_videos reads it: an index is made with it.
+grant execute on function private.shorts_limit_seconds() to app_anonymous, app_service;
 grant execute on function private.plays_everywhere(boolean, text, text, boolean, integer) to app_service;
+grant execute on function private.overall_quality(
+    double precision, double precision, double precision, numeric, numeric
+) to app_service;
+grant execute on function private.is_distribution(jsonb, text[]) to app_authenticated, app_service;
+grant execute on function private.is_small_object(jsonb, integer) to app_authenticated, app_service;
+grant execute on function private.are_short_texts(text[], integer) to app_authenticated, app_service;
+grant execute on function private.request_network() to app_authenticated, app_service;
+grant execute on function private.trial_has_room() to app_authenticated, app_service;
 grant execute on function private.test_bursts(timestamptz, text) to app_service;
 grant execute on function private.trend_dedupe_key(text, text, timestamptz) to app_service;
