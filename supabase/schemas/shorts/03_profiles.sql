@@ -146,8 +146,8 @@ comment on column public.user_profiles.personalization_weights is 'The six weigh
 comment on column public.user_profiles.created_at is 'When the profile was made.';
 comment on column public.user_profiles.updated_at is 'When the row last changed.';
 comment on column public.user_profiles.personality_vector is
-'What a model says of the person, as it says it. Denormalised: a table of dimensions would lose the model''s structure; '
-'read through idx_user_profiles_personality_gin.';
+'What a model says of the person, as it says it. Denormalised: a table of dimensions would lose its structure; read '
+'through idx_user_profiles_personality_gin.';
 comment on column public.user_profiles.time_preferences is
 '{"morning": [...], ...}. Denormalised: one document instead of a table, since it is read and written whole.';
 comment on column public.user_profiles.context_preferences is

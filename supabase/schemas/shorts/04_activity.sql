@@ -365,7 +365,6 @@ create table private.search_sessions_archive (
     session_started_at timestamptz not null,
     session_ended_at timestamptz,
     created_at timestamptz not null,
-    updated_at timestamptz not null,
     session_id uuid not null,
     conversation_context jsonb not null,
     archived_at timestamptz not null default now(),
