@@ -174,6 +174,71 @@ export type Database = {
           },
         ];
       };
+      "keyword_effectiveness": {
+        Row: {
+          "avg_completion_rate": number | null;
+          "click_count": number;
+          "ctr": number;
+          "date": string;
+          "id": string;
+          "keyword": string;
+          "like_rate": number | null;
+          "search_count": number;
+          "skip_rate": number | null;
+          "total_watch_time": number;
+        };
+        ComputedFields: never;
+        Insert: {
+          "avg_completion_rate"?: number | null;
+          "click_count"?: number;
+          "ctr"?: never;
+          "date": string;
+          "id"?: string;
+          "keyword": string;
+          "like_rate"?: number | null;
+          "search_count"?: number;
+          "skip_rate"?: number | null;
+          "total_watch_time"?: number;
+        };
+        Update: {
+          "avg_completion_rate"?: number | null;
+          "click_count"?: number;
+          "ctr"?: never;
+          "date"?: string;
+          "id"?: string;
+          "keyword"?: string;
+          "like_rate"?: number | null;
+          "search_count"?: number;
+          "skip_rate"?: number | null;
+          "total_watch_time"?: number;
+        };
+        Relationships: [];
+      };
+      "keyword_performance_cache": {
+        Row: {
+          "avg_completion_rate": number | null;
+          "date": string;
+          "keyword": string;
+          "total_likes": number;
+          "total_views": number;
+        };
+        ComputedFields: never;
+        Insert: {
+          "avg_completion_rate"?: number | null;
+          "date": string;
+          "keyword": string;
+          "total_likes"?: number;
+          "total_views"?: number;
+        };
+        Update: {
+          "avg_completion_rate"?: number | null;
+          "date"?: string;
+          "keyword"?: string;
+          "total_likes"?: number;
+          "total_views"?: number;
+        };
+        Relationships: [];
+      };
       "keyword_video_mappings": {
         Row: {
           "click_count": number;
@@ -233,6 +298,146 @@ export type Database = {
             referencedColumns: ["video_id"];
           },
         ];
+      };
+      "search_sessions": {
+        Row: {
+          "api_cost_units": number;
+          "cache_hit": boolean;
+          "conversation_context": NonNullable<Json>;
+          "created_at": string;
+          "id": string;
+          "ip_address": unknown;
+          "response_time_ms": number | null;
+          "results_clicked": number;
+          "results_count": number;
+          "results_shown": number;
+          "search_intent": string | null;
+          "search_query": string;
+          "search_type": string;
+          "session_ended_at": string | null;
+          "session_id": string;
+          "session_outcome": string | null;
+          "session_started_at": string;
+          "session_token": string | null;
+          "updated_at": string;
+          "user_agent": string | null;
+          "user_context": NonNullable<Json>;
+          "user_id": string | null;
+          "user_satisfaction_rating": number | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          "api_cost_units"?: number;
+          "cache_hit"?: boolean;
+          "conversation_context"?: NonNullable<Json>;
+          "created_at"?: string;
+          "id"?: string;
+          "ip_address"?: unknown;
+          "response_time_ms"?: number | null;
+          "results_clicked"?: number;
+          "results_count"?: number;
+          "results_shown"?: number;
+          "search_intent"?: string | null;
+          "search_query": string;
+          "search_type"?: string;
+          "session_ended_at"?: string | null;
+          "session_id"?: string;
+          "session_outcome"?: string | null;
+          "session_started_at"?: string;
+          "session_token"?: string | null;
+          "updated_at"?: string;
+          "user_agent"?: string | null;
+          "user_context"?: NonNullable<Json>;
+          "user_id"?: string | null;
+          "user_satisfaction_rating"?: number | null;
+        };
+        Update: {
+          "api_cost_units"?: number;
+          "cache_hit"?: boolean;
+          "conversation_context"?: NonNullable<Json>;
+          "created_at"?: string;
+          "id"?: string;
+          "ip_address"?: unknown;
+          "response_time_ms"?: number | null;
+          "results_clicked"?: number;
+          "results_count"?: number;
+          "results_shown"?: number;
+          "search_intent"?: string | null;
+          "search_query"?: string;
+          "search_type"?: string;
+          "session_ended_at"?: string | null;
+          "session_id"?: string;
+          "session_outcome"?: string | null;
+          "session_started_at"?: string;
+          "session_token"?: string | null;
+          "updated_at"?: string;
+          "user_agent"?: string | null;
+          "user_context"?: NonNullable<Json>;
+          "user_id"?: string | null;
+          "user_satisfaction_rating"?: number | null;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "search_sessions_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "users";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "search_sessions_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "users_secure";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      "trend_predictions": {
+        Row: {
+          "actual_score": number | null;
+          "confidence_interval": unknown;
+          "confidence_level": number | null;
+          "created_at": string;
+          "features_used": Json | null;
+          "id": string;
+          "keyword": string;
+          "model_version": string | null;
+          "predicted_for_date": string;
+          "predicted_score": number | null;
+          "prediction_date": string;
+          "prediction_error": number | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          "actual_score"?: number | null;
+          "confidence_interval"?: unknown;
+          "confidence_level"?: number | null;
+          "created_at"?: string;
+          "features_used"?: Json | null;
+          "id"?: string;
+          "keyword": string;
+          "model_version"?: string | null;
+          "predicted_for_date": string;
+          "predicted_score"?: number | null;
+          "prediction_date": string;
+          "prediction_error"?: never;
+        };
+        Update: {
+          "actual_score"?: number | null;
+          "confidence_interval"?: unknown;
+          "confidence_level"?: number | null;
+          "created_at"?: string;
+          "features_used"?: Json | null;
+          "id"?: string;
+          "keyword"?: string;
+          "model_version"?: string | null;
+          "predicted_for_date"?: string;
+          "predicted_score"?: number | null;
+          "prediction_date"?: string;
+          "prediction_error"?: never;
+        };
+        Relationships: [];
       };
       "trending_keywords": {
         Row: {
@@ -340,6 +545,260 @@ export type Database = {
         };
         Relationships: [];
       };
+      "user_feedback": {
+        Row: {
+          "comment": string | null;
+          "created_at": string;
+          "feedback_type": string;
+          "id": string;
+          "position_in_list": number | null;
+          "reason": string | null;
+          "session_id": string | null;
+          "source_keyword": string | null;
+          "user_id": string;
+          "video_id": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "comment"?: string | null;
+          "created_at"?: string;
+          "feedback_type": string;
+          "id"?: string;
+          "position_in_list"?: number | null;
+          "reason"?: string | null;
+          "session_id"?: string | null;
+          "source_keyword"?: string | null;
+          "user_id"?: string;
+          "video_id": string;
+        };
+        Update: {
+          "comment"?: string | null;
+          "created_at"?: string;
+          "feedback_type"?: string;
+          "id"?: string;
+          "position_in_list"?: number | null;
+          "reason"?: string | null;
+          "session_id"?: string | null;
+          "source_keyword"?: string | null;
+          "user_id"?: string;
+          "video_id"?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "user_feedback_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "users";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "user_feedback_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "users_secure";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "user_feedback_video_id_fkey";
+            columns: ["video_id"];
+            isOneToOne: false;
+            referencedRelation: "cached_videos";
+            referencedColumns: ["video_id"];
+          },
+        ];
+      };
+      "user_profiles": {
+        Row: {
+          "context_preferences": NonNullable<Json>;
+          "created_at": string;
+          "disliked_categories": (string)[];
+          "embedding": string | null;
+          "id": string;
+          "mood_patterns": NonNullable<Json>;
+          "personality_vector": NonNullable<Json>;
+          "personalization_weights": NonNullable<Json>;
+          "preference_vector": (number)[] | null;
+          "preferred_categories": (string)[];
+          "preferred_keywords": (string)[];
+          "profile_confidence": number;
+          "time_preferences": NonNullable<Json>;
+          "updated_at": string;
+          "user_id": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "context_preferences"?: NonNullable<Json>;
+          "created_at"?: string;
+          "disliked_categories"?: (string)[];
+          "embedding"?: never;
+          "id"?: string;
+          "mood_patterns"?: NonNullable<Json>;
+          "personality_vector"?: NonNullable<Json>;
+          "personalization_weights"?: NonNullable<Json>;
+          "preference_vector"?: (number)[] | null;
+          "preferred_categories"?: (string)[];
+          "preferred_keywords"?: (string)[];
+          "profile_confidence"?: number;
+          "time_preferences"?: NonNullable<Json>;
+          "updated_at"?: string;
+          "user_id"?: string;
+        };
+        Update: {
+          "context_preferences"?: NonNullable<Json>;
+          "created_at"?: string;
+          "disliked_categories"?: (string)[];
+          "embedding"?: never;
+          "id"?: string;
+          "mood_patterns"?: NonNullable<Json>;
+          "personality_vector"?: NonNullable<Json>;
+          "personalization_weights"?: NonNullable<Json>;
+          "preference_vector"?: (number)[] | null;
+          "preferred_categories"?: (string)[];
+          "preferred_keywords"?: (string)[];
+          "profile_confidence"?: number;
+          "time_preferences"?: NonNullable<Json>;
+          "updated_at"?: string;
+          "user_id"?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "user_profiles_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: true;
+            referencedRelation: "users";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "user_profiles_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: true;
+            referencedRelation: "users_secure";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      "user_search_patterns": {
+        Row: {
+          "ai_searches_used": number;
+          "avg_results_clicked": number;
+          "created_at": string;
+          "hourly_activity_pattern": (number)[];
+          "id": string;
+          "interaction_patterns": NonNullable<Json>;
+          "last_analyzed_at": string | null;
+          "search_intent_distribution": NonNullable<Json>;
+          "total_searches": number;
+          "updated_at": string;
+          "user_id": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "ai_searches_used"?: number;
+          "avg_results_clicked"?: number;
+          "created_at"?: string;
+          "hourly_activity_pattern"?: (number)[];
+          "id"?: string;
+          "interaction_patterns"?: NonNullable<Json>;
+          "last_analyzed_at"?: string | null;
+          "search_intent_distribution"?: NonNullable<Json>;
+          "total_searches"?: number;
+          "updated_at"?: string;
+          "user_id": string;
+        };
+        Update: {
+          "ai_searches_used"?: number;
+          "avg_results_clicked"?: number;
+          "created_at"?: string;
+          "hourly_activity_pattern"?: (number)[];
+          "id"?: string;
+          "interaction_patterns"?: NonNullable<Json>;
+          "last_analyzed_at"?: string | null;
+          "search_intent_distribution"?: NonNullable<Json>;
+          "total_searches"?: number;
+          "updated_at"?: string;
+          "user_id"?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "user_search_patterns_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: true;
+            referencedRelation: "users";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "user_search_patterns_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: true;
+            referencedRelation: "users_secure";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      "user_session_details": {
+        Row: {
+          "app_version": string | null;
+          "avg_load_time_ms": number | null;
+          "connection_type": string | null;
+          "device_os": string | null;
+          "device_type": string | null;
+          "error_count": number;
+          "id": string;
+          "session_end": string | null;
+          "session_id": string;
+          "session_start": string;
+          "total_videos_watched": number;
+          "total_watch_time": number;
+          "user_id": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "app_version"?: string | null;
+          "avg_load_time_ms"?: number | null;
+          "connection_type"?: string | null;
+          "device_os"?: string | null;
+          "device_type"?: string | null;
+          "error_count"?: number;
+          "id"?: string;
+          "session_end"?: string | null;
+          "session_id": string;
+          "session_start"?: string;
+          "total_videos_watched"?: number;
+          "total_watch_time"?: number;
+          "user_id"?: string;
+        };
+        Update: {
+          "app_version"?: string | null;
+          "avg_load_time_ms"?: number | null;
+          "connection_type"?: string | null;
+          "device_os"?: string | null;
+          "device_type"?: string | null;
+          "error_count"?: number;
+          "id"?: string;
+          "session_end"?: string | null;
+          "session_id"?: string;
+          "session_start"?: string;
+          "total_videos_watched"?: number;
+          "total_watch_time"?: number;
+          "user_id"?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "user_session_details_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "users";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "user_session_details_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "users_secure";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       "user_tiers": {
         Row: {
           "created_at": string;
@@ -444,8 +903,344 @@ export type Database = {
         };
         Relationships: [];
       };
+      "video_interactions": {
+        Row: {
+          "clicked_thumbnail": boolean;
+          "clicked_title": boolean;
+          "completion_rate": number;
+          "created_at": string;
+          "feedback_text": string | null;
+          "id": string;
+          "interaction_context": NonNullable<Json>;
+          "interaction_timestamp": string;
+          "interaction_type": string;
+          "interaction_value": number;
+          "opened_in_youtube": boolean;
+          "session_id": string | null;
+          "session_started_at": string | null;
+          "total_duration": number | null;
+          "updated_at": string;
+          "user_id": string;
+          "user_rating": number | null;
+          "video_id": string;
+          "watch_duration": number;
+          "watch_percentage": number;
+          "watched_to_end": boolean;
+        };
+        ComputedFields: never;
+        Insert: {
+          "clicked_thumbnail"?: boolean;
+          "clicked_title"?: boolean;
+          "completion_rate"?: never;
+          "created_at"?: string;
+          "feedback_text"?: string | null;
+          "id"?: string;
+          "interaction_context"?: NonNullable<Json>;
+          "interaction_timestamp"?: string;
+          "interaction_type": string;
+          "interaction_value"?: number;
+          "opened_in_youtube"?: boolean;
+          "session_id"?: string | null;
+          "session_started_at"?: string | null;
+          "total_duration"?: number | null;
+          "updated_at"?: string;
+          "user_id"?: string;
+          "user_rating"?: number | null;
+          "video_id": string;
+          "watch_duration"?: number;
+          "watch_percentage"?: number;
+          "watched_to_end"?: boolean;
+        };
+        Update: {
+          "clicked_thumbnail"?: boolean;
+          "clicked_title"?: boolean;
+          "completion_rate"?: never;
+          "created_at"?: string;
+          "feedback_text"?: string | null;
+          "id"?: string;
+          "interaction_context"?: NonNullable<Json>;
+          "interaction_timestamp"?: string;
+          "interaction_type"?: string;
+          "interaction_value"?: number;
+          "opened_in_youtube"?: boolean;
+          "session_id"?: string | null;
+          "session_started_at"?: string | null;
+          "total_duration"?: number | null;
+          "updated_at"?: string;
+          "user_id"?: string;
+          "user_rating"?: number | null;
+          "video_id"?: string;
+          "watch_duration"?: number;
+          "watch_percentage"?: number;
+          "watched_to_end"?: boolean;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "video_interactions_session_fkey";
+            columns: ["session_id", "session_started_at"];
+            isOneToOne: false;
+            referencedRelation: "search_sessions";
+            referencedColumns: ["id", "session_started_at"];
+          },
+          {
+            foreignKeyName: "video_interactions_session_fkey";
+            columns: ["session_id", "session_started_at"];
+            isOneToOne: false;
+            referencedRelation: "search_sessions_partitioned";
+            referencedColumns: ["id", "session_started_at"];
+          },
+          {
+            foreignKeyName: "video_interactions_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "users";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "video_interactions_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "users_secure";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "video_interactions_video_id_fkey";
+            columns: ["video_id"];
+            isOneToOne: false;
+            referencedRelation: "cached_videos";
+            referencedColumns: ["video_id"];
+          },
+        ];
+      };
+      "video_quality_scores": {
+        Row: {
+          "analysis_version": string;
+          "analyzed_at": string;
+          "audio_quality": number | null;
+          "calculated_at": string;
+          "channel_trust_score": number;
+          "confidence_level": number;
+          "content_quality": number | null;
+          "content_quality_score": number;
+          "created_at": string;
+          "creator_consistency": number;
+          "engagement_rate": number;
+          "freshness_score": number | null;
+          "id": string;
+          "overall_quality_score": number;
+          "overall_score": number;
+          "relevance_score": number | null;
+          "retention_rate": number;
+          "thumbnail_attractiveness": number;
+          "title_effectiveness": number;
+          "trend_alignment": number | null;
+          "updated_at": string;
+          "video_id": string;
+          "video_quality": number | null;
+          "viral_potential": number;
+        };
+        ComputedFields: never;
+        Insert: {
+          "analysis_version"?: string;
+          "analyzed_at"?: string;
+          "audio_quality"?: number | null;
+          "calculated_at"?: string;
+          "channel_trust_score"?: number;
+          "confidence_level"?: number;
+          "content_quality"?: never;
+          "content_quality_score"?: number;
+          "created_at"?: string;
+          "creator_consistency"?: number;
+          "engagement_rate"?: number;
+          "freshness_score"?: number | null;
+          "id"?: string;
+          "overall_quality_score"?: number;
+          "overall_score"?: never;
+          "relevance_score"?: number | null;
+          "retention_rate"?: number;
+          "thumbnail_attractiveness"?: number;
+          "title_effectiveness"?: number;
+          "trend_alignment"?: number | null;
+          "updated_at"?: string;
+          "video_id": string;
+          "video_quality"?: number | null;
+          "viral_potential"?: number;
+        };
+        Update: {
+          "analysis_version"?: string;
+          "analyzed_at"?: string;
+          "audio_quality"?: number | null;
+          "calculated_at"?: string;
+          "channel_trust_score"?: number;
+          "confidence_level"?: number;
+          "content_quality"?: never;
+          "content_quality_score"?: number;
+          "created_at"?: string;
+          "creator_consistency"?: number;
+          "engagement_rate"?: number;
+          "freshness_score"?: number | null;
+          "id"?: string;
+          "overall_quality_score"?: number;
+          "overall_score"?: never;
+          "relevance_score"?: number | null;
+          "retention_rate"?: number;
+          "thumbnail_attractiveness"?: number;
+          "title_effectiveness"?: number;
+          "trend_alignment"?: number | null;
+          "updated_at"?: string;
+          "video_id"?: string;
+          "video_quality"?: number | null;
+          "viral_potential"?: number;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "video_quality_scores_video_id_fkey";
+            columns: ["video_id"];
+            isOneToOne: false;
+            referencedRelation: "cached_videos";
+            referencedColumns: ["video_id"];
+          },
+        ];
+      };
+      "watch_events": {
+        Row: {
+          "event_date": string;
+          "event_timestamp": string;
+          "event_type": string;
+          "id": string;
+          "interaction_created_at": string;
+          "interaction_id": string;
+          "seek_from": number | null;
+          "seek_to": number | null;
+          "video_timestamp": number | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          "event_date"?: never;
+          "event_timestamp"?: string;
+          "event_type": string;
+          "id"?: string;
+          "interaction_created_at": string;
+          "interaction_id": string;
+          "seek_from"?: number | null;
+          "seek_to"?: number | null;
+          "video_timestamp"?: number | null;
+        };
+        Update: {
+          "event_date"?: never;
+          "event_timestamp"?: string;
+          "event_type"?: string;
+          "id"?: string;
+          "interaction_created_at"?: string;
+          "interaction_id"?: string;
+          "seek_from"?: number | null;
+          "seek_to"?: number | null;
+          "video_timestamp"?: number | null;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "watch_events_interaction_fkey";
+            columns: ["interaction_id", "interaction_created_at"];
+            isOneToOne: false;
+            referencedRelation: "video_interactions";
+            referencedColumns: ["id", "created_at"];
+          },
+          {
+            foreignKeyName: "watch_events_interaction_fkey";
+            columns: ["interaction_id", "interaction_created_at"];
+            isOneToOne: false;
+            referencedRelation: "video_interactions_partitioned";
+            referencedColumns: ["id", "created_at"];
+          },
+        ];
+      };
     };
     Views: {
+      "search_sessions_partitioned": {
+        Row: {
+          "api_cost_units": number;
+          "cache_hit": boolean;
+          "conversation_context": NonNullable<Json>;
+          "created_at": string;
+          "id": string;
+          "response_time_ms": number | null;
+          "results_clicked": number;
+          "results_count": number;
+          "results_shown": number;
+          "search_intent": string | null;
+          "search_query": string;
+          "search_type": string;
+          "session_ended_at": string | null;
+          "session_id": string;
+          "session_outcome": string | null;
+          "session_started_at": string;
+          "updated_at": string;
+          "user_context": NonNullable<Json>;
+          "user_id": string | null;
+          "user_satisfaction_rating": number | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          "api_cost_units"?: number | null;
+          "cache_hit"?: boolean | null;
+          "conversation_context"?: Json | null;
+          "created_at"?: string | null;
+          "id"?: string | null;
+          "response_time_ms"?: number | null;
+          "results_clicked"?: number | null;
+          "results_count"?: number | null;
+          "results_shown"?: number | null;
+          "search_intent"?: string | null;
+          "search_query"?: string | null;
+          "search_type"?: string | null;
+          "session_ended_at"?: string | null;
+          "session_id"?: string | null;
+          "session_outcome"?: string | null;
+          "session_started_at"?: string | null;
+          "updated_at"?: string | null;
+          "user_context"?: Json | null;
+          "user_id"?: string | null;
+          "user_satisfaction_rating"?: number | null;
+        };
+        Update: {
+          "api_cost_units"?: number | null;
+          "cache_hit"?: boolean | null;
+          "conversation_context"?: Json | null;
+          "created_at"?: string | null;
+          "id"?: string | null;
+          "response_time_ms"?: number | null;
+          "results_clicked"?: number | null;
+          "results_count"?: number | null;
+          "results_shown"?: number | null;
+          "search_intent"?: string | null;
+          "search_query"?: string | null;
+          "search_type"?: string | null;
+          "session_ended_at"?: string | null;
+          "session_id"?: string | null;
+          "session_outcome"?: string | null;
+          "session_started_at"?: string | null;
+          "updated_at"?: string | null;
+          "user_context"?: Json | null;
+          "user_id"?: string | null;
+          "user_satisfaction_rating"?: number | null;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "search_sessions_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "users";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "search_sessions_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "users_secure";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       "users_secure": {
         Row: {
           "created_at": string;
@@ -470,6 +1265,115 @@ export type Database = {
           "username"?: string | null;
         };
         Relationships: [];
+      };
+      "video_interactions_partitioned": {
+        Row: {
+          "clicked_thumbnail": boolean;
+          "clicked_title": boolean;
+          "completion_rate": number;
+          "created_at": string;
+          "feedback_text": string | null;
+          "id": string;
+          "interaction_context": NonNullable<Json>;
+          "interaction_timestamp": string;
+          "interaction_type": string;
+          "interaction_value": number;
+          "opened_in_youtube": boolean;
+          "session_id": string | null;
+          "session_started_at": string | null;
+          "total_duration": number | null;
+          "updated_at": string;
+          "user_id": string;
+          "user_rating": number | null;
+          "video_id": string;
+          "watch_duration": number;
+          "watch_percentage": number;
+          "watched_to_end": boolean;
+        };
+        ComputedFields: never;
+        Insert: {
+          "clicked_thumbnail"?: boolean | null;
+          "clicked_title"?: boolean | null;
+          "completion_rate"?: number | null;
+          "created_at"?: string | null;
+          "feedback_text"?: string | null;
+          "id"?: string | null;
+          "interaction_context"?: Json | null;
+          "interaction_timestamp"?: string | null;
+          "interaction_type"?: string | null;
+          "interaction_value"?: number | null;
+          "opened_in_youtube"?: boolean | null;
+          "session_id"?: string | null;
+          "session_started_at"?: string | null;
+          "total_duration"?: number | null;
+          "updated_at"?: string | null;
+          "user_id"?: string | null;
+          "user_rating"?: number | null;
+          "video_id"?: string | null;
+          "watch_duration"?: number | null;
+          "watch_percentage"?: number | null;
+          "watched_to_end"?: boolean | null;
+        };
+        Update: {
+          "clicked_thumbnail"?: boolean | null;
+          "clicked_title"?: boolean | null;
+          "completion_rate"?: number | null;
+          "created_at"?: string | null;
+          "feedback_text"?: string | null;
+          "id"?: string | null;
+          "interaction_context"?: Json | null;
+          "interaction_timestamp"?: string | null;
+          "interaction_type"?: string | null;
+          "interaction_value"?: number | null;
+          "opened_in_youtube"?: boolean | null;
+          "session_id"?: string | null;
+          "session_started_at"?: string | null;
+          "total_duration"?: number | null;
+          "updated_at"?: string | null;
+          "user_id"?: string | null;
+          "user_rating"?: number | null;
+          "video_id"?: string | null;
+          "watch_duration"?: number | null;
+          "watch_percentage"?: number | null;
+          "watched_to_end"?: boolean | null;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "video_interactions_session_fkey";
+            columns: ["session_id", "session_started_at"];
+            isOneToOne: false;
+            referencedRelation: "search_sessions";
+            referencedColumns: ["id", "session_started_at"];
+          },
+          {
+            foreignKeyName: "video_interactions_session_fkey";
+            columns: ["session_id", "session_started_at"];
+            isOneToOne: false;
+            referencedRelation: "search_sessions_partitioned";
+            referencedColumns: ["id", "session_started_at"];
+          },
+          {
+            foreignKeyName: "video_interactions_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "users";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "video_interactions_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "users_secure";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "video_interactions_video_id_fkey";
+            columns: ["video_id"];
+            isOneToOne: false;
+            referencedRelation: "cached_videos";
+            referencedColumns: ["video_id"];
+          },
+        ];
       };
     };
     Functions: {

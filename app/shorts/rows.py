@@ -17,6 +17,8 @@ from typing_extensions import NotRequired, TypeAlias
 
 from pydantic import BaseModel, Field, JsonValue
 
+PgCatalogInet: TypeAlias = Any
+
 AuthAalLevel: TypeAlias = Literal["aal1", "aal2", "aal3"]
 
 AuthCodeChallengeMethod: TypeAlias = Literal["s256", "plain"]
@@ -182,6 +184,69 @@ class PublicCachedVideosUpdate(TypedDict):
     view_count: NotRequired[Annotated[Optional[int], Field(alias="view_count")]]
 
 
+class PublicKeywordEffectiveness(BaseModel):
+    avg_completion_rate: Optional[float] = Field(alias="avg_completion_rate")
+    click_count: int = Field(alias="click_count")
+    ctr: float = Field(alias="ctr")
+    date: datetime.date = Field(alias="date")
+    id: uuid.UUID = Field(alias="id")
+    keyword: str = Field(alias="keyword")
+    like_rate: Optional[float] = Field(alias="like_rate")
+    search_count: int = Field(alias="search_count")
+    skip_rate: Optional[float] = Field(alias="skip_rate")
+    total_watch_time: int = Field(alias="total_watch_time")
+
+
+class PublicKeywordEffectivenessInsert(TypedDict):
+    avg_completion_rate: NotRequired[Annotated[Optional[float], Field(alias="avg_completion_rate")]]
+    click_count: NotRequired[Annotated[int, Field(alias="click_count")]]
+    ctr: NotRequired[Annotated[float, Field(alias="ctr")]]
+    date: Annotated[datetime.date, Field(alias="date")]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    keyword: Annotated[str, Field(alias="keyword")]
+    like_rate: NotRequired[Annotated[Optional[float], Field(alias="like_rate")]]
+    search_count: NotRequired[Annotated[int, Field(alias="search_count")]]
+    skip_rate: NotRequired[Annotated[Optional[float], Field(alias="skip_rate")]]
+    total_watch_time: NotRequired[Annotated[int, Field(alias="total_watch_time")]]
+
+
+class PublicKeywordEffectivenessUpdate(TypedDict):
+    avg_completion_rate: NotRequired[Annotated[Optional[float], Field(alias="avg_completion_rate")]]
+    click_count: NotRequired[Annotated[int, Field(alias="click_count")]]
+    ctr: NotRequired[Annotated[float, Field(alias="ctr")]]
+    date: NotRequired[Annotated[datetime.date, Field(alias="date")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    keyword: NotRequired[Annotated[str, Field(alias="keyword")]]
+    like_rate: NotRequired[Annotated[Optional[float], Field(alias="like_rate")]]
+    search_count: NotRequired[Annotated[int, Field(alias="search_count")]]
+    skip_rate: NotRequired[Annotated[Optional[float], Field(alias="skip_rate")]]
+    total_watch_time: NotRequired[Annotated[int, Field(alias="total_watch_time")]]
+
+
+class PublicKeywordPerformanceCache(BaseModel):
+    avg_completion_rate: Optional[float] = Field(alias="avg_completion_rate")
+    date: datetime.date = Field(alias="date")
+    keyword: str = Field(alias="keyword")
+    total_likes: int = Field(alias="total_likes")
+    total_views: int = Field(alias="total_views")
+
+
+class PublicKeywordPerformanceCacheInsert(TypedDict):
+    avg_completion_rate: NotRequired[Annotated[Optional[float], Field(alias="avg_completion_rate")]]
+    date: Annotated[datetime.date, Field(alias="date")]
+    keyword: Annotated[str, Field(alias="keyword")]
+    total_likes: NotRequired[Annotated[int, Field(alias="total_likes")]]
+    total_views: NotRequired[Annotated[int, Field(alias="total_views")]]
+
+
+class PublicKeywordPerformanceCacheUpdate(TypedDict):
+    avg_completion_rate: NotRequired[Annotated[Optional[float], Field(alias="avg_completion_rate")]]
+    date: NotRequired[Annotated[datetime.date, Field(alias="date")]]
+    keyword: NotRequired[Annotated[str, Field(alias="keyword")]]
+    total_likes: NotRequired[Annotated[int, Field(alias="total_likes")]]
+    total_views: NotRequired[Annotated[int, Field(alias="total_views")]]
+
+
 class PublicKeywordVideoMappings(BaseModel):
     click_count: int = Field(alias="click_count")
     click_through_rate: float = Field(alias="click_through_rate")
@@ -231,6 +296,129 @@ class PublicKeywordVideoMappingsUpdate(TypedDict):
     updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
     user_satisfaction_score: NotRequired[Annotated[float, Field(alias="user_satisfaction_score")]]
     video_id: NotRequired[Annotated[str, Field(alias="video_id")]]
+
+
+class PublicSearchSessions(BaseModel):
+    api_cost_units: int = Field(alias="api_cost_units")
+    cache_hit: bool = Field(alias="cache_hit")
+    conversation_context: JsonValue = Field(alias="conversation_context")
+    created_at: datetime.datetime = Field(alias="created_at")
+    id: uuid.UUID = Field(alias="id")
+    ip_address: Optional[PgCatalogInet] = Field(alias="ip_address")
+    response_time_ms: Optional[int] = Field(alias="response_time_ms")
+    results_clicked: int = Field(alias="results_clicked")
+    results_count: int = Field(alias="results_count")
+    results_shown: int = Field(alias="results_shown")
+    search_intent: Optional[str] = Field(alias="search_intent")
+    search_query: str = Field(alias="search_query")
+    search_type: str = Field(alias="search_type")
+    session_ended_at: Optional[datetime.datetime] = Field(alias="session_ended_at")
+    session_id: uuid.UUID = Field(alias="session_id")
+    session_outcome: Optional[str] = Field(alias="session_outcome")
+    session_started_at: datetime.datetime = Field(alias="session_started_at")
+    session_token: Optional[str] = Field(alias="session_token")
+    updated_at: datetime.datetime = Field(alias="updated_at")
+    user_agent: Optional[str] = Field(alias="user_agent")
+    user_context: JsonValue = Field(alias="user_context")
+    user_id: Optional[uuid.UUID] = Field(alias="user_id")
+    user_satisfaction_rating: Optional[int] = Field(alias="user_satisfaction_rating")
+
+
+class PublicSearchSessionsInsert(TypedDict):
+    api_cost_units: NotRequired[Annotated[int, Field(alias="api_cost_units")]]
+    cache_hit: NotRequired[Annotated[bool, Field(alias="cache_hit")]]
+    conversation_context: NotRequired[Annotated[JsonValue, Field(alias="conversation_context")]]
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    ip_address: NotRequired[Annotated[Optional[PgCatalogInet], Field(alias="ip_address")]]
+    response_time_ms: NotRequired[Annotated[Optional[int], Field(alias="response_time_ms")]]
+    results_clicked: NotRequired[Annotated[int, Field(alias="results_clicked")]]
+    results_count: NotRequired[Annotated[int, Field(alias="results_count")]]
+    results_shown: NotRequired[Annotated[int, Field(alias="results_shown")]]
+    search_intent: NotRequired[Annotated[Optional[str], Field(alias="search_intent")]]
+    search_query: Annotated[str, Field(alias="search_query")]
+    search_type: NotRequired[Annotated[str, Field(alias="search_type")]]
+    session_ended_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="session_ended_at")]]
+    session_id: NotRequired[Annotated[uuid.UUID, Field(alias="session_id")]]
+    session_outcome: NotRequired[Annotated[Optional[str], Field(alias="session_outcome")]]
+    session_started_at: NotRequired[Annotated[datetime.datetime, Field(alias="session_started_at")]]
+    session_token: NotRequired[Annotated[Optional[str], Field(alias="session_token")]]
+    updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
+    user_agent: NotRequired[Annotated[Optional[str], Field(alias="user_agent")]]
+    user_context: NotRequired[Annotated[JsonValue, Field(alias="user_context")]]
+    user_id: NotRequired[Annotated[Optional[uuid.UUID], Field(alias="user_id")]]
+    user_satisfaction_rating: NotRequired[Annotated[Optional[int], Field(alias="user_satisfaction_rating")]]
+
+
+class PublicSearchSessionsUpdate(TypedDict):
+    api_cost_units: NotRequired[Annotated[int, Field(alias="api_cost_units")]]
+    cache_hit: NotRequired[Annotated[bool, Field(alias="cache_hit")]]
+    conversation_context: NotRequired[Annotated[JsonValue, Field(alias="conversation_context")]]
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    ip_address: NotRequired[Annotated[Optional[PgCatalogInet], Field(alias="ip_address")]]
+    response_time_ms: NotRequired[Annotated[Optional[int], Field(alias="response_time_ms")]]
+    results_clicked: NotRequired[Annotated[int, Field(alias="results_clicked")]]
+    results_count: NotRequired[Annotated[int, Field(alias="results_count")]]
+    results_shown: NotRequired[Annotated[int, Field(alias="results_shown")]]
+    search_intent: NotRequired[Annotated[Optional[str], Field(alias="search_intent")]]
+    search_query: NotRequired[Annotated[str, Field(alias="search_query")]]
+    search_type: NotRequired[Annotated[str, Field(alias="search_type")]]
+    session_ended_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="session_ended_at")]]
+    session_id: NotRequired[Annotated[uuid.UUID, Field(alias="session_id")]]
+    session_outcome: NotRequired[Annotated[Optional[str], Field(alias="session_outcome")]]
+    session_started_at: NotRequired[Annotated[datetime.datetime, Field(alias="session_started_at")]]
+    session_token: NotRequired[Annotated[Optional[str], Field(alias="session_token")]]
+    updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
+    user_agent: NotRequired[Annotated[Optional[str], Field(alias="user_agent")]]
+    user_context: NotRequired[Annotated[JsonValue, Field(alias="user_context")]]
+    user_id: NotRequired[Annotated[Optional[uuid.UUID], Field(alias="user_id")]]
+    user_satisfaction_rating: NotRequired[Annotated[Optional[int], Field(alias="user_satisfaction_rating")]]
+
+
+class PublicTrendPredictions(BaseModel):
+    actual_score: Optional[float] = Field(alias="actual_score")
+    confidence_interval: Optional[str] = Field(alias="confidence_interval")
+    confidence_level: Optional[float] = Field(alias="confidence_level")
+    created_at: datetime.datetime = Field(alias="created_at")
+    features_used: Optional[JsonValue] = Field(alias="features_used")
+    id: uuid.UUID = Field(alias="id")
+    keyword: str = Field(alias="keyword")
+    model_version: Optional[str] = Field(alias="model_version")
+    predicted_for_date: datetime.date = Field(alias="predicted_for_date")
+    predicted_score: Optional[float] = Field(alias="predicted_score")
+    prediction_date: datetime.date = Field(alias="prediction_date")
+    prediction_error: Optional[float] = Field(alias="prediction_error")
+
+
+class PublicTrendPredictionsInsert(TypedDict):
+    actual_score: NotRequired[Annotated[Optional[float], Field(alias="actual_score")]]
+    confidence_interval: NotRequired[Annotated[Optional[str], Field(alias="confidence_interval")]]
+    confidence_level: NotRequired[Annotated[Optional[float], Field(alias="confidence_level")]]
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    features_used: NotRequired[Annotated[Optional[JsonValue], Field(alias="features_used")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    keyword: Annotated[str, Field(alias="keyword")]
+    model_version: NotRequired[Annotated[Optional[str], Field(alias="model_version")]]
+    predicted_for_date: Annotated[datetime.date, Field(alias="predicted_for_date")]
+    predicted_score: NotRequired[Annotated[Optional[float], Field(alias="predicted_score")]]
+    prediction_date: Annotated[datetime.date, Field(alias="prediction_date")]
+    prediction_error: NotRequired[Annotated[Optional[float], Field(alias="prediction_error")]]
+
+
+class PublicTrendPredictionsUpdate(TypedDict):
+    actual_score: NotRequired[Annotated[Optional[float], Field(alias="actual_score")]]
+    confidence_interval: NotRequired[Annotated[Optional[str], Field(alias="confidence_interval")]]
+    confidence_level: NotRequired[Annotated[Optional[float], Field(alias="confidence_level")]]
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    features_used: NotRequired[Annotated[Optional[JsonValue], Field(alias="features_used")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    keyword: NotRequired[Annotated[str, Field(alias="keyword")]]
+    model_version: NotRequired[Annotated[Optional[str], Field(alias="model_version")]]
+    predicted_for_date: NotRequired[Annotated[datetime.date, Field(alias="predicted_for_date")]]
+    predicted_score: NotRequired[Annotated[Optional[float], Field(alias="predicted_score")]]
+    prediction_date: NotRequired[Annotated[datetime.date, Field(alias="prediction_date")]]
+    prediction_error: NotRequired[Annotated[Optional[float], Field(alias="prediction_error")]]
 
 
 class PublicTrendingKeywords(BaseModel):
@@ -338,6 +526,189 @@ class PublicTrendingKeywordsUpdate(TypedDict):
     z_score: NotRequired[Annotated[Optional[float], Field(alias="z_score")]]
 
 
+class PublicUserFeedback(BaseModel):
+    comment: Optional[str] = Field(alias="comment")
+    created_at: datetime.datetime = Field(alias="created_at")
+    feedback_type: str = Field(alias="feedback_type")
+    id: uuid.UUID = Field(alias="id")
+    position_in_list: Optional[int] = Field(alias="position_in_list")
+    reason: Optional[str] = Field(alias="reason")
+    session_id: Optional[uuid.UUID] = Field(alias="session_id")
+    source_keyword: Optional[str] = Field(alias="source_keyword")
+    user_id: uuid.UUID = Field(alias="user_id")
+    video_id: str = Field(alias="video_id")
+
+
+class PublicUserFeedbackInsert(TypedDict):
+    comment: NotRequired[Annotated[Optional[str], Field(alias="comment")]]
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    feedback_type: Annotated[str, Field(alias="feedback_type")]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    position_in_list: NotRequired[Annotated[Optional[int], Field(alias="position_in_list")]]
+    reason: NotRequired[Annotated[Optional[str], Field(alias="reason")]]
+    session_id: NotRequired[Annotated[Optional[uuid.UUID], Field(alias="session_id")]]
+    source_keyword: NotRequired[Annotated[Optional[str], Field(alias="source_keyword")]]
+    user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
+    video_id: Annotated[str, Field(alias="video_id")]
+
+
+class PublicUserFeedbackUpdate(TypedDict):
+    comment: NotRequired[Annotated[Optional[str], Field(alias="comment")]]
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    feedback_type: NotRequired[Annotated[str, Field(alias="feedback_type")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    position_in_list: NotRequired[Annotated[Optional[int], Field(alias="position_in_list")]]
+    reason: NotRequired[Annotated[Optional[str], Field(alias="reason")]]
+    session_id: NotRequired[Annotated[Optional[uuid.UUID], Field(alias="session_id")]]
+    source_keyword: NotRequired[Annotated[Optional[str], Field(alias="source_keyword")]]
+    user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
+    video_id: NotRequired[Annotated[str, Field(alias="video_id")]]
+
+
+class PublicUserProfiles(BaseModel):
+    context_preferences: JsonValue = Field(alias="context_preferences")
+    created_at: datetime.datetime = Field(alias="created_at")
+    disliked_categories: List[str] = Field(alias="disliked_categories")
+    embedding: Optional[str] = Field(alias="embedding")
+    id: uuid.UUID = Field(alias="id")
+    mood_patterns: JsonValue = Field(alias="mood_patterns")
+    personality_vector: JsonValue = Field(alias="personality_vector")
+    personalization_weights: JsonValue = Field(alias="personalization_weights")
+    preference_vector: Optional[List[float]] = Field(alias="preference_vector")
+    preferred_categories: List[str] = Field(alias="preferred_categories")
+    preferred_keywords: List[str] = Field(alias="preferred_keywords")
+    profile_confidence: float = Field(alias="profile_confidence")
+    time_preferences: JsonValue = Field(alias="time_preferences")
+    updated_at: datetime.datetime = Field(alias="updated_at")
+    user_id: uuid.UUID = Field(alias="user_id")
+
+
+class PublicUserProfilesInsert(TypedDict):
+    context_preferences: NotRequired[Annotated[JsonValue, Field(alias="context_preferences")]]
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    disliked_categories: NotRequired[Annotated[List[str], Field(alias="disliked_categories")]]
+    embedding: NotRequired[Annotated[Optional[str], Field(alias="embedding")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    mood_patterns: NotRequired[Annotated[JsonValue, Field(alias="mood_patterns")]]
+    personality_vector: NotRequired[Annotated[JsonValue, Field(alias="personality_vector")]]
+    personalization_weights: NotRequired[Annotated[JsonValue, Field(alias="personalization_weights")]]
+    preference_vector: NotRequired[Annotated[Optional[List[float]], Field(alias="preference_vector")]]
+    preferred_categories: NotRequired[Annotated[List[str], Field(alias="preferred_categories")]]
+    preferred_keywords: NotRequired[Annotated[List[str], Field(alias="preferred_keywords")]]
+    profile_confidence: NotRequired[Annotated[float, Field(alias="profile_confidence")]]
+    time_preferences: NotRequired[Annotated[JsonValue, Field(alias="time_preferences")]]
+    updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
+    user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
+
+
+class PublicUserProfilesUpdate(TypedDict):
+    context_preferences: NotRequired[Annotated[JsonValue, Field(alias="context_preferences")]]
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    disliked_categories: NotRequired[Annotated[List[str], Field(alias="disliked_categories")]]
+    embedding: NotRequired[Annotated[Optional[str], Field(alias="embedding")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    mood_patterns: NotRequired[Annotated[JsonValue, Field(alias="mood_patterns")]]
+    personality_vector: NotRequired[Annotated[JsonValue, Field(alias="personality_vector")]]
+    personalization_weights: NotRequired[Annotated[JsonValue, Field(alias="personalization_weights")]]
+    preference_vector: NotRequired[Annotated[Optional[List[float]], Field(alias="preference_vector")]]
+    preferred_categories: NotRequired[Annotated[List[str], Field(alias="preferred_categories")]]
+    preferred_keywords: NotRequired[Annotated[List[str], Field(alias="preferred_keywords")]]
+    profile_confidence: NotRequired[Annotated[float, Field(alias="profile_confidence")]]
+    time_preferences: NotRequired[Annotated[JsonValue, Field(alias="time_preferences")]]
+    updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
+    user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
+
+
+class PublicUserSearchPatterns(BaseModel):
+    ai_searches_used: int = Field(alias="ai_searches_used")
+    avg_results_clicked: int = Field(alias="avg_results_clicked")
+    created_at: datetime.datetime = Field(alias="created_at")
+    hourly_activity_pattern: List[int] = Field(alias="hourly_activity_pattern")
+    id: uuid.UUID = Field(alias="id")
+    interaction_patterns: JsonValue = Field(alias="interaction_patterns")
+    last_analyzed_at: Optional[datetime.datetime] = Field(alias="last_analyzed_at")
+    search_intent_distribution: JsonValue = Field(alias="search_intent_distribution")
+    total_searches: int = Field(alias="total_searches")
+    updated_at: datetime.datetime = Field(alias="updated_at")
+    user_id: uuid.UUID = Field(alias="user_id")
+
+
+class PublicUserSearchPatternsInsert(TypedDict):
+    ai_searches_used: NotRequired[Annotated[int, Field(alias="ai_searches_used")]]
+    avg_results_clicked: NotRequired[Annotated[int, Field(alias="avg_results_clicked")]]
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    hourly_activity_pattern: NotRequired[Annotated[List[int], Field(alias="hourly_activity_pattern")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    interaction_patterns: NotRequired[Annotated[JsonValue, Field(alias="interaction_patterns")]]
+    last_analyzed_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="last_analyzed_at")]]
+    search_intent_distribution: NotRequired[Annotated[JsonValue, Field(alias="search_intent_distribution")]]
+    total_searches: NotRequired[Annotated[int, Field(alias="total_searches")]]
+    updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
+    user_id: Annotated[uuid.UUID, Field(alias="user_id")]
+
+
+class PublicUserSearchPatternsUpdate(TypedDict):
+    ai_searches_used: NotRequired[Annotated[int, Field(alias="ai_searches_used")]]
+    avg_results_clicked: NotRequired[Annotated[int, Field(alias="avg_results_clicked")]]
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    hourly_activity_pattern: NotRequired[Annotated[List[int], Field(alias="hourly_activity_pattern")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    interaction_patterns: NotRequired[Annotated[JsonValue, Field(alias="interaction_patterns")]]
+    last_analyzed_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="last_analyzed_at")]]
+    search_intent_distribution: NotRequired[Annotated[JsonValue, Field(alias="search_intent_distribution")]]
+    total_searches: NotRequired[Annotated[int, Field(alias="total_searches")]]
+    updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
+    user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
+
+
+class PublicUserSessionDetails(BaseModel):
+    app_version: Optional[str] = Field(alias="app_version")
+    avg_load_time_ms: Optional[int] = Field(alias="avg_load_time_ms")
+    connection_type: Optional[str] = Field(alias="connection_type")
+    device_os: Optional[str] = Field(alias="device_os")
+    device_type: Optional[str] = Field(alias="device_type")
+    error_count: int = Field(alias="error_count")
+    id: uuid.UUID = Field(alias="id")
+    session_end: Optional[datetime.datetime] = Field(alias="session_end")
+    session_id: uuid.UUID = Field(alias="session_id")
+    session_start: datetime.datetime = Field(alias="session_start")
+    total_videos_watched: int = Field(alias="total_videos_watched")
+    total_watch_time: int = Field(alias="total_watch_time")
+    user_id: uuid.UUID = Field(alias="user_id")
+
+
+class PublicUserSessionDetailsInsert(TypedDict):
+    app_version: NotRequired[Annotated[Optional[str], Field(alias="app_version")]]
+    avg_load_time_ms: NotRequired[Annotated[Optional[int], Field(alias="avg_load_time_ms")]]
+    connection_type: NotRequired[Annotated[Optional[str], Field(alias="connection_type")]]
+    device_os: NotRequired[Annotated[Optional[str], Field(alias="device_os")]]
+    device_type: NotRequired[Annotated[Optional[str], Field(alias="device_type")]]
+    error_count: NotRequired[Annotated[int, Field(alias="error_count")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    session_end: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="session_end")]]
+    session_id: Annotated[uuid.UUID, Field(alias="session_id")]
+    session_start: NotRequired[Annotated[datetime.datetime, Field(alias="session_start")]]
+    total_videos_watched: NotRequired[Annotated[int, Field(alias="total_videos_watched")]]
+    total_watch_time: NotRequired[Annotated[int, Field(alias="total_watch_time")]]
+    user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
+
+
+class PublicUserSessionDetailsUpdate(TypedDict):
+    app_version: NotRequired[Annotated[Optional[str], Field(alias="app_version")]]
+    avg_load_time_ms: NotRequired[Annotated[Optional[int], Field(alias="avg_load_time_ms")]]
+    connection_type: NotRequired[Annotated[Optional[str], Field(alias="connection_type")]]
+    device_os: NotRequired[Annotated[Optional[str], Field(alias="device_os")]]
+    device_type: NotRequired[Annotated[Optional[str], Field(alias="device_type")]]
+    error_count: NotRequired[Annotated[int, Field(alias="error_count")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    session_end: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="session_end")]]
+    session_id: NotRequired[Annotated[uuid.UUID, Field(alias="session_id")]]
+    session_start: NotRequired[Annotated[datetime.datetime, Field(alias="session_start")]]
+    total_videos_watched: NotRequired[Annotated[int, Field(alias="total_videos_watched")]]
+    total_watch_time: NotRequired[Annotated[int, Field(alias="total_watch_time")]]
+    user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
+
+
 class PublicUserTiers(BaseModel):
     created_at: datetime.datetime = Field(alias="created_at")
     expires_at: Optional[datetime.datetime] = Field(alias="expires_at")
@@ -425,9 +796,245 @@ class PublicUsersUpdate(TypedDict):
     username: NotRequired[Annotated[Optional[str], Field(alias="username")]]
 
 
+class PublicVideoInteractions(BaseModel):
+    clicked_thumbnail: bool = Field(alias="clicked_thumbnail")
+    clicked_title: bool = Field(alias="clicked_title")
+    completion_rate: float = Field(alias="completion_rate")
+    created_at: datetime.datetime = Field(alias="created_at")
+    feedback_text: Optional[str] = Field(alias="feedback_text")
+    id: uuid.UUID = Field(alias="id")
+    interaction_context: JsonValue = Field(alias="interaction_context")
+    interaction_timestamp: datetime.datetime = Field(alias="interaction_timestamp")
+    interaction_type: str = Field(alias="interaction_type")
+    interaction_value: int = Field(alias="interaction_value")
+    opened_in_youtube: bool = Field(alias="opened_in_youtube")
+    session_id: Optional[uuid.UUID] = Field(alias="session_id")
+    session_started_at: Optional[datetime.datetime] = Field(alias="session_started_at")
+    total_duration: Optional[int] = Field(alias="total_duration")
+    updated_at: datetime.datetime = Field(alias="updated_at")
+    user_id: uuid.UUID = Field(alias="user_id")
+    user_rating: Optional[int] = Field(alias="user_rating")
+    video_id: str = Field(alias="video_id")
+    watch_duration: int = Field(alias="watch_duration")
+    watch_percentage: float = Field(alias="watch_percentage")
+    watched_to_end: bool = Field(alias="watched_to_end")
+
+
+class PublicVideoInteractionsInsert(TypedDict):
+    clicked_thumbnail: NotRequired[Annotated[bool, Field(alias="clicked_thumbnail")]]
+    clicked_title: NotRequired[Annotated[bool, Field(alias="clicked_title")]]
+    completion_rate: NotRequired[Annotated[float, Field(alias="completion_rate")]]
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    feedback_text: NotRequired[Annotated[Optional[str], Field(alias="feedback_text")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    interaction_context: NotRequired[Annotated[JsonValue, Field(alias="interaction_context")]]
+    interaction_timestamp: NotRequired[Annotated[datetime.datetime, Field(alias="interaction_timestamp")]]
+    interaction_type: Annotated[str, Field(alias="interaction_type")]
+    interaction_value: NotRequired[Annotated[int, Field(alias="interaction_value")]]
+    opened_in_youtube: NotRequired[Annotated[bool, Field(alias="opened_in_youtube")]]
+    session_id: NotRequired[Annotated[Optional[uuid.UUID], Field(alias="session_id")]]
+    session_started_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="session_started_at")]]
+    total_duration: NotRequired[Annotated[Optional[int], Field(alias="total_duration")]]
+    updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
+    user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
+    user_rating: NotRequired[Annotated[Optional[int], Field(alias="user_rating")]]
+    video_id: Annotated[str, Field(alias="video_id")]
+    watch_duration: NotRequired[Annotated[int, Field(alias="watch_duration")]]
+    watch_percentage: NotRequired[Annotated[float, Field(alias="watch_percentage")]]
+    watched_to_end: NotRequired[Annotated[bool, Field(alias="watched_to_end")]]
+
+
+class PublicVideoInteractionsUpdate(TypedDict):
+    clicked_thumbnail: NotRequired[Annotated[bool, Field(alias="clicked_thumbnail")]]
+    clicked_title: NotRequired[Annotated[bool, Field(alias="clicked_title")]]
+    completion_rate: NotRequired[Annotated[float, Field(alias="completion_rate")]]
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    feedback_text: NotRequired[Annotated[Optional[str], Field(alias="feedback_text")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    interaction_context: NotRequired[Annotated[JsonValue, Field(alias="interaction_context")]]
+    interaction_timestamp: NotRequired[Annotated[datetime.datetime, Field(alias="interaction_timestamp")]]
+    interaction_type: NotRequired[Annotated[str, Field(alias="interaction_type")]]
+    interaction_value: NotRequired[Annotated[int, Field(alias="interaction_value")]]
+    opened_in_youtube: NotRequired[Annotated[bool, Field(alias="opened_in_youtube")]]
+    session_id: NotRequired[Annotated[Optional[uuid.UUID], Field(alias="session_id")]]
+    session_started_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="session_started_at")]]
+    total_duration: NotRequired[Annotated[Optional[int], Field(alias="total_duration")]]
+    updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
+    user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
+    user_rating: NotRequired[Annotated[Optional[int], Field(alias="user_rating")]]
+    video_id: NotRequired[Annotated[str, Field(alias="video_id")]]
+    watch_duration: NotRequired[Annotated[int, Field(alias="watch_duration")]]
+    watch_percentage: NotRequired[Annotated[float, Field(alias="watch_percentage")]]
+    watched_to_end: NotRequired[Annotated[bool, Field(alias="watched_to_end")]]
+
+
+class PublicVideoQualityScores(BaseModel):
+    analysis_version: str = Field(alias="analysis_version")
+    analyzed_at: datetime.datetime = Field(alias="analyzed_at")
+    audio_quality: Optional[float] = Field(alias="audio_quality")
+    calculated_at: datetime.datetime = Field(alias="calculated_at")
+    channel_trust_score: float = Field(alias="channel_trust_score")
+    confidence_level: float = Field(alias="confidence_level")
+    content_quality: Optional[float] = Field(alias="content_quality")
+    content_quality_score: float = Field(alias="content_quality_score")
+    created_at: datetime.datetime = Field(alias="created_at")
+    creator_consistency: float = Field(alias="creator_consistency")
+    engagement_rate: float = Field(alias="engagement_rate")
+    freshness_score: Optional[float] = Field(alias="freshness_score")
+    id: uuid.UUID = Field(alias="id")
+    overall_quality_score: float = Field(alias="overall_quality_score")
+    overall_score: float = Field(alias="overall_score")
+    relevance_score: Optional[float] = Field(alias="relevance_score")
+    retention_rate: float = Field(alias="retention_rate")
+    thumbnail_attractiveness: float = Field(alias="thumbnail_attractiveness")
+    title_effectiveness: float = Field(alias="title_effectiveness")
+    trend_alignment: Optional[float] = Field(alias="trend_alignment")
+    updated_at: datetime.datetime = Field(alias="updated_at")
+    video_id: str = Field(alias="video_id")
+    video_quality: Optional[float] = Field(alias="video_quality")
+    viral_potential: float = Field(alias="viral_potential")
+
+
+class PublicVideoQualityScoresInsert(TypedDict):
+    analysis_version: NotRequired[Annotated[str, Field(alias="analysis_version")]]
+    analyzed_at: NotRequired[Annotated[datetime.datetime, Field(alias="analyzed_at")]]
+    audio_quality: NotRequired[Annotated[Optional[float], Field(alias="audio_quality")]]
+    calculated_at: NotRequired[Annotated[datetime.datetime, Field(alias="calculated_at")]]
+    channel_trust_score: NotRequired[Annotated[float, Field(alias="channel_trust_score")]]
+    confidence_level: NotRequired[Annotated[float, Field(alias="confidence_level")]]
+    content_quality: NotRequired[Annotated[Optional[float], Field(alias="content_quality")]]
+    content_quality_score: NotRequired[Annotated[float, Field(alias="content_quality_score")]]
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    creator_consistency: NotRequired[Annotated[float, Field(alias="creator_consistency")]]
+    engagement_rate: NotRequired[Annotated[float, Field(alias="engagement_rate")]]
+    freshness_score: NotRequired[Annotated[Optional[float], Field(alias="freshness_score")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    overall_quality_score: NotRequired[Annotated[float, Field(alias="overall_quality_score")]]
+    overall_score: NotRequired[Annotated[float, Field(alias="overall_score")]]
+    relevance_score: NotRequired[Annotated[Optional[float], Field(alias="relevance_score")]]
+    retention_rate: NotRequired[Annotated[float, Field(alias="retention_rate")]]
+    thumbnail_attractiveness: NotRequired[Annotated[float, Field(alias="thumbnail_attractiveness")]]
+    title_effectiveness: NotRequired[Annotated[float, Field(alias="title_effectiveness")]]
+    trend_alignment: NotRequired[Annotated[Optional[float], Field(alias="trend_alignment")]]
+    updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
+    video_id: Annotated[str, Field(alias="video_id")]
+    video_quality: NotRequired[Annotated[Optional[float], Field(alias="video_quality")]]
+    viral_potential: NotRequired[Annotated[float, Field(alias="viral_potential")]]
+
+
+class PublicVideoQualityScoresUpdate(TypedDict):
+    analysis_version: NotRequired[Annotated[str, Field(alias="analysis_version")]]
+    analyzed_at: NotRequired[Annotated[datetime.datetime, Field(alias="analyzed_at")]]
+    audio_quality: NotRequired[Annotated[Optional[float], Field(alias="audio_quality")]]
+    calculated_at: NotRequired[Annotated[datetime.datetime, Field(alias="calculated_at")]]
+    channel_trust_score: NotRequired[Annotated[float, Field(alias="channel_trust_score")]]
+    confidence_level: NotRequired[Annotated[float, Field(alias="confidence_level")]]
+    content_quality: NotRequired[Annotated[Optional[float], Field(alias="content_quality")]]
+    content_quality_score: NotRequired[Annotated[float, Field(alias="content_quality_score")]]
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    creator_consistency: NotRequired[Annotated[float, Field(alias="creator_consistency")]]
+    engagement_rate: NotRequired[Annotated[float, Field(alias="engagement_rate")]]
+    freshness_score: NotRequired[Annotated[Optional[float], Field(alias="freshness_score")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    overall_quality_score: NotRequired[Annotated[float, Field(alias="overall_quality_score")]]
+    overall_score: NotRequired[Annotated[float, Field(alias="overall_score")]]
+    relevance_score: NotRequired[Annotated[Optional[float], Field(alias="relevance_score")]]
+    retention_rate: NotRequired[Annotated[float, Field(alias="retention_rate")]]
+    thumbnail_attractiveness: NotRequired[Annotated[float, Field(alias="thumbnail_attractiveness")]]
+    title_effectiveness: NotRequired[Annotated[float, Field(alias="title_effectiveness")]]
+    trend_alignment: NotRequired[Annotated[Optional[float], Field(alias="trend_alignment")]]
+    updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
+    video_id: NotRequired[Annotated[str, Field(alias="video_id")]]
+    video_quality: NotRequired[Annotated[Optional[float], Field(alias="video_quality")]]
+    viral_potential: NotRequired[Annotated[float, Field(alias="viral_potential")]]
+
+
+class PublicWatchEvents(BaseModel):
+    event_date: datetime.date = Field(alias="event_date")
+    event_timestamp: datetime.datetime = Field(alias="event_timestamp")
+    event_type: str = Field(alias="event_type")
+    id: uuid.UUID = Field(alias="id")
+    interaction_created_at: datetime.datetime = Field(alias="interaction_created_at")
+    interaction_id: uuid.UUID = Field(alias="interaction_id")
+    seek_from: Optional[int] = Field(alias="seek_from")
+    seek_to: Optional[int] = Field(alias="seek_to")
+    video_timestamp: Optional[int] = Field(alias="video_timestamp")
+
+
+class PublicWatchEventsInsert(TypedDict):
+    event_date: NotRequired[Annotated[datetime.date, Field(alias="event_date")]]
+    event_timestamp: NotRequired[Annotated[datetime.datetime, Field(alias="event_timestamp")]]
+    event_type: Annotated[str, Field(alias="event_type")]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    interaction_created_at: Annotated[datetime.datetime, Field(alias="interaction_created_at")]
+    interaction_id: Annotated[uuid.UUID, Field(alias="interaction_id")]
+    seek_from: NotRequired[Annotated[Optional[int], Field(alias="seek_from")]]
+    seek_to: NotRequired[Annotated[Optional[int], Field(alias="seek_to")]]
+    video_timestamp: NotRequired[Annotated[Optional[int], Field(alias="video_timestamp")]]
+
+
+class PublicWatchEventsUpdate(TypedDict):
+    event_date: NotRequired[Annotated[datetime.date, Field(alias="event_date")]]
+    event_timestamp: NotRequired[Annotated[datetime.datetime, Field(alias="event_timestamp")]]
+    event_type: NotRequired[Annotated[str, Field(alias="event_type")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    interaction_created_at: NotRequired[Annotated[datetime.datetime, Field(alias="interaction_created_at")]]
+    interaction_id: NotRequired[Annotated[uuid.UUID, Field(alias="interaction_id")]]
+    seek_from: NotRequired[Annotated[Optional[int], Field(alias="seek_from")]]
+    seek_to: NotRequired[Annotated[Optional[int], Field(alias="seek_to")]]
+    video_timestamp: NotRequired[Annotated[Optional[int], Field(alias="video_timestamp")]]
+
+
+class PublicSearchSessionsPartitioned(BaseModel):
+    api_cost_units: int = Field(alias="api_cost_units")
+    cache_hit: bool = Field(alias="cache_hit")
+    conversation_context: JsonValue = Field(alias="conversation_context")
+    created_at: datetime.datetime = Field(alias="created_at")
+    id: uuid.UUID = Field(alias="id")
+    response_time_ms: Optional[int] = Field(alias="response_time_ms")
+    results_clicked: int = Field(alias="results_clicked")
+    results_count: int = Field(alias="results_count")
+    results_shown: int = Field(alias="results_shown")
+    search_intent: Optional[str] = Field(alias="search_intent")
+    search_query: str = Field(alias="search_query")
+    search_type: str = Field(alias="search_type")
+    session_ended_at: Optional[datetime.datetime] = Field(alias="session_ended_at")
+    session_id: uuid.UUID = Field(alias="session_id")
+    session_outcome: Optional[str] = Field(alias="session_outcome")
+    session_started_at: datetime.datetime = Field(alias="session_started_at")
+    updated_at: datetime.datetime = Field(alias="updated_at")
+    user_context: JsonValue = Field(alias="user_context")
+    user_id: Optional[uuid.UUID] = Field(alias="user_id")
+    user_satisfaction_rating: Optional[int] = Field(alias="user_satisfaction_rating")
+
+
 class PublicUsersSecure(BaseModel):
     created_at: datetime.datetime = Field(alias="created_at")
     email: Optional[str] = Field(alias="email")
     id: uuid.UUID = Field(alias="id")
     user_tier: PublicTierEnum = Field(alias="user_tier")
     username: Optional[str] = Field(alias="username")
+
+
+class PublicVideoInteractionsPartitioned(BaseModel):
+    clicked_thumbnail: bool = Field(alias="clicked_thumbnail")
+    clicked_title: bool = Field(alias="clicked_title")
+    completion_rate: float = Field(alias="completion_rate")
+    created_at: datetime.datetime = Field(alias="created_at")
+    feedback_text: Optional[str] = Field(alias="feedback_text")
+    id: uuid.UUID = Field(alias="id")
+    interaction_context: JsonValue = Field(alias="interaction_context")
+    interaction_timestamp: datetime.datetime = Field(alias="interaction_timestamp")
+    interaction_type: str = Field(alias="interaction_type")
+    interaction_value: int = Field(alias="interaction_value")
+    opened_in_youtube: bool = Field(alias="opened_in_youtube")
+    session_id: Optional[uuid.UUID] = Field(alias="session_id")
+    session_started_at: Optional[datetime.datetime] = Field(alias="session_started_at")
+    total_duration: Optional[int] = Field(alias="total_duration")
+    updated_at: datetime.datetime = Field(alias="updated_at")
+    user_id: uuid.UUID = Field(alias="user_id")
+    user_rating: Optional[int] = Field(alias="user_rating")
+    video_id: str = Field(alias="video_id")
+    watch_duration: int = Field(alias="watch_duration")
+    watch_percentage: float = Field(alias="watch_percentage")
+    watched_to_end: bool = Field(alias="watched_to_end")

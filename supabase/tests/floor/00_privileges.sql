@@ -1,6 +1,6 @@
 -- Nobody holds a right that was not written down; the group roles carry what was.
 begin;
-select plan(13);
+select plan(14);
 
 create table public.fresh_table (id bigint generated always as identity primary key);
 create function public.fresh_function()
@@ -44,6 +44,15 @@ select ok(
 );
 select ok(pg_has_role('app_premium', 'app_authenticated', 'usage'), 'S-176: premium may do what the signed in may');
 select ok(pg_has_role('app_admin', 'app_premium', 'usage'), 'S-176: admins may do what premium may');
+select is_empty(
+    $$
+        select relation.oid::regclass
+        from pg_class as relation
+        cross join lateral aclexplode(relation.relacl) as granted
+        where granted.grantee = 'app_admin'::regrole
+    $$,
+    'S-174, D20: and app_admin holds no table of its own: an admin is a claim, which policies ask for'
+);
 select ok(pg_has_role('anon', 'app_anonymous', 'usage'), 'S-171, D19: anon has the rights of app_anonymous');
 select ok(
     pg_has_role('authenticated', 'app_authenticated', 'usage'),
