@@ -2624,6 +2624,1892 @@ comment on function public.ingest_keyword_signals(jsonb) is
 'Sets at most 5000 hourly counts of keywords. Repeating a batch changes nothing; bad rows come back as '
 '{index, code, message}, see docs/errors.md.';
 
+-- supabase/schemas/shorts/22_counters.sql
+
+-- Promises that to count is to append: rows that everybody reads are written once a minute, and nothing counts twice.
+
+create table private.pending_counts (
+    id bigint generated always as identity primary key,
+    counter text not null,
+    video_id varchar(20) not null,
+    keyword text,
+    amount integer not null,
+    counted_at timestamptz not null default now(),
+    constraint counter_is_known check (counter in ('click', 'cache_hit')),
+    constraint a_click_has_a_keyword check ((counter = 'click') = (keyword is not null)),
+    constraint amount_is_positive check (amount > 0)
+);
+alter table private.pending_counts enable row level security;
+comment on table private.pending_counts is
+'What was counted and not yet added to the rows that show it. Appended only; private.fold_counters empties it.';
+comment on column private.pending_counts.counter is
+'click goes to keyword_video_mappings.click_count, cache_hit to cached_videos.cache_hit_count.';
+comment on column private.pending_counts.video_id is
+'YouTube''s id. No foreign key: a count is no reason to wait for anybody, and may come to nothing.';
+comment on column private.pending_counts.keyword is 'Normalised; what had been searched for when a video was clicked.';
+
+create function private.bump_click_count()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    insert into private.pending_counts (counter, video_id, keyword, amount)
+    select
+        'click',
+        clicked.video_id,
+        clicked.keyword,
+        count(*)
+    from (
+        select
+            interaction.video_id,
+            private.normalize_keyword(session.search_query) as keyword
+        from new_interactions as interaction
+        inner join public.search_sessions as session
+            on
+                interaction.session_id = session.id
+                and interaction.session_started_at = session.session_started_at
+        where interaction.clicked_thumbnail or interaction.clicked_title
+    ) as clicked
+    where clicked.keyword <> ''
+    group by
+        clicked.video_id,
+        clicked.keyword;
+    return null;
+end
+$$;
+comment on function private.bump_click_count() is
+'Notes the clicks of a statement, by video and by what had been searched for.';
+
+create trigger click_count_trg
+after insert on public.video_interactions
+referencing new table as new_interactions
+for each statement
+execute function private.bump_click_count();
+
+create function private.note_cache_hit(video_id text)
+returns void
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    if private.user_id() is null then
+        return;
+    end if;
+    insert into private.pending_counts (counter, video_id, amount)
+    select
+        'cache_hit',
+        video.video_id,
+        1
+    from public.cached_videos as video
+    where
+        video.video_id = note_cache_hit.video_id
+        and video.is_playable
+        and video.expires_at > now();
+end
+$$;
+comment on function private.note_cache_hit(text) is 'Notes that the cache has served a video to who is signed in.';
+
+create function public.touch_cached_video(video_id text)
+returns setof public.cached_videos
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    return query
+    select video.*
+    from public.cached_videos as video
+    where
+        video.video_id = touch_cached_video.video_id
+        and video.expires_at > now();
+    if found then
+        perform private.note_cache_hit(touch_cached_video.video_id);
+    end if;
+end
+$$;
+comment on function public.touch_cached_video(text) is
+'The video as the cache has it, and counts that it was served; no row when it is unknown, hidden or has expired.';
+
+create table private.playback_errors (
+    video_id varchar(20) not null references public.cached_videos (video_id) on delete cascade,
+    user_id uuid not null references public.users (id) on delete cascade,
+    reported_on date not null,
+    error_code integer not null,
+    region varchar(2),
+    reported_at timestamptz not null default now(),
+    used_at timestamptz,
+    primary key (video_id, user_id, reported_on),
+    constraint error_code_is_the_players check (error_code in (2, 5, 100, 101, 150, 153))
+);
+alter table private.playback_errors enable row level security;
+create index playback_errors_by_user on private.playback_errors (user_id);
+create index playback_errors_by_time on private.playback_errors (reported_at);
+comment on table private.playback_errors is
+'Errors of the embedded player that people reported: one per person, video and day in Korea. Kept 30 days.';
+comment on column private.playback_errors.error_code is 'What YouTube''s player said: 2, 5, 100, 101, 150 or 153.';
+comment on column private.playback_errors.region is 'Where it was, an ISO 3166 code.';
+comment on column private.playback_errors.used_at is
+'When it helped to take the video out. It does not do so again, should somebody put the video back.';
+
+create function private.reporters_needed()
+returns integer
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select 3
+$$;
+comment on function private.reporters_needed() is
+'How many people must report within 24 hours that a video does not play: nobody takes a video out alone.';
+
+create function private.blames_the_video(error_code integer)
+returns boolean
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select error_code in (100, 101, 150, 153)
+$$;
+comment on function private.blames_the_video(integer) is
+'Whether the error lies with the video. 2 and 5 lie with the app or the browser.';
+
+create function private.take_out_unplayable(batch_size integer)
+returns integer
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    taken_out integer;
+begin
+    with blamed as materialized (
+        select
+            report.video_id,
+            mode() within group (order by report.error_code) as error_code
+        from private.playback_errors as report
+        where
+            private.blames_the_video(report.error_code)
+            and report.used_at is null
+            and report.reported_at > now() - interval '24 hours'
+        group by report.video_id
+        having count(distinct report.user_id) >= private.reporters_needed()
+        limit batch_size
+    ),
+
+    -- In the order that ingest_videos writes in: neither waits for the other in a circle.
+    held as materialized (
+        select
+            video.video_id,
+            blamed.error_code
+        from public.cached_videos as video
+        inner join blamed on video.video_id = blamed.video_id
+        where video.player_error_code is null
+        order by video.video_id
+        for no key update of video
+    ),
+
+    used as (
+        update private.playback_errors as report
+        set used_at = now()
+        from held
+        where
+            report.video_id = held.video_id
+            and report.used_at is null
+    ),
+
+    marked as (
+        update public.cached_videos as video
+        set player_error_code = held.error_code
+        from held
+        where video.video_id = held.video_id
+        returning video.video_id
+    )
+
+    select count(*)
+    into taken_out
+    from marked;
+    return taken_out;
+end
+$$;
+comment on function private.take_out_unplayable(integer) is
+'Marks videos that enough people could not play, which makes them unplayable; returns how many.';
+
+create function private.forget_short_lived(batch_size integer)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    answers integer;
+    quotas integer;
+    reports integer;
+begin
+    delete from private.answered_queries as answered
+    where
+        answered.digest in (
+            select old.digest
+            from private.answered_queries as old
+            where old.expires_at <= now()
+            limit batch_size
+            for update skip locked
+        );
+    get diagnostics answers = row_count;
+    delete from private.daily_quotas as quota
+    where
+        (quota.user_id, quota.day) in (
+            select
+                old.user_id,
+                old.day
+            from private.daily_quotas as old
+            where old.day < private.korean_day() - 1
+            limit batch_size
+            for update skip locked
+        );
+    get diagnostics quotas = row_count;
+    delete from private.playback_errors as report
+    where
+        (report.video_id, report.user_id, report.reported_on) in (
+            select
+                old.video_id,
+                old.user_id,
+                old.reported_on
+            from private.playback_errors as old
+            where old.reported_at < now() - interval '30 days'
+            order by old.reported_at
+            limit batch_size
+            for update skip locked
+        );
+    get diagnostics reports = row_count;
+    return jsonb_build_object('answers_forgotten', answers, 'quotas_forgotten', quotas, 'reports_forgotten', reports);
+end
+$$;
+comment on function private.forget_short_lived(integer) is
+'Deletes what is kept for minutes and days: answered queries, days of the trial limit, reports of playback errors.';
+
+create function private.fold_counters(batch_size integer default 10000)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    taken jsonb;
+    clicks bigint;
+    hits bigint;
+begin
+    -- What a second fold has in hand is its own to add.
+    with taking as (
+        delete from private.pending_counts as pending
+        where
+            pending.id in (
+                select oldest.id
+                from private.pending_counts as oldest
+                order by oldest.id
+                limit fold_counters.batch_size
+                for update skip locked
+            )
+        returning
+            pending.counter,
+            pending.video_id,
+            pending.keyword,
+            pending.amount,
+            pending.counted_at
+    )
+
+    select
+        jsonb_agg(
+            jsonb_build_object(
+                'counter', added.counter,
+                'video_id', added.video_id,
+                'keyword', added.keyword,
+                'amount', added.amount,
+                'counted_at', added.counted_at
+            )
+        ),
+        coalesce(sum(added.amount) filter (where added.counter = 'click'), 0),
+        coalesce(sum(added.amount) filter (where added.counter = 'cache_hit'), 0)
+    into taken, clicks, hits
+    from (
+        select
+            taking.counter,
+            taking.video_id,
+            taking.keyword,
+            sum(taking.amount) as amount,
+            max(taking.counted_at) as counted_at
+        from taking
+        group by
+            taking.counter,
+            taking.video_id,
+            taking.keyword
+    ) as added;
+
+    -- Videos first, then mappings, each sorted: the order in which ingest_videos takes them.
+    with added as materialized (
+        select
+            one.video_id,
+            one.amount,
+            one.counted_at
+        from jsonb_to_recordset(taken) as one (counter text, video_id text, amount integer, counted_at timestamptz)
+        where one.counter = 'cache_hit'
+    ),
+
+    held as materialized (
+        select
+            video.video_id,
+            added.amount,
+            added.counted_at
+        from public.cached_videos as video
+        inner join added on video.video_id = added.video_id
+        order by video.video_id
+        for no key update of video
+    )
+
+    update public.cached_videos as video
+    set
+        cache_hit_count = video.cache_hit_count + held.amount,
+        last_accessed_at = greatest(video.last_accessed_at, held.counted_at)
+    from held
+    where video.video_id = held.video_id;
+
+    with added as materialized (
+        select
+            one.video_id,
+            one.keyword,
+            one.amount
+        from jsonb_to_recordset(taken) as one (counter text, video_id text, keyword text, amount integer)
+        where one.counter = 'click'
+    ),
+
+    held as materialized (
+        select
+            mapping.id,
+            added.amount
+        from public.keyword_video_mappings as mapping
+        inner join added
+            on
+                mapping.keyword = added.keyword
+                and mapping.video_id = added.video_id
+        order by
+            mapping.keyword,
+            mapping.video_id
+        for no key update of mapping
+    )
+
+    update public.keyword_video_mappings as mapping
+    set click_count = mapping.click_count + held.amount
+    from held
+    where mapping.id = held.id;
+
+    return
+        jsonb_build_object(
+            'clicks', clicks,
+            'cache_hits', hits,
+            'taken_out', private.take_out_unplayable(fold_counters.batch_size)
+        )
+        || private.forget_short_lived(fold_counters.batch_size);
+end
+$$;
+comment on function private.fold_counters(integer) is
+'Adds what was counted to the rows that show it, once; takes out what does not play; forgets what is short-lived.';
+
+-- supabase/schemas/shorts/24_record_search.sql
+
+-- Promises that a search is opened and closed by whose it is, and that no call writes half of what it was given.
+
+create function private.require_person()
+returns uuid
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    person uuid;
+begin
+    -- Held, so that an erasure waits for this call or this call for it, and never both.
+    select stored.id
+    into person
+    from public.users as stored
+    where stored.id = private.user_id()
+    for key share;
+    if person is null then
+        raise exception using
+            errcode = 'PT403',
+            message = 'Only a person can call this.',
+            detail = 'The token names nobody who has an account.',
+            hint = 'Sign in, and send the token of that session.';
+    end if;
+    return person;
+end
+$$;
+comment on function private.require_person() is 'Who asks, when it is somebody with an account; refuses everybody else.';
+
+create table private.answered_queries (
+    digest bytea primary key,
+    answered_at timestamptz not null default now(),
+    expires_at timestamptz not null default now() + interval '10 minutes'
+);
+alter table private.answered_queries enable row level security;
+create index answered_queries_by_expiry on private.answered_queries (expires_at);
+comment on table private.answered_queries is
+'Questions that found something in the last 10 minutes, whoever asked: the next to ask is served from the cache.';
+comment on column private.answered_queries.digest is 'SHA-256 of kind and normalised question: not for reading.';
+comment on column private.answered_queries.expires_at is 'From when on the question is new again.';
+
+create function private.query_digest(
+    query text,
+    search_type text
+)
+returns bytea
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- A conversation is with one person: its answers serve nobody else.
+    select
+        case
+            when search_type <> 'ai_chat'
+                then sha256(convert_to(search_type || ':' || private.normalize_keyword(query), 'UTF8'))
+        end
+$$;
+comment on function private.query_digest(text, text) is 'What a question is known again by; null for a conversation.';
+
+create function private.may_talk_to_the_ai()
+returns boolean
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.has_tier('premium') or private.is_admin()
+$$;
+comment on function private.may_talk_to_the_ai() is 'Whether who asks may search by conversation.';
+
+create function private.open_search(
+    query text,
+    search_type text,
+    user_context jsonb,
+    search_intent text,
+    session_id uuid,
+    session_token text
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    person uuid := private.require_person();
+    kind text := coalesce(open_search.search_type, 'keyword');
+    problem record;
+    opened public.search_sessions;
+begin
+    select
+        rule.message,
+        rule.hint
+    into problem
+    from (
+        values
+        (
+            coalesce(length(query) > 500 or private.normalize_keyword(query) = '', true),
+            'query is missing, empty, or longer than 500 characters',
+            'Send what the person typed.'
+        ),
+        (
+            kind not in ('keyword', 'ai_chat', 'trending'),
+            'search_type is none of the known ones',
+            'Send keyword, ai_chat or trending.'
+        ),
+        (
+            open_search.search_intent
+            not in ('entertainment', 'education', 'mood_boost', 'trend_following', 'discovery'),
+            'search_intent is none of the known ones',
+            'Send entertainment, education, mood_boost, trend_following, discovery or nothing.'
+        ),
+        (
+            not private.is_small_object(open_search.user_context, 4096),
+            'user_context is not an object of at most 4096 characters',
+            'Send device_type, browser, location, time_of_day and weather, as far as they are known.'
+        ),
+        (
+            length(open_search.session_token) not between 1 and 4096,
+            'session_token is empty or longer than 4096 characters',
+            'Send the app''s own token, or none.'
+        )
+    ) as rule (is_broken, message, hint)
+    where rule.is_broken
+    limit 1;
+    if found then
+        raise exception using
+            errcode = 'PT400',
+            message = problem.message,
+            detail = 'No search was stored.',
+            hint = problem.hint;
+    end if;
+    if kind = 'ai_chat' and not private.may_talk_to_the_ai() then
+        raise exception using
+            errcode = 'PT403',
+            message = 'A conversation with the AI needs premium.',
+            detail = 'No search was stored.',
+            hint = 'Subscribe, or search by keyword.';
+    end if;
+
+    insert into public.search_sessions (
+        user_id,
+        search_query,
+        search_type,
+        search_intent,
+        user_context,
+        session_id,
+        session_token,
+        response_time_ms,
+        cache_hit
+    )
+    values (
+        person,
+        query,
+        kind,
+        open_search.search_intent,
+        coalesce(
+            open_search.user_context,
+            '{
+                "device_type": "unknown",
+                "browser": "unknown",
+                "location": "unknown",
+                "time_of_day": "unknown",
+                "weather": "unknown"
+            }'
+        ),
+        coalesce(open_search.session_id, gen_random_uuid()),
+        encode(sha256(convert_to(open_search.session_token, 'UTF8')), 'hex'),
+        null,
+        exists (
+            select
+            from private.answered_queries as answered
+            where
+                answered.digest = private.query_digest(query, kind)
+                and answered.expires_at > now()
+        )
+    )
+    returning *
+    into opened;
+    return jsonb_build_object(
+        'id', opened.id,
+        'session_started_at', opened.session_started_at,
+        'session_id', opened.session_id,
+        'cache_hit', opened.cache_hit
+    );
+end
+$$;
+comment on function private.open_search(text, text, jsonb, text, uuid, text) is
+'Stores a search of who asks. The token is kept as a digest only.';
+
+create function public.start_search(
+    query text,
+    search_type text default 'keyword',
+    user_context jsonb default null,
+    search_intent text default null,
+    session_id uuid default null,
+    session_token text default null
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.open_search(query, search_type, user_context, search_intent, session_id, session_token)
+$$;
+comment on function public.start_search(text, text, jsonb, text, uuid, text) is
+'Opens a search: {"id", "session_started_at", "session_id", "cache_hit"}. ai_chat is for premium and up.';
+
+create function private.close_search(
+    session uuid,
+    outcome text,
+    rating integer,
+    results_count integer,
+    results_shown integer,
+    results_clicked integer,
+    response_time_ms integer,
+    conversation jsonb
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    longest constant integer := 86400000;
+    person uuid := private.require_person();
+    problem record;
+    closed public.search_sessions;
+    answered bytea;
+begin
+    select
+        rule.message,
+        rule.hint
+    into problem
+    from (
+        values
+        (
+            close_search.session is null,
+            'session is missing',
+            'Send the id that start_search returned.'
+        ),
+        (
+            close_search.outcome not in ('satisfied', 'partial', 'abandoned'),
+            'outcome is none of the known ones',
+            'Send satisfied, partial, abandoned or nothing.'
+        ),
+        (
+            close_search.rating not between 1 and 5,
+            'rating is not from 1 to 5',
+            'Send a whole number from 1 to 5, or nothing.'
+        ),
+        (
+            close_search.results_count not between 0 and 1000000
+            or close_search.results_shown not between 0 and 100000
+            or close_search.results_clicked not between 0 and 100000,
+            'a number of results is negative or beyond what is possible',
+            'Send results_count up to 1000000, results_shown and results_clicked up to 100000.'
+        ),
+        (
+            close_search.response_time_ms not between 1 and longest,
+            'response_time_ms is not from 1 to 86400000',
+            'Send the milliseconds until the results came, or nothing: they are counted then.'
+        ),
+        (
+            jsonb_typeof(close_search.conversation) <> 'array' or length(close_search.conversation::text) > 65536,
+            'conversation is not an array of at most 65536 characters',
+            'Send the turns, oldest first; leave out the oldest when there are too many.'
+        )
+    ) as rule (is_broken, message, hint)
+    where rule.is_broken
+    limit 1;
+    if found then
+        raise exception using
+            errcode = 'PT400',
+            message = problem.message,
+            detail = 'Nothing was changed.',
+            hint = problem.hint;
+    end if;
+
+    select stored.*
+    into closed
+    from public.search_sessions as stored
+    where
+        stored.id = close_search.session
+        and stored.user_id = person
+    for no key update;
+    if not found then
+        raise exception using
+            errcode = 'PT404',
+            message = 'There is no such search of yours.',
+            detail = 'Searches older than 90 days are archived.',
+            hint = 'Send the id that start_search returned.';
+    end if;
+    if closed.search_type = 'ai_chat' and not private.may_talk_to_the_ai() then
+        raise exception using
+            errcode = 'PT403',
+            message = 'A conversation with the AI needs premium.',
+            detail = 'Nothing was changed.',
+            hint = 'Subscribe, or search by keyword.';
+    end if;
+
+    update public.search_sessions as stored
+    set
+        session_outcome = coalesce(close_search.outcome, stored.session_outcome),
+        user_satisfaction_rating = coalesce(close_search.rating, stored.user_satisfaction_rating),
+        results_count = coalesce(close_search.results_count, stored.results_count),
+        results_shown = coalesce(close_search.results_shown, stored.results_shown),
+        results_clicked = coalesce(close_search.results_clicked, stored.results_clicked),
+        conversation_context = coalesce(close_search.conversation, stored.conversation_context),
+        response_time_ms = coalesce(
+            close_search.response_time_ms,
+            nullif(stored.response_time_ms, 0),
+            least(
+                greatest(extract(epoch from clock_timestamp() - stored.session_started_at) * 1000, 1),
+                longest
+            )::integer
+        ),
+        session_ended_at = coalesce(stored.session_ended_at, now())
+    where
+        stored.id = closed.id
+        and stored.session_started_at = closed.session_started_at
+    returning stored.*
+    into closed;
+
+    if close_search.results_count > 0 then
+        answered := private.query_digest(closed.search_query, closed.search_type);
+    end if;
+    if answered is not null then
+        insert into private.answered_queries as known (digest)
+        values (answered)
+        on conflict (digest) do update
+            set
+                answered_at = excluded.answered_at,
+                expires_at = excluded.expires_at
+            where known.expires_at <= now();
+    end if;
+    return jsonb_build_object(
+        'id', closed.id,
+        'session_ended_at', closed.session_ended_at,
+        'response_time_ms', closed.response_time_ms
+    );
+end
+$$;
+comment on function private.close_search(uuid, text, integer, integer, integer, integer, integer, jsonb) is
+'Adds to a search of who asks how it ended. What is not said stays as it is.';
+
+create function public.end_search(
+    session uuid,
+    outcome text default null,
+    rating integer default null,
+    results_count integer default null,
+    results_shown integer default null,
+    results_clicked integer default null,
+    response_time_ms integer default null,
+    conversation jsonb default null
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.close_search(
+        session, outcome, rating, results_count, results_shown, results_clicked, response_time_ms, conversation
+    )
+$$;
+comment on function public.end_search(uuid, text, integer, integer, integer, integer, integer, jsonb) is
+'Closes a search of one''s own: {"id", "session_ended_at", "response_time_ms"}. May be repeated to add what came later.';
+
+-- supabase/schemas/shorts/25_record_interactions.sql
+
+-- Promises that a device may send what was done in batches, again and late: good rows are kept once, bad ones named.
+
+create function private.check_own_batch(batch jsonb)
+returns void
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    if jsonb_typeof(batch) is distinct from 'array' or jsonb_array_length(batch) = 0 then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The batch is no JSON array with rows in it.',
+            detail = format(
+                'It is %s.',
+                case when jsonb_typeof(batch) = 'array' then 'empty' else coalesce(jsonb_typeof(batch), 'missing') end
+            ),
+            hint = 'Send an array of 1 to 1000 objects, even for one row.';
+    end if;
+    if jsonb_array_length(batch) > 1000 or pg_column_size(batch) > 2000000 then
+        raise exception using
+            errcode = 'PT413',
+            message = 'The batch has more than 1000 rows or 2 MB.',
+            detail = format('It has %s rows and %s bytes.', jsonb_array_length(batch), pg_column_size(batch)),
+            hint = 'Send it in parts of at most 1000 rows and 2 MB.';
+    end if;
+end
+$$;
+comment on function private.check_own_batch(jsonb) is
+'Refuses what is no array with rows, and more than one person has to say at once.';
+
+create function private.row_hint(code text)
+returns text
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        case row_hint.code
+            when 'ON001' then 'Send an object for each row.'
+            when 'ON002' then 'Send YouTube''s id of the video.'
+            when 'ON003' then 'Send a JSON string, or leave the key out.'
+            when 'ON004' then 'Shorten it to 2000 characters.'
+            when 'ON005' then 'Send a time such as 2026-07-07T15:24:48Z, or leave the key out.'
+            when 'ON006' then 'Send when it happened, and send it within the week.'
+            when 'ON007' then 'Send a JSON number within the range, or leave the key out.'
+            when 'ON009' then 'Send one of the words in the message; flags are true or false.'
+            when 'ON011' then 'Send a UUID, or leave the key out.'
+            when 'ON012' then 'Send only videos that the API has returned.'
+            when 'ON013' then 'Send the id that was returned when it was stored.'
+            when 'ON014' then 'Send a small object, or leave the key out.'
+            when 'ON015' then 'Make a new random UUID.'
+            when 'ON016' then 'Send the row again after midnight in Korea, or subscribe.'
+            when 'ON017' then 'Send seek_from and seek_to with event_type seek only.'
+        end
+$$;
+comment on function private.row_hint(text) is 'What to do about a refused row of a person''s batch.';
+
+create function private.refuse_empty_handed(rejected jsonb)
+returns void
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    if jsonb_path_exists(rejected, '$[*] ? (@.code == "ON016")') then
+        raise exception using
+            errcode = 'PT429',
+            message = format('On trial %s interactions a day are stored, and this is more.', private.trial_limit()),
+            detail = rejected::text,
+            hint = 'Wait until midnight in Korea, or subscribe.';
+    end if;
+    raise exception using
+        errcode = 'PT400',
+        message = rejected #>> '{0,message}',
+        detail = rejected::text,
+        hint = rejected #>> '{0,hint}';
+end
+$$;
+comment on function private.refuse_empty_handed(jsonb) is 'Refuses a batch of which no row could be taken.';
+
+create function private.read_interactions(
+    interactions jsonb,
+    person uuid
+)
+returns table (
+    index integer,
+    code text,
+    message text,
+    is_known boolean,
+    id uuid,
+    video_id text,
+    session_id uuid,
+    session_started_at timestamptz,
+    interaction_type text,
+    interaction_value integer,
+    watch_duration integer,
+    total_duration integer,
+    watch_percentage double precision,
+    watched_to_end boolean,
+    clicked_thumbnail boolean,
+    clicked_title boolean,
+    opened_in_youtube boolean,
+    user_rating integer,
+    feedback_text text,
+    interaction_context jsonb,
+    interaction_timestamp timestamptz
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- Materialized: the planner would else read each field again for every rule.
+    with given as materialized (
+        select
+            (item.ordinality - 1)::integer as index,
+            item.value -> 'interaction_context' as interaction_context,
+            case when jsonb_typeof(item.value) = 'object' then jsonb_strip_nulls(item.value) end as sent
+        from jsonb_array_elements(interactions) with ordinality as item (value, ordinality)
+    ),
+
+    typed as materialized (
+        select
+            given.index,
+            given.sent,
+            given.sent ->> 'video_id' as video_id,
+            given.sent ->> 'interaction_type' as interaction_type,
+            given.sent ->> 'feedback_text' as feedback_text,
+            nullif(given.interaction_context, 'null') as interaction_context,
+            case
+                when pg_input_is_valid(given.sent ->> 'id', 'uuid')
+                    then (given.sent ->> 'id')::uuid
+            end as id,
+            case
+                when pg_input_is_valid(given.sent ->> 'session_id', 'uuid')
+                    then (given.sent ->> 'session_id')::uuid
+            end as session_id,
+            case
+                when
+                    jsonb_typeof(given.sent -> 'interaction_value') = 'number'
+                    and pg_input_is_valid(given.sent ->> 'interaction_value', 'integer')
+                    then (given.sent ->> 'interaction_value')::integer
+            end as interaction_value,
+            case
+                when
+                    jsonb_typeof(given.sent -> 'watch_duration') = 'number'
+                    and pg_input_is_valid(given.sent ->> 'watch_duration', 'integer')
+                    then (given.sent ->> 'watch_duration')::integer
+            end as watch_duration,
+            case
+                when
+                    jsonb_typeof(given.sent -> 'total_duration') = 'number'
+                    and pg_input_is_valid(given.sent ->> 'total_duration', 'integer')
+                    then (given.sent ->> 'total_duration')::integer
+            end as total_duration,
+            case
+                when
+                    jsonb_typeof(given.sent -> 'watch_percentage') = 'number'
+                    and pg_input_is_valid(given.sent ->> 'watch_percentage', 'double precision')
+                    then (given.sent ->> 'watch_percentage')::double precision
+            end as watch_percentage,
+            case
+                when jsonb_typeof(given.sent -> 'watched_to_end') = 'boolean'
+                    then (given.sent -> 'watched_to_end')::boolean
+            end as watched_to_end,
+            case
+                when jsonb_typeof(given.sent -> 'clicked_thumbnail') = 'boolean'
+                    then (given.sent -> 'clicked_thumbnail')::boolean
+            end as clicked_thumbnail,
+            case
+                when jsonb_typeof(given.sent -> 'clicked_title') = 'boolean'
+                    then (given.sent -> 'clicked_title')::boolean
+            end as clicked_title,
+            case
+                when jsonb_typeof(given.sent -> 'opened_in_youtube') = 'boolean'
+                    then (given.sent -> 'opened_in_youtube')::boolean
+            end as opened_in_youtube,
+            case
+                when
+                    jsonb_typeof(given.sent -> 'user_rating') = 'number'
+                    and pg_input_is_valid(given.sent ->> 'user_rating', 'integer')
+                    then (given.sent ->> 'user_rating')::integer
+            end as user_rating,
+            case
+                when
+                    given.sent ->> 'interaction_timestamp' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]'
+                    and pg_input_is_valid(given.sent ->> 'interaction_timestamp', 'timestamptz')
+                    then (given.sent ->> 'interaction_timestamp')::timestamptz
+            end as interaction_timestamp
+        from given
+    ),
+
+    known as materialized (
+        select
+            stored.id,
+            bool_or(stored.user_id = read_interactions.person) as is_own
+        from public.video_interactions as stored
+        where
+            stored.created_at > now() - interval '24 hours'
+            and stored.id = any(array(select typed.id from typed))
+        group by stored.id
+    ),
+
+    sessions as materialized (
+        select
+            session.id,
+            max(session.session_started_at) as session_started_at
+        from public.search_sessions as session
+        where
+            session.user_id = read_interactions.person
+            and session.id = any(array(select typed.session_id from typed))
+        group by session.id
+    ),
+
+    videos as materialized (
+        select video.video_id
+        from public.cached_videos as video
+        where video.video_id = any(array(select typed.video_id from typed))
+    )
+
+    select
+        typed.index,
+        problem.code,
+        problem.message,
+        coalesce(known.is_own, false) as is_known,
+        typed.id,
+        typed.video_id,
+        typed.session_id,
+        sessions.session_started_at,
+        typed.interaction_type,
+        typed.interaction_value,
+        typed.watch_duration,
+        typed.total_duration,
+        typed.watch_percentage,
+        typed.watched_to_end,
+        typed.clicked_thumbnail,
+        typed.clicked_title,
+        typed.opened_in_youtube,
+        typed.user_rating,
+        typed.feedback_text,
+        typed.interaction_context,
+        typed.interaction_timestamp
+    from typed
+    left join known on typed.id = known.id
+    left join sessions on typed.session_id = sessions.id
+    left join videos on typed.video_id = videos.video_id
+    left join lateral (
+        select
+            rule.code,
+            rule.message
+        from (
+            values
+            (typed.sent is null, 'ON001', 'the row is not an object'),
+            (
+                coalesce(jsonb_typeof(typed.sent -> 'video_id') <> 'string', true)
+                or typed.video_id !~ '^[A-Za-z0-9_-]{1,20}$',
+                'ON002',
+                'video_id is not an id of at most 20 letters, digits, _ and -'
+            ),
+            (
+                coalesce(jsonb_typeof(typed.sent -> 'interaction_type') <> 'string', true)
+                or typed.interaction_type not in ('view', 'like', 'share', 'save', 'skip'),
+                'ON009',
+                'interaction_type is none of view, like, share, save, skip'
+            ),
+            (typed.sent ? 'id' and typed.id is null, 'ON011', 'id is not a UUID'),
+            (typed.sent ? 'session_id' and typed.session_id is null, 'ON011', 'session_id is not a UUID'),
+            (
+                (typed.sent ? 'watched_to_end' and typed.watched_to_end is null)
+                or (typed.sent ? 'clicked_thumbnail' and typed.clicked_thumbnail is null)
+                or (typed.sent ? 'clicked_title' and typed.clicked_title is null)
+                or (typed.sent ? 'opened_in_youtube' and typed.opened_in_youtube is null),
+                'ON009',
+                'one of watched_to_end, clicked_thumbnail, clicked_title, opened_in_youtube is not true or false'
+            ),
+            (
+                typed.sent ? 'interaction_value' and coalesce(typed.interaction_value not between 0 and 100, true),
+                'ON007',
+                'interaction_value is not a whole number from 0 to 100'
+            ),
+            (
+                typed.sent ? 'watch_duration' and coalesce(typed.watch_duration not between 0 and 86400, true),
+                'ON007',
+                'watch_duration is not a whole number from 0 to 86400'
+            ),
+            (
+                typed.sent ? 'total_duration' and coalesce(typed.total_duration not between 0 and 86400, true),
+                'ON007',
+                'total_duration is not a whole number from 0 to 86400'
+            ),
+            (
+                typed.sent ? 'watch_percentage' and coalesce(typed.watch_percentage not between 0 and 1, true),
+                'ON007',
+                'watch_percentage is not a number from 0 to 1'
+            ),
+            (
+                typed.sent ? 'user_rating' and coalesce(typed.user_rating not between 1 and 5, true),
+                'ON007',
+                'user_rating is not a whole number from 1 to 5'
+            ),
+            (jsonb_typeof(typed.sent -> 'feedback_text') <> 'string', 'ON003', 'feedback_text is not text'),
+            (length(typed.feedback_text) > 2000, 'ON004', 'feedback_text is longer than 2000 characters'),
+            (
+                not private.is_small_object(typed.interaction_context, 4096),
+                'ON014',
+                'interaction_context is not an object of at most 4096 characters'
+            ),
+            (
+                typed.sent ? 'interaction_timestamp' and typed.interaction_timestamp is null,
+                'ON005',
+                'interaction_timestamp is not an ISO 8601 time'
+            ),
+            (
+                typed.interaction_timestamp
+                not between now() - interval '168 hours' and now() + interval '10 minutes',
+                'ON006',
+                'interaction_timestamp is more than 168 hours ago or in the future'
+            ),
+            (videos.video_id is null, 'ON012', 'there is no such video'),
+            (
+                typed.session_id is not null and sessions.id is null,
+                'ON013',
+                'session_id names no search of yours'
+            ),
+            (not known.is_own, 'ON015', 'the id is taken')
+        ) as rule (is_broken, code, message)
+        where rule.is_broken
+        limit 1
+    ) as problem on known.is_own is not true
+$$;
+comment on function private.read_interactions(jsonb, uuid) is
+'The batch as typed rows, each with its first problem or none, and whether it was stored in the last 24 hours.';
+
+create function private.store_interactions(interactions jsonb)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    person uuid := private.require_person();
+    room integer;
+    answer jsonb;
+begin
+    perform private.check_own_batch(interactions);
+    -- Of two retries of one batch the second sees what the first has stored.
+    perform pg_advisory_xact_lock(hashtextextended('shorts-record:' || person, 0));
+    if private.is_on_trial(person) then
+        insert into private.daily_quotas as quota (user_id, day, used)
+        values (person, private.korean_day(), 0)
+        on conflict on constraint daily_quotas_pkey do update
+            set used = quota.used
+        returning private.trial_limit() - quota.used
+        into room;
+    end if;
+
+    with read as materialized (
+        select *
+        from private.read_interactions(interactions, person)
+    ),
+
+    fresh as materialized (
+        select
+            read.*,
+            coalesce(read.id, gen_random_uuid()) as new_id
+        from read
+        where
+            read.code is null
+            and not read.is_known
+    ),
+
+    -- An id that comes twice in a batch is a repeat of the first; in the order sent, as far as there is room.
+    firsts as materialized (
+        select
+            earliest.new_id,
+            earliest.index,
+            coalesce(row_number() over (order by earliest.index) <= room, true) as fits
+        from (
+            select
+                fresh.new_id,
+                min(fresh.index) as index
+            from fresh
+            group by fresh.new_id
+        ) as earliest
+    ),
+
+    stored as (
+        insert into public.video_interactions (
+            id,
+            user_id,
+            video_id,
+            session_id,
+            session_started_at,
+            interaction_type,
+            interaction_value,
+            watch_duration,
+            total_duration,
+            watch_percentage,
+            watched_to_end,
+            clicked_thumbnail,
+            clicked_title,
+            opened_in_youtube,
+            user_rating,
+            feedback_text,
+            interaction_context,
+            interaction_timestamp
+        )
+        select
+            fresh.new_id,
+            person,
+            fresh.video_id,
+            fresh.session_id,
+            fresh.session_started_at,
+            fresh.interaction_type,
+            coalesce(fresh.interaction_value, 1),
+            coalesce(fresh.watch_duration, 0),
+            fresh.total_duration,
+            coalesce(fresh.watch_percentage, 0.0),
+            coalesce(fresh.watched_to_end, false),
+            coalesce(fresh.clicked_thumbnail, false),
+            coalesce(fresh.clicked_title, false),
+            coalesce(fresh.opened_in_youtube, false),
+            fresh.user_rating,
+            fresh.feedback_text,
+            coalesce(
+                fresh.interaction_context,
+                '{"source": "search_results", "position": 0, "recommendation_score": 0.0}'
+            ),
+            coalesce(fresh.interaction_timestamp, now())
+        from fresh
+        inner join firsts on fresh.index = firsts.index
+        where firsts.fits
+        order by
+            fresh.video_id,
+            fresh.new_id
+    ),
+
+    taken as materialized (
+        select
+            read.index,
+            read.id,
+            false as is_new
+        from read
+        where read.is_known
+        union all
+        select
+            fresh.index,
+            fresh.new_id,
+            fresh.index = firsts.index
+        from fresh
+        inner join firsts on fresh.new_id = firsts.new_id
+        where firsts.fits
+    ),
+
+    refused as materialized (
+        select
+            read.index,
+            read.code,
+            read.message
+        from read
+        where read.code is not null
+        union all
+        select
+            fresh.index,
+            'ON016',
+            format('on trial %s interactions a day are stored', private.trial_limit())
+        from fresh
+        inner join firsts on fresh.new_id = firsts.new_id
+        where not firsts.fits
+    )
+
+    select
+        jsonb_build_object(
+            'received', jsonb_array_length(interactions),
+            'stored', (select count(*) from taken where taken.is_new),
+            'repeated', (select count(*) from taken where not taken.is_new),
+            'interactions', (
+                select
+                    coalesce(
+                        jsonb_agg(jsonb_build_object('index', taken.index, 'id', taken.id) order by taken.index),
+                        '[]'
+                    )
+                from taken
+            ),
+            'rejected', (
+                select
+                    coalesce(
+                        jsonb_agg(
+                            jsonb_build_object(
+                                'index', refused.index,
+                                'code', refused.code,
+                                'message', refused.message,
+                                'hint', private.row_hint(refused.code)
+                            )
+                            order by refused.index
+                        ),
+                        '[]'
+                    )
+                from refused
+            )
+        )
+    into answer;
+    if answer -> 'interactions' = '[]' then
+        perform private.refuse_empty_handed(answer -> 'rejected');
+    end if;
+    return answer;
+end
+$$;
+comment on function private.store_interactions(jsonb) is
+'Stores what who asks did, an id once in 24 hours, and on trial no more than the day has room for.';
+
+create function public.record_interaction(interactions jsonb)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.store_interactions(interactions)
+$$;
+comment on function public.record_interaction(jsonb) is
+'Stores 1 to 1000 interactions of one''s own; bad rows come back as {index, code, message, hint}, see docs/errors.md.';
+
+-- supabase/schemas/shorts/26_record_events.sql
+
+-- Promises that what happened in the player may be sent in batches, again and late, for interactions of one's own.
+
+create function private.read_watch_events(
+    events jsonb,
+    person uuid
+)
+returns table (
+    index integer,
+    code text,
+    message text,
+    is_known boolean,
+    id uuid,
+    interaction_id uuid,
+    interaction_created_at timestamptz,
+    event_type text,
+    event_timestamp timestamptz,
+    video_timestamp integer,
+    seek_from integer,
+    seek_to integer
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- Materialized: the planner would else read each field again for every rule.
+    with given as materialized (
+        select
+            (item.ordinality - 1)::integer as index,
+            case when jsonb_typeof(item.value) = 'object' then jsonb_strip_nulls(item.value) end as sent
+        from jsonb_array_elements(events) with ordinality as item (value, ordinality)
+    ),
+
+    typed as materialized (
+        select
+            given.index,
+            given.sent,
+            given.sent ->> 'event_type' as event_type,
+            case
+                when pg_input_is_valid(given.sent ->> 'id', 'uuid')
+                    then (given.sent ->> 'id')::uuid
+            end as id,
+            case
+                when pg_input_is_valid(given.sent ->> 'interaction_id', 'uuid')
+                    then (given.sent ->> 'interaction_id')::uuid
+            end as interaction_id,
+            case
+                when not given.sent ? 'event_timestamp' then now()
+                when
+                    given.sent ->> 'event_timestamp' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]'
+                    and pg_input_is_valid(given.sent ->> 'event_timestamp', 'timestamptz')
+                    then (given.sent ->> 'event_timestamp')::timestamptz
+            end as event_timestamp,
+            case
+                when
+                    jsonb_typeof(given.sent -> 'video_timestamp') = 'number'
+                    and pg_input_is_valid(given.sent ->> 'video_timestamp', 'integer')
+                    then (given.sent ->> 'video_timestamp')::integer
+            end as video_timestamp,
+            case
+                when
+                    jsonb_typeof(given.sent -> 'seek_from') = 'number'
+                    and pg_input_is_valid(given.sent ->> 'seek_from', 'integer')
+                    then (given.sent ->> 'seek_from')::integer
+            end as seek_from,
+            case
+                when
+                    jsonb_typeof(given.sent -> 'seek_to') = 'number'
+                    and pg_input_is_valid(given.sent ->> 'seek_to', 'integer')
+                    then (given.sent ->> 'seek_to')::integer
+            end as seek_to
+        from given
+    ),
+
+    known as materialized (
+        select
+            stored.id,
+            bool_or(interaction.user_id = read_watch_events.person) as is_own
+        from public.watch_events as stored
+        inner join public.video_interactions as interaction
+            on
+                stored.interaction_id = interaction.id
+                and stored.interaction_created_at = interaction.created_at
+        where stored.id = any(array(select typed.id from typed))
+        group by stored.id
+    ),
+
+    interactions as materialized (
+        select
+            interaction.id,
+            max(interaction.created_at) as created_at
+        from public.video_interactions as interaction
+        where
+            interaction.user_id = read_watch_events.person
+            and interaction.id = any(array(select typed.interaction_id from typed))
+        group by interaction.id
+    )
+
+    select
+        typed.index,
+        problem.code,
+        problem.message,
+        coalesce(known.is_own, false) as is_known,
+        typed.id,
+        typed.interaction_id,
+        interactions.created_at as interaction_created_at,
+        typed.event_type,
+        typed.event_timestamp,
+        typed.video_timestamp,
+        typed.seek_from,
+        typed.seek_to
+    from typed
+    left join known on typed.id = known.id
+    left join interactions on typed.interaction_id = interactions.id
+    left join lateral (
+        select
+            rule.code,
+            rule.message
+        from (
+            values
+            (typed.sent is null, 'ON001', 'the row is not an object'),
+            (typed.interaction_id is null, 'ON011', 'interaction_id is missing or not a UUID'),
+            (typed.sent ? 'id' and typed.id is null, 'ON011', 'id is not a UUID'),
+            (
+                coalesce(jsonb_typeof(typed.sent -> 'event_type') <> 'string', true)
+                or typed.event_type not in ('play', 'pause', 'seek', 'end', 'skip', 'replay'),
+                'ON009',
+                'event_type is none of play, pause, seek, end, skip, replay'
+            ),
+            (
+                typed.sent ? 'video_timestamp' and coalesce(typed.video_timestamp not between 0 and 86400, true),
+                'ON007',
+                'video_timestamp is not a whole number from 0 to 86400'
+            ),
+            (
+                typed.sent ? 'seek_from' and coalesce(typed.seek_from not between 0 and 86400, true),
+                'ON007',
+                'seek_from is not a whole number from 0 to 86400'
+            ),
+            (
+                typed.sent ? 'seek_to' and coalesce(typed.seek_to not between 0 and 86400, true),
+                'ON007',
+                'seek_to is not a whole number from 0 to 86400'
+            ),
+            (
+                typed.event_type <> 'seek' and (typed.sent ? 'seek_from' or typed.sent ? 'seek_to'),
+                'ON017',
+                'only a seek has seek_from and seek_to'
+            ),
+            (typed.event_timestamp is null, 'ON005', 'event_timestamp is not an ISO 8601 time'),
+            (interactions.id is null, 'ON013', 'interaction_id names no interaction of yours'),
+            (
+                typed.event_timestamp > now() + interval '10 minutes'
+                or typed.event_timestamp
+                not between interactions.created_at - interval '168 hours' and interactions.created_at + interval '24 hours',
+                'ON006',
+                'event_timestamp is in the future, or not within 168 hours before and 24 hours after its interaction'
+            ),
+            (not known.is_own, 'ON015', 'the id is taken')
+        ) as rule (is_broken, code, message)
+        where rule.is_broken
+        limit 1
+    ) as problem on known.is_own is not true
+$$;
+comment on function private.read_watch_events(jsonb, uuid) is
+'The batch as typed rows, each with its first problem or none, and whether it is stored already.';
+
+create function private.store_watch_events(events jsonb)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    person uuid := private.require_person();
+    answer jsonb;
+begin
+    perform private.check_own_batch(events);
+    -- Of two retries of one batch the second sees what the first has stored.
+    perform pg_advisory_xact_lock(hashtextextended('shorts-record:' || person, 0));
+
+    with read as materialized (
+        select *
+        from private.read_watch_events(events, person)
+    ),
+
+    fresh as materialized (
+        select
+            read.*,
+            coalesce(read.id, gen_random_uuid()) as new_id
+        from read
+        where
+            read.code is null
+            and not read.is_known
+    ),
+
+    -- An id that comes twice in a batch is a repeat of the first.
+    firsts as materialized (
+        select
+            fresh.new_id,
+            min(fresh.index) as index
+        from fresh
+        group by fresh.new_id
+    ),
+
+    stored as (
+        insert into public.watch_events (
+            id,
+            interaction_id,
+            interaction_created_at,
+            event_type,
+            event_timestamp,
+            video_timestamp,
+            seek_from,
+            seek_to
+        )
+        select
+            fresh.new_id,
+            fresh.interaction_id,
+            fresh.interaction_created_at,
+            fresh.event_type,
+            fresh.event_timestamp,
+            fresh.video_timestamp,
+            fresh.seek_from,
+            fresh.seek_to
+        from fresh
+        inner join firsts on fresh.index = firsts.index
+        order by
+            fresh.interaction_id,
+            fresh.new_id
+    ),
+
+    taken as materialized (
+        select
+            read.index,
+            read.id,
+            false as is_new
+        from read
+        where read.is_known
+        union all
+        select
+            fresh.index,
+            fresh.new_id,
+            fresh.index = firsts.index
+        from fresh
+        inner join firsts on fresh.new_id = firsts.new_id
+    )
+
+    select
+        jsonb_build_object(
+            'received', jsonb_array_length(events),
+            'stored', (select count(*) from taken where taken.is_new),
+            'repeated', (select count(*) from taken where not taken.is_new),
+            'events', (
+                select
+                    coalesce(
+                        jsonb_agg(jsonb_build_object('index', taken.index, 'id', taken.id) order by taken.index),
+                        '[]'
+                    )
+                from taken
+            ),
+            'rejected', (
+                select
+                    coalesce(
+                        jsonb_agg(
+                            jsonb_build_object(
+                                'index', read.index,
+                                'code', read.code,
+                                'message', read.message,
+                                'hint', private.row_hint(read.code)
+                            )
+                            order by read.index
+                        ),
+                        '[]'
+                    )
+                from read
+                where read.code is not null
+            )
+        )
+    into answer;
+    if answer -> 'events' = '[]' then
+        perform private.refuse_empty_handed(answer -> 'rejected');
+    end if;
+    return answer;
+end
+$$;
+comment on function private.store_watch_events(jsonb) is
+'Stores what happened in the player during interactions of who asks, an id once.';
+
+create function public.record_watch_event(events jsonb)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.store_watch_events(events)
+$$;
+comment on function public.record_watch_event(jsonb) is
+'Stores 1 to 1000 events of one''s own interactions; bad rows come back as {index, code, message, hint}.';
+
+-- supabase/schemas/shorts/27_record_feedback.sql
+
+-- Promises that what a person says of a video is kept once however often it is said, and of known videos only.
+
+create function private.require_video(video_id text)
+returns void
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    if not exists (
+        select
+        from public.cached_videos as video
+        where video.video_id = require_video.video_id
+    ) then
+        raise exception using
+            errcode = 'PT404',
+            message = 'There is no such video.',
+            detail = 'Nothing was stored.',
+            hint = 'Send only videos that the API has returned.';
+    end if;
+end
+$$;
+comment on function private.require_video(text) is
+'Refuses a video that is not in the cache. One that plays no more may still be spoken of.';
+
+create function private.store_feedback(
+    video_id text,
+    feedback_type text,
+    reason text,
+    comment text,
+    session_id uuid,
+    source_keyword text,
+    position_in_list integer
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    person uuid := private.require_person();
+    problem record;
+    said_id uuid;
+    said_at timestamptz;
+    is_new boolean;
+begin
+    select
+        rule.message,
+        rule.hint
+    into problem
+    from (
+        values
+        (
+            coalesce(store_feedback.video_id !~ '^[A-Za-z0-9_-]{1,20}$', true),
+            'video_id is not an id of at most 20 letters, digits, _ and -',
+            'Send YouTube''s id of the video.'
+        ),
+        (
+            coalesce(store_feedback.feedback_type not in ('like', 'dislike', 'not_interested', 'report'), true),
+            'feedback_type is none of the known ones',
+            'Send like, dislike, not_interested or report.'
+        ),
+        (
+            store_feedback.reason not in ('irrelevant', 'seen_too_many', 'offensive', 'quality', 'other'),
+            'reason is none of the known ones',
+            'Send irrelevant, seen_too_many, offensive, quality, other or nothing.'
+        ),
+        (
+            length(store_feedback.comment) > 2000,
+            'comment is longer than 2000 characters',
+            'Shorten it.'
+        ),
+        (
+            length(store_feedback.source_keyword) > 255,
+            'source_keyword is longer than 255 characters',
+            'Send the keyword that led to the video, or nothing.'
+        ),
+        (
+            store_feedback.position_in_list not between 0 and 100000,
+            'position_in_list is not from 0 to 100000',
+            'Send its place in the list, from 0, or nothing.'
+        )
+    ) as rule (is_broken, message, hint)
+    where rule.is_broken
+    limit 1;
+    if found then
+        raise exception using
+            errcode = 'PT400',
+            message = problem.message,
+            detail = 'Nothing was stored.',
+            hint = problem.hint;
+    end if;
+    perform private.require_video(store_feedback.video_id);
+    if store_feedback.session_id is not null
+        and not exists (
+            select
+            from public.search_sessions as session
+            where
+                session.session_id = store_feedback.session_id
+                and session.user_id = person
+        )
+        and not exists (
+            select
+            from public.user_session_details as visit
+            where
+                visit.session_id = store_feedback.session_id
+                and visit.user_id = person
+        ) then
+        raise exception using
+            errcode = 'PT404',
+            message = 'There is no such session of yours.',
+            detail = 'Nothing was stored.',
+            hint = 'Send the session_id that start_search returned, or nothing.';
+    end if;
+
+    insert into public.user_feedback as said (
+        user_id,
+        video_id,
+        session_id,
+        feedback_type,
+        reason,
+        comment,
+        source_keyword,
+        position_in_list
+    )
+    values (
+        person,
+        store_feedback.video_id,
+        store_feedback.session_id,
+        store_feedback.feedback_type,
+        store_feedback.reason,
+        store_feedback.comment,
+        store_feedback.source_keyword,
+        store_feedback.position_in_list
+    )
+    on conflict on constraint feedback_is_given_once do update
+        set
+            session_id = excluded.session_id,
+            reason = excluded.reason,
+            comment = excluded.comment,
+            source_keyword = excluded.source_keyword,
+            position_in_list = excluded.position_in_list,
+            created_at = excluded.created_at
+    returning
+        said.id,
+        said.created_at,
+        said.xmax = 0
+    into
+        said_id,
+        said_at,
+        is_new;
+    return jsonb_build_object('id', said_id, 'created_at', said_at, 'repeated', not is_new);
+end
+$$;
+comment on function private.store_feedback(text, text, text, text, uuid, text, integer) is
+'Stores what who asks says of a video; said again, the last words stand.';
+
+create function public.submit_feedback(
+    video_id text,
+    feedback_type text,
+    reason text default null,
+    comment text default null,
+    session_id uuid default null,
+    source_keyword text default null,
+    position_in_list integer default null
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.store_feedback(
+        video_id, feedback_type, reason, comment, session_id, source_keyword, position_in_list
+    )
+$$;
+comment on function public.submit_feedback(text, text, text, text, uuid, text, integer) is
+'Like, dislike, not_interested or report, each once per video: {"id", "created_at", "repeated"}.';
+
+create function private.store_playback_error(
+    video_id text,
+    error_code integer,
+    region text
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    person uuid := private.require_person();
+    problem record;
+    is_new boolean;
+begin
+    select
+        rule.message,
+        rule.hint
+    into problem
+    from (
+        values
+        (
+            coalesce(store_playback_error.video_id !~ '^[A-Za-z0-9_-]{1,20}$', true),
+            'video_id is not an id of at most 20 letters, digits, _ and -',
+            'Send YouTube''s id of the video.'
+        ),
+        (
+            coalesce(store_playback_error.error_code not in (2, 5, 100, 101, 150, 153), true),
+            'error_code is none of the player''s',
+            'Send what the player''s onError said: 2, 5, 100, 101, 150 or 153.'
+        ),
+        (
+            store_playback_error.region <> all(private.region_codes()),
+            'region is not an ISO 3166 code of two capital letters',
+            'Send a code such as KR, or nothing.'
+        )
+    ) as rule (is_broken, message, hint)
+    where rule.is_broken
+    limit 1;
+    if found then
+        raise exception using
+            errcode = 'PT400',
+            message = problem.message,
+            detail = 'Nothing was stored.',
+            hint = problem.hint;
+    end if;
+    perform private.require_video(store_playback_error.video_id);
+
+    -- Once a day and video; an error of the video is worth more than one of the app that came before it.
+    insert into private.playback_errors as reported (video_id, user_id, reported_on, error_code, region)
+    values (
+        store_playback_error.video_id,
+        person,
+        private.korean_day(),
+        store_playback_error.error_code,
+        store_playback_error.region
+    )
+    on conflict on constraint playback_errors_pkey do update
+        set
+            error_code = excluded.error_code,
+            region = excluded.region,
+            reported_at = excluded.reported_at
+        where
+            not private.blames_the_video(reported.error_code)
+            and private.blames_the_video(excluded.error_code)
+    returning reported.xmax = 0
+    into is_new;
+    return jsonb_build_object('repeated', not coalesce(is_new, false));
+end
+$$;
+comment on function private.store_playback_error(text, integer, text) is
+'Notes what the player said to who asks, once a day and video.';
+
+create function public.report_playback_error(
+    video_id text,
+    error_code integer,
+    region text default null
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.store_playback_error(video_id, error_code, region)
+$$;
+comment on function public.report_playback_error(text, integer, text) is
+'Tells that a video did not play: {"repeated"}. What three people report within 24 hours is taken out.';
+
 -- supabase/schemas/shorts/30_detect.sql
 
 -- Promises that a trend is a burst that chance does not explain, told once, and that asking again changes nothing.
@@ -3529,6 +5415,27 @@ using (user_id = (select auth.uid()));
 
 -- search_sessions_archive: personal and past, for the service only.
 grant select, insert, delete on private.search_sessions_archive to app_service;
+
+-- start_search, end_search, record_interaction, record_watch_event, submit_feedback, report_playback_error,
+-- touch_cached_video: what people do, each for themselves; the private halves ask who it is.
+grant execute on function public.start_search(text, text, jsonb, text, uuid, text) to app_authenticated;
+grant execute on function private.open_search(text, text, jsonb, text, uuid, text) to app_authenticated;
+grant execute on function public.end_search(
+    uuid, text, integer, integer, integer, integer, integer, jsonb
+) to app_authenticated;
+grant execute on function private.close_search(
+    uuid, text, integer, integer, integer, integer, integer, jsonb
+) to app_authenticated;
+grant execute on function public.record_interaction(jsonb) to app_authenticated;
+grant execute on function private.store_interactions(jsonb) to app_authenticated;
+grant execute on function public.record_watch_event(jsonb) to app_authenticated;
+grant execute on function private.store_watch_events(jsonb) to app_authenticated;
+grant execute on function public.submit_feedback(text, text, text, text, uuid, text, integer) to app_authenticated;
+grant execute on function private.store_feedback(text, text, text, text, uuid, text, integer) to app_authenticated;
+grant execute on function public.report_playback_error(text, integer, text) to app_authenticated;
+grant execute on function private.store_playback_error(text, integer, text) to app_authenticated;
+grant execute on function public.touch_cached_video(text) to app_authenticated;
+grant execute on function private.note_cache_hit(text) to app_authenticated;
 
 -- cached_channels: public facts, readable by everybody.
 grant select on public.cached_channels to app_anonymous;

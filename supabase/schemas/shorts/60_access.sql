@@ -249,6 +249,27 @@ using (user_id = (select auth.uid()));
 -- search_sessions_archive: personal and past, for the service only.
 grant select, insert, delete on private.search_sessions_archive to app_service;
 
+-- start_search, end_search, record_interaction, record_watch_event, submit_feedback, report_playback_error,
+-- touch_cached_video: what people do, each for themselves; the private halves ask who it is.
+grant execute on function public.start_search(text, text, jsonb, text, uuid, text) to app_authenticated;
+grant execute on function private.open_search(text, text, jsonb, text, uuid, text) to app_authenticated;
+grant execute on function public.end_search(
+    uuid, text, integer, integer, integer, integer, integer, jsonb
+) to app_authenticated;
+grant execute on function private.close_search(
+    uuid, text, integer, integer, integer, integer, integer, jsonb
+) to app_authenticated;
+grant execute on function public.record_interaction(jsonb) to app_authenticated;
+grant execute on function private.store_interactions(jsonb) to app_authenticated;
+grant execute on function public.record_watch_event(jsonb) to app_authenticated;
+grant execute on function private.store_watch_events(jsonb) to app_authenticated;
+grant execute on function public.submit_feedback(text, text, text, text, uuid, text, integer) to app_authenticated;
+grant execute on function private.store_feedback(text, text, text, text, uuid, text, integer) to app_authenticated;
+grant execute on function public.report_playback_error(text, integer, text) to app_authenticated;
+grant execute on function private.store_playback_error(text, integer, text) to app_authenticated;
+grant execute on function public.touch_cached_video(text) to app_authenticated;
+grant execute on function private.note_cache_hit(text) to app_authenticated;
+
 -- cached_channels: public facts, readable by everybody.
 grant select on public.cached_channels to app_anonymous;
 grant select, insert, update, delete on public.cached_channels to app_service;
