@@ -506,9 +506,14 @@ comment on column public.cached_videos.is_playable is
 'Whether an embedded player can show it: computed from the flags, the upload and age states and the player''s errors.';
 comment on column public.cached_videos.is_shorts is 'Whether it is short enough for a Short.';
 
+-- To have been served is no change of the video.
 create trigger set_updated_at
 before update on public.cached_videos
 for each row
+when (
+    new.cache_hit_count = old.cache_hit_count
+    and new.last_accessed_at is not distinct from old.last_accessed_at
+)
 execute function private.touch_updated_at();
 
 create table public.keyword_video_mappings (
@@ -557,9 +562,11 @@ comment on column public.keyword_video_mappings.source is 'The same as mapping_s
 comment on column public.keyword_video_mappings.click_count is
 'Clicks so far. Denormalised: to count video_interactions at each read would be too slow; added in batches.';
 
+-- To have been clicked is no change of the mapping.
 create trigger set_updated_at
 before update on public.keyword_video_mappings
 for each row
+when (new.click_count = old.click_count)
 execute function private.touch_updated_at();
 
 create table private.keyword_signals (
@@ -2807,7 +2814,7 @@ begin
         limit batch_size
     ),
 
-    -- In the order that ingest_videos writes in: neither waits for the other in a circle.
+    -- What is being written just now is left to the next run: to wait here, with rows held, could end in a circle.
     held as materialized (
         select
             video.video_id,
@@ -2816,7 +2823,7 @@ begin
         inner join blamed on video.video_id = blamed.video_id
         where video.player_error_code is null
         order by video.video_id
-        for no key update of video
+        for no key update of video skip locked
     ),
 
     used as (
@@ -3056,7 +3063,8 @@ begin
     return person;
 end
 $$;
-comment on function private.require_person() is 'Who asks, when it is somebody with an account; refuses everybody else.';
+comment on function private.require_person() is
+'Who asks, when it is somebody with an account; refuses everybody else.';
 
 create table private.answered_queries (
     digest bytea primary key,
@@ -3400,7 +3408,7 @@ as $$
     )
 $$;
 comment on function public.end_search(uuid, text, integer, integer, integer, integer, integer, jsonb) is
-'Closes a search of one''s own: {"id", "session_ended_at", "response_time_ms"}. May be repeated to add what came later.';
+'Closes a search of one''s own: {"id", "session_ended_at", "response_time_ms"}. Repeat it to add what came later.';
 
 -- supabase/schemas/shorts/25_record_interactions.sql
 

@@ -164,9 +164,14 @@ comment on column public.cached_videos.is_playable is
 'Whether an embedded player can show it: computed from the flags, the upload and age states and the player''s errors.';
 comment on column public.cached_videos.is_shorts is 'Whether it is short enough for a Short.';
 
+-- To have been served is no change of the video.
 create trigger set_updated_at
 before update on public.cached_videos
 for each row
+when (
+    new.cache_hit_count = old.cache_hit_count
+    and new.last_accessed_at is not distinct from old.last_accessed_at
+)
 execute function private.touch_updated_at();
 
 create table public.keyword_video_mappings (
@@ -215,9 +220,11 @@ comment on column public.keyword_video_mappings.source is 'The same as mapping_s
 comment on column public.keyword_video_mappings.click_count is
 'Clicks so far. Denormalised: to count video_interactions at each read would be too slow; added in batches.';
 
+-- To have been clicked is no change of the mapping.
 create trigger set_updated_at
 before update on public.keyword_video_mappings
 for each row
+when (new.click_count = old.click_count)
 execute function private.touch_updated_at();
 
 create table private.keyword_signals (

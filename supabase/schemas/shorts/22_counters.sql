@@ -179,7 +179,7 @@ begin
         limit batch_size
     ),
 
-    -- In the order that ingest_videos writes in: neither waits for the other in a circle.
+    -- What is being written just now is left to the next run: to wait here, with rows held, could end in a circle.
     held as materialized (
         select
             video.video_id,
@@ -188,7 +188,7 @@ begin
         inner join blamed on video.video_id = blamed.video_id
         where video.player_error_code is null
         order by video.video_id
-        for no key update of video
+        for no key update of video skip locked
     ),
 
     used as (

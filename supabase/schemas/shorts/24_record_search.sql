@@ -26,7 +26,8 @@ begin
     return person;
 end
 $$;
-comment on function private.require_person() is 'Who asks, when it is somebody with an account; refuses everybody else.';
+comment on function private.require_person() is
+'Who asks, when it is somebody with an account; refuses everybody else.';
 
 create table private.answered_queries (
     digest bytea primary key,
@@ -370,4 +371,4 @@ as $$
     )
 $$;
 comment on function public.end_search(uuid, text, integer, integer, integer, integer, integer, jsonb) is
-'Closes a search of one''s own: {"id", "session_ended_at", "response_time_ms"}. May be repeated to add what came later.';
+'Closes a search of one''s own: {"id", "session_ended_at", "response_time_ms"}. Repeat it to add what came later.';
