@@ -283,7 +283,8 @@ declare
     clicks bigint;
     hits bigint;
 begin
-    -- What a second fold has in hand is its own to add.
+    -- One fold at a time: two that lock the same videos, which interactions refer to meanwhile, can end in a circle.
+    perform pg_advisory_xact_lock(hashtextextended('shorts-fold-counters', 0));
     with taking as (
         delete from private.pending_counts as pending
         where
@@ -292,7 +293,6 @@ begin
                 from private.pending_counts as oldest
                 order by oldest.id
                 limit fold_counters.batch_size
-                for update skip locked
             )
         returning
             pending.counter,
