@@ -1,34 +1,5 @@
 -- Promises that a search is opened and closed by whose it is, and that no call writes half of what it was given.
 
-create function private.require_person()
-returns uuid
-volatile
-security definer
-set search_path = pg_catalog, pg_temp
-language plpgsql
-as $$
-declare
-    person uuid;
-begin
-    -- Held, so that an erasure waits for this call or this call for it, and never both.
-    select stored.id
-    into person
-    from public.users as stored
-    where stored.id = private.user_id()
-    for key share;
-    if person is null then
-        raise exception using
-            errcode = 'PT403',
-            message = 'Only a person can call this.',
-            detail = 'The token names nobody who has an account.',
-            hint = 'Sign in, and send the token of that session.';
-    end if;
-    return person;
-end
-$$;
-comment on function private.require_person() is
-'Who asks, when it is somebody with an account; refuses everybody else.';
-
 create table private.answered_queries (
     digest bytea primary key,
     answered_at timestamptz not null default now(),
