@@ -5239,7 +5239,9 @@ for select to authenticated
 using (user_id = (select auth.uid()));
 
 -- search_sessions: people write their own and rate them; figures and clocks are not theirs to write, and nobody sees
--- token, network and app. Admins see all. A conversation with the AI needs premium, whoever asks.
+-- token, network and app. Admins see, rate and delete those of all: no other policy lets anybody delete. A conversation
+-- with the AI needs premium, at every command.
+grant delete on public.search_sessions to app_authenticated;
 grant select (
     id,
     user_id,

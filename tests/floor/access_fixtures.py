@@ -1,6 +1,6 @@
 """Who asks, and a row of every relation for each of them: what the access table is tried with.
 
-A relation that is new in docs/access.md needs a statement in ROWS, and its owner's column in OWNERS if it has one.
+A relation that is new in docs/access.md needs a statement in ROWS, and its owner in OWNERS or OWNED_THROUGH if it has one.
 """
 
 from __future__ import annotations
@@ -56,8 +56,25 @@ IDENTITIES = (
 
 # The column that names whose row it is.
 OWNERS = {
-    "public.users": "id",
+    "public.search_sessions": "user_id",
+    "public.search_sessions_partitioned": "user_id",
+    "public.user_feedback": "user_id",
+    "public.user_profiles": "user_id",
+    "public.user_search_patterns": "user_id",
+    "public.user_session_details": "user_id",
     "public.user_tiers": "user_id",
+    "public.users": "id",
+    "public.video_interactions": "user_id",
+    "public.video_interactions_partitioned": "user_id",
+}
+
+# Whose row it is where another row says so, as SQL.
+OWNED_THROUGH = {
+    "public.watch_events": """(
+        select interaction.user_id
+        from public.video_interactions as interaction
+        where interaction.id = interaction_id
+    )""",
 }
 
 # Views of what Postgres counts by itself: whether there is a row is not ours to say.
@@ -95,6 +112,53 @@ ROWS = (
     values ('access', 'access_' || %(n)s)
     """,
     "insert into public.trending_keywords (keyword, trend_score) values ('access ' || %(n)s, 0.5)",
+    # A search, what was done with its results and what the player said of it, and the visit that all this belongs to.
+    """
+    insert into public.search_sessions (id, user_id, search_query, session_token, session_id)
+    values (%(person)s, %(person)s, 'access ' || %(n)s, 'a token', %(person)s)
+    """,
+    """
+    insert into public.video_interactions (id, user_id, video_id, session_id, session_started_at, interaction_type)
+    select
+        session.id,
+        session.user_id,
+        'access_' || %(n)s,
+        session.id,
+        session.session_started_at,
+        'view'
+    from public.search_sessions as session
+    where session.user_id = %(person)s
+    """,
+    """
+    insert into public.watch_events (interaction_id, interaction_created_at, event_type)
+    select
+        interaction.id,
+        interaction.created_at,
+        'play'
+    from public.video_interactions as interaction
+    where interaction.user_id = %(person)s
+    """,
+    "insert into public.user_session_details (user_id, session_id) values (%(person)s, %(person)s)",
+    """
+    insert into public.user_feedback (user_id, video_id, feedback_type)
+    values (%(person)s, 'access_' || %(n)s, 'like')
+    """,
+    """
+    insert into private.search_sessions_archive
+    select (jsonb_populate_record(
+        null::private.search_sessions_archive,
+        to_jsonb(session) || '{"archived_at": "2026-01-01T00:00:00Z"}'
+    )).*
+    from public.search_sessions as session
+    where session.user_id = %(person)s
+    """,
+    "insert into public.video_quality_scores (video_id) values ('access_' || %(n)s)",
+    "insert into public.keyword_performance_cache (keyword, date) values ('access ' || %(n)s, '2026-01-01')",
+    "insert into public.keyword_effectiveness (keyword, date) values ('access ' || %(n)s, '2026-01-01')",
+    """
+    insert into public.trend_predictions (keyword, prediction_date, predicted_for_date)
+    values ('access ' || %(n)s, '2026-01-01', '2026-01-02')
+    """,
     """
     insert into private.keyword_signals (region_code, data_source, bucket, keyword, mentions)
     values ('KR', 'internal', date_trunc('hour', now(), 'UTC'), 'access ' || %(n)s, 1)

@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 
 from scripts.local_stack.settings import REPOSITORY
-from tests.floor.access_fixtures import IDENTITIES, MAY_BE_EMPTY, OWNERS, PEOPLE, B, Identity
+from tests.floor.access_fixtures import IDENTITIES, MAY_BE_EMPTY, OWNED_THROUGH, OWNERS, PEOPLE, B, Identity
 
 PAGE = REPOSITORY / "docs" / "access.md"
 COLUMNS = ("anonymous", "signed in", "premium", "admin", "service")
@@ -122,6 +122,11 @@ class Relation:
     @property
     def owner(self) -> str | None:
         return OWNERS.get(self.name)
+
+    @property
+    def owner_sql(self) -> str | None:
+        """Whose row it is, as SQL: a column, or what another row says."""
+        return f'"{self.owner}"' if self.owner else OWNED_THROUGH.get(self.name)
 
     @property
     def quoted(self) -> sql.Composed:
@@ -236,7 +241,7 @@ class Comparer:
         if not observed.columns:
             return DENIED
         total = self.total(relation, command)
-        own = self.expected(relation, command, Cell("own"), identity).rows if relation.owner else -1
+        own = self.expected(relation, command, Cell("own"), identity).rows if relation.owner_sql else -1
         if total == 0:
             rows = "all"
         elif observed.rows == 0:
@@ -287,7 +292,7 @@ class Comparer:
                 yield "each", column, f"update {table} set {quoted} = {quoted}", None
             if relation.owner and identity.person:
                 other = next(person for person in PEOPLE if person != identity.person)
-                owner = sql.Identifier(relation.owner).as_string(self.connection)
+                owner = relation.owner_sql
                 yield (
                     "given",
                     relation.owner,
@@ -297,26 +302,35 @@ class Comparer:
         else:
             for column, quoted in writable:
                 yield "column", column, f"insert into {table} ({quoted}) select null where false", None
+            # The columns that may be written, or all where none may: the rest has defaults.
+            granted = self.insertable(relation, identity)
+            names = ", ".join(quoted for column, quoted in writable if column in granted or not granted)
             for row in self.rows_to_put_back(relation, identity):
                 literal = sql.Literal(row).as_string(self.connection)
-                names = ", ".join(quoted for column, quoted in writable)
                 remove = f"delete from {table} as removed where to_jsonb(removed) = {literal}::jsonb"
                 put = (
                     f"insert into {table} ({names}) select {names} from jsonb_populate_record(null::{table}, {literal})"
                 )
                 yield "put", "", put, remove
 
+    def insertable(self, relation: Relation, identity: Identity) -> set[str]:
+        """The columns that the catalog lets the role of an identity give in an insert."""
+        found = self.connection.execute(
+            "select name from unnest(%s::text[]) as name where has_column_privilege(%s, %s, name, 'insert')",
+            (list(relation.writable), identity.role, self.text(relation)),
+        ).fetchall()
+        return {row[0] for row in found}
+
     def rows_to_put_back(self, relation: Relation, identity: Identity) -> list[str]:
         """An own row and one of somebody else, as JSON; of a relation without owners, one row."""
         if relation.kind not in "rp":
             return []
         query = f"select to_jsonb(stored)::text from {self.text(relation)} as stored"
-        if relation.owner is None:
+        if relation.owner_sql is None:
             wanted = [f"{query} limit 1"]
         else:
             people = [identity.person or PEOPLE[0], B if identity.person != B else PEOPLE[0]]
-            owner = sql.Identifier(relation.owner).as_string(self.connection)
-            wanted = [f"{query} where {owner} = '{person}' limit 1" for person in people]
+            wanted = [f"{query} where {relation.owner_sql} = '{person}' limit 1" for person in people]
         return [row[0] for one in wanted for row in self.connection.execute(one.encode()).fetchall()]
 
     def expected(self, relation: Relation, command: str, cell: Cell, identity: Identity) -> Observed:
@@ -340,12 +354,12 @@ class Comparer:
     def condition(self, relation: Relation, cell: Cell, identity: Identity) -> str:
         """The rows of a cell as SQL."""
         if cell.rows == "own":
-            if relation.owner is None:
+            if relation.owner_sql is None:
                 self.problem(f"{relation.name}: say which column owns a row in tests/floor/access_fixtures.py")
                 return "false"
             if identity.person is None:
                 return "false"
-            return f"{sql.Identifier(relation.owner).as_string(self.connection)} = '{identity.person}'"
+            return f"{relation.owner_sql} = '{identity.person}'"
         return {"all": "true", "some": cell.condition or "false"}.get(cell.rows, "false")
 
     def total(self, relation: Relation, command: str) -> int:
@@ -495,7 +509,7 @@ def is_refused_row(outcome: str) -> bool:
 
 def is_impossible(outcome: str) -> bool:
     """What no privilege would allow: to write to a view of many tables, a computed column, or a materialized view."""
-    return outcome.startswith(("55000 cannot ", "42809 cannot ", "0A000 cannot "))
+    return outcome.startswith(("55000 cannot ", "42809 cannot ", "0A000 cannot ", "428C9 "))
 
 
 def relations(connection: psycopg.Connection[Any]) -> Iterator[Relation]:

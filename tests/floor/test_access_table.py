@@ -11,8 +11,8 @@ from tests.floor import access_fixtures
 from tests.floor.access_table import COMMANDS, Comparer, Result, read_page
 
 # Fewer would mean that the page, the parser or the fixtures have lost something.
-LEAST_TRIED = 2500
-LEAST_ALLOWED = 150
+LEAST_TRIED = 20000
+LEAST_ALLOWED = 400
 
 
 def compare(connection: psycopg.Connection[Any], *only: str) -> Result:
