@@ -1,6 +1,7 @@
 """Who asks, and a row of every relation for each of them: what the access table is tried with.
 
-A relation that is new in docs/access.md needs a statement in ROWS, and its owner in OWNERS or OWNED_THROUGH if it has one.
+A relation that is new in docs/access.md needs a statement in ROWS, and its owner, if it has one, in OWNERS or
+OWNED_THROUGH.
 """
 
 from __future__ import annotations

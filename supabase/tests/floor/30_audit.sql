@@ -43,19 +43,36 @@ values
 -- What is told.
 select results_eq(
     $$
-        select event_type, table_schema, table_name, row_id, old_data, changed_fields
+        select
+            event_type,
+            table_schema,
+            table_name,
+            case table_name when 'user_profiles' then new_data ->> 'user_id' else row_id end as person,
+            old_data,
+            changed_fields
         from ops.audit_logs_enhanced
-        order by row_id
+        order by table_name, person
     $$,
     $$
         values
-        ('INSERT', 'public', 'users', '11111111-1111-4111-8111-111111111111', null::jsonb, null::text[]),
+        (
+            'INSERT', 'public', 'user_profiles',
+            '11111111-1111-4111-8111-111111111111', null::jsonb, null::text[]
+        ),
+        ('INSERT', 'public', 'user_profiles', '22222222-2222-4222-8222-222222222222', null, null),
+        ('INSERT', 'public', 'users', '11111111-1111-4111-8111-111111111111', null, null),
         ('INSERT', 'public', 'users', '22222222-2222-4222-8222-222222222222', null, null)
     $$,
-    'D76, S-132: the audit table is there, and a sign-up is one record'
+    'D76, S-132: the audit table is there, and a sign-up is one record of each row that is under audit'
 );
 select is(
-    (select new_data - array['created_at', 'updated_at'] from ops.audit_logs_enhanced where row_id ~ '^1'),
+    (
+        select new_data - array['created_at', 'updated_at']
+        from ops.audit_logs_enhanced
+        where
+            table_name = 'users'
+            and row_id ~ '^1'
+    ),
     '{
         "id": "11111111-1111-4111-8111-111111111111", "auth_id": "11111111-1111-4111-8111-111111111111",
         "email": "***", "email_encrypted": "***", "email_blind_index": "***",
@@ -548,7 +565,7 @@ from (
 -- The bell.
 select ok(
     (
-        select count(*) >= 5
+        select count(*) >= 8
         from pg_trigger
         where
             tgname like 'sensitive\_operation\_%'
@@ -594,9 +611,14 @@ select results_eq(
             event
         from realtime.messages
         where topic = 'admin:security'
+        order by payload ->> 'table'
     $$,
-    $$values ('DELETE', 'users', '22222222-2222-4222-8222-222222222222', true, 'sensitive_operation')$$,
-    'D77, S-226: one notice that says who, not as which database user'
+    $$
+        values
+        ('DELETE', 'user_profiles', '22222222-2222-4222-8222-222222222222', true, 'sensitive_operation'),
+        ('DELETE', 'users', '22222222-2222-4222-8222-222222222222', true, 'sensitive_operation')
+    $$,
+    'D77, S-226: one notice a table that says who, not as which database user'
 );
 select is_empty(
     $$select from realtime.messages where payload::text ~* 'canary'$$,

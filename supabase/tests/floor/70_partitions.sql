@@ -6,7 +6,14 @@ select plan(51);
 -- As shipped.
 select results_eq(
     $$select parent, is_healthy, problem from ops.partition_health()$$,
-    $$values ('ops.audit_logs_enhanced', true, null::text), ('private.keyword_signals', true, null)$$,
+    $$
+        values
+        ('ops.audit_logs_enhanced', true, null::text),
+        ('private.keyword_signals', true, null),
+        ('public.search_sessions', true, null),
+        ('public.video_interactions', true, null),
+        ('public.watch_events', true, null)
+    $$,
     'every policy is kept from the first migration on'
 );
 select cmp_ok(

@@ -1,7 +1,7 @@
 -- One row per person; nothing that grants power is in a column that its owner can write.
 begin;
 \ir ../outcome.psql
-select plan(64);
+select plan(67);
 
 -- An empty house: nobody of the running stack is seen in here.
 delete from auth.users;
@@ -365,18 +365,120 @@ select is(
     'as it does by a real change'
 );
 
--- Erasure.
+-- Sign-up.
+select results_eq(
+    $$
+        select
+            person.id,
+            profile.preferred_categories,
+            patterns.total_searches
+        from public.users as person
+        inner join public.user_profiles as profile on person.id = profile.user_id
+        inner join public.user_search_patterns as patterns on person.id = patterns.user_id
+        order by person.id
+    $$,
+    $$
+        values
+        ('11111111-1111-4111-8111-111111111111'::uuid, array['general'], 0),
+        ('22222222-2222-4222-8222-222222222222', array['general'], 0)
+    $$,
+    'S-136: a sign-up makes three rows: the person, a profile and search patterns'
+);
+select is(
+    array[(select count(*) from public.user_profiles), (select count(*) from public.user_search_patterns)],
+    array[2, 2]::bigint[],
+    'S-136: one of each, though the address was changed'
+);
+
+-- Erasure: something of everything for both, of which the other keeps all.
 insert into public.user_tiers (user_id, tier, source)
-values ('22222222-2222-4222-8222-222222222222', 'pro', 'operator');
+values
+('11111111-1111-4111-8111-111111111111', 'free', 'operator'),
+('22222222-2222-4222-8222-222222222222', 'pro', 'operator');
+insert into public.cached_videos (video_id, title)
+values ('erased', 'a video');
+insert into public.search_sessions (user_id, search_query)
+select
+    person.id,
+    'a query'
+from public.users as person;
+insert into public.video_interactions (user_id, video_id, session_id, session_started_at, interaction_type)
+select
+    session.user_id,
+    'erased',
+    session.id,
+    session.session_started_at,
+    'view'
+from public.search_sessions as session;
+insert into public.watch_events (interaction_id, interaction_created_at, event_type)
+select
+    interaction.id,
+    interaction.created_at,
+    'play'
+from public.video_interactions as interaction;
+insert into public.user_session_details (user_id, session_id)
+select
+    person.id,
+    gen_random_uuid()
+from public.users as person;
+insert into public.user_feedback (user_id, video_id, feedback_type)
+select
+    person.id,
+    'erased',
+    'like'
+from public.users as person;
+insert into private.search_sessions_archive
+select
+    (
+        jsonb_populate_record(
+            null::private.search_sessions_archive, to_jsonb(session) || '{"archived_at": "2026-01-01T00:00:00Z"}'
+        )
+    ).*
+from public.search_sessions as session;
+insert into private.daily_quotas (user_id, day, used)
+select
+    person.id,
+    '2026-01-01',
+    1
+from public.users as person;
 select is(
     public.erase_user('22222222-2222-4222-8222-222222222222') #> '{erased,shorts}',
-    '{"users": 1, "user_tiers": 1}',
+    '{
+        "users": 1,
+        "user_tiers": 1,
+        "user_feedback": 1,
+        "user_profiles": 1,
+        "search_sessions": 1,
+        "video_interactions": 1,
+        "user_search_patterns": 1,
+        "user_session_details": 1,
+        "search_sessions_archive": 1
+    }',
     'D69: a person is erased from the room'
 );
 select is(
     (select array_agg(id) from public.users),
     array['11111111-1111-4111-8111-111111111111']::uuid[],
     'D69: and nobody else'
+);
+select results_eq(
+    $$
+        select user_id from public.user_tiers
+        union all select user_id from public.user_profiles
+        union all select user_id from public.user_search_patterns
+        union all select user_id from public.search_sessions
+        union all select user_id from private.search_sessions_archive
+        union all select user_id from public.video_interactions
+        union all
+        select interaction.user_id
+        from public.watch_events as event
+        inner join public.video_interactions as interaction on event.interaction_id = interaction.id
+        union all select user_id from public.user_session_details
+        union all select user_id from public.user_feedback
+        union all select user_id from private.daily_quotas
+    $$,
+    array_fill('11111111-1111-4111-8111-111111111111'::uuid, array[10]),
+    'D69: of whom everything is left'
 );
 
 select finish();

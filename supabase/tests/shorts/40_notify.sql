@@ -150,15 +150,15 @@ select throws_ok(
 
 select is(
     (
-        select array_agg(tablename::text)
+        select array_agg(tablename::text order by tablename)
         from pg_publication_tables
         where
             pubname = 'supabase_realtime'
             and schemaname = 'public'
             and tablename !~ '^conformance'
     ),
-    array['trending_keywords'],
-    'S-178: trends are published for Postgres Changes'
+    array['search_sessions', 'trending_keywords', 'user_feedback'],
+    'S-178: trends, searches and feedback are published for Postgres Changes, each under its own name'
 );
 
 select finish();
