@@ -1,7 +1,7 @@
 -- What each kind of client may reach. 42501 says two things, so the message is told apart.
 begin;
 \ir ../outcome.psql
-select plan(277);
+select plan(278);
 
 -- An empty house: nothing of the running stack is seen in here.
 delete from auth.users;
@@ -132,6 +132,19 @@ select is_empty(
             and (roles && array['public']::name[] or (permissive = 'PERMISSIVE' and cmd <> 'SELECT' and qual = 'true'))
     $$,
     'S-144: no policy is for everybody that there is, and none lets write every row'
+);
+select is_empty(
+    $$
+        select
+            tablename,
+            policyname
+        from pg_policies
+        where
+            schemaname in ('public', 'private', 'ops')
+            and cmd in ('UPDATE', 'ALL')
+            and with_check is distinct from qual
+    $$,
+    'S-154, D11: whose row may be changed, theirs it must stay, whatever columns are granted one day'
 );
 select is_empty(
     $$
