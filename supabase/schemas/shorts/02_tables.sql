@@ -52,7 +52,7 @@ create table public.cached_channels (
     trust_score numeric(3, 2) not null default 0.5,
     last_updated timestamptz not null default now(),
     constraint channel_counts_are_not_negative check (
-        subscriber_count >= 0 and video_count >= 0 and total_view_count >= 0
+        subscriber_count >= 0 and video_count >= 0 and total_view_count >= 0 and upload_frequency >= 0
     ),
     constraint channel_scores_are_fractions check (
         trust_score between 0 and 1 and avg_video_quality between 0 and 1
@@ -68,7 +68,7 @@ comment on column public.cached_channels.video_count is 'Public videos.';
 comment on column public.cached_channels.total_view_count is 'Views of all its videos.';
 comment on column public.cached_channels.primary_category is 'What it is mostly about.';
 comment on column public.cached_channels.content_language is 'Main language, such as ko.';
-comment on column public.cached_channels.upload_frequency is 'Videos a day.';
+comment on column public.cached_channels.upload_frequency is 'Videos a week.';
 comment on column public.cached_channels.avg_video_quality is 'Mean quality score of its videos, 0 to 1.';
 comment on column public.cached_channels.verified is 'Whether YouTube has verified it.';
 comment on column public.cached_channels.trust_score is 'How far we trust it, 0 to 1; 0.5 while nothing is known.';
@@ -302,9 +302,11 @@ create table public.trending_keywords (
     constraint probabilities_are_fractions check (p_value between 0 and 1 and q_value between 0 and 1),
     constraint search_volume_is_not_negative check (search_volume >= 0),
     constraint a_trend_expires_after_it_was_detected check (expires_at > detected_at),
-    constraint series_are_arrays check (
-        jsonb_typeof(hourly_trend_data) = 'array' and jsonb_typeof(daily_trend_data) = 'array'
+    constraint series_are_24_hours_and_7_days check (
+        case jsonb_typeof(hourly_trend_data) when 'array' then jsonb_array_length(hourly_trend_data) <= 24 else false end
+        and case jsonb_typeof(daily_trend_data) when 'array' then jsonb_array_length(daily_trend_data) <= 7 else false end
     ),
+    constraint a_forecast_lasts check (predicted_duration > interval '0'),
     constraint series_end_after_a_day_and_a_week check (
         case when jsonb_typeof(hourly_trend_data) = 'array' then jsonb_array_length(hourly_trend_data) <= 24 end
         and case when jsonb_typeof(daily_trend_data) = 'array' then jsonb_array_length(daily_trend_data) <= 7 end
