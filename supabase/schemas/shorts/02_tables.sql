@@ -302,17 +302,9 @@ create table public.trending_keywords (
     constraint probabilities_are_fractions check (p_value between 0 and 1 and q_value between 0 and 1),
     constraint search_volume_is_not_negative check (search_volume >= 0),
     constraint a_trend_expires_after_it_was_detected check (expires_at > detected_at),
-    constraint series_are_24_hours_and_7_days check (
-        case
-            when jsonb_typeof(hourly_trend_data) = 'array' then jsonb_array_length(hourly_trend_data) <= 24
-            else false
-        end
-        and case
-            when jsonb_typeof(daily_trend_data) = 'array' then jsonb_array_length(daily_trend_data) <= 7
-            else false
-        end
+    constraint series_are_arrays check (
+        jsonb_typeof(hourly_trend_data) = 'array' and jsonb_typeof(daily_trend_data) = 'array'
     ),
-    constraint a_forecast_lasts check (predicted_duration > interval '0'),
     constraint series_end_after_a_day_and_a_week check (
         case when jsonb_typeof(hourly_trend_data) = 'array' then jsonb_array_length(hourly_trend_data) <= 24 end
         and case when jsonb_typeof(daily_trend_data) = 'array' then jsonb_array_length(daily_trend_data) <= 7 end

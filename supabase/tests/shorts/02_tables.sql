@@ -1,7 +1,7 @@
 -- The tables refuse what cannot be true and compute what follows.
 begin;
 \ir ../model.psql
-select plan(48);
+select plan(51);
 
 -- An empty house: nothing of the running stack is seen in here.
 delete from public.video_interactions;
@@ -446,7 +446,7 @@ select is(
         $$,
         array['1', '24', '25', '30']
     ),
-    array['taken', 'taken'] || array_fill('23514 series_are_24_hours_and_7_days'::text, array[2]),
+    array['taken', 'taken'] || array_fill('23514 series_end_after_a_day_and_a_week'::text, array[2]),
     'S-059: hourly_trend_data cannot be longer than 24 hours'
 );
 select is(
@@ -457,7 +457,7 @@ select is(
         $$,
         array['1', '7', '8', '9']
     ),
-    array['taken', 'taken'] || array_fill('23514 series_are_24_hours_and_7_days'::text, array[2]),
+    array['taken', 'taken'] || array_fill('23514 series_end_after_a_day_and_a_week'::text, array[2]),
     'S-060: daily_trend_data cannot be longer than 7 days'
 );
 select is(
@@ -465,7 +465,7 @@ select is(
         $$update public.trending_keywords set hourly_trend_data = %1$L, daily_trend_data = %1$L$$,
         array['[]', '{}', '"x"', '1']
     ),
-    array['taken'] || array_fill('23514 series_are_24_hours_and_7_days'::text, array[3]),
+    array['taken'] || array_fill('23514 series_are_arrays'::text, array[3]),
     'S-059, S-060: a series is an array'
 );
 select is(
@@ -481,8 +481,45 @@ select is(
         $$update public.trending_keywords set predicted_duration = %L$$,
         array['3 hours', null, '0', '-1 hour']
     ),
-    array['taken', 'taken'] || array_fill('23514 a_forecast_lasts'::text, array[2]),
+    array['taken', 'taken'] || array_fill('23514 a_trend_is_expected_to_last'::text, array[2]),
     'S-062: what is foretold lasts'
+);
+
+select is(
+    pg_temp.verdicts(
+        'update public.trending_keywords set %s',
+        array[
+            $$region_code = 'US', regional_popularity = '{"US": 0.9, "BR": 0.1}'$$,
+            $$regional_popularity = '[]'$$,
+            $$region_code = 'kr'$$,
+            'search_volume = -1',
+            'expires_at = detected_at'
+        ]
+    ),
+    array[
+        'taken',
+        '23514 regional_popularity_is_an_object',
+        '23514 region_code_has_two_letters',
+        '23514 search_volume_is_not_negative',
+        '23514 a_trend_expires_after_it_was_detected'
+    ],
+    'S-038, S-040: a trend is somewhere, of some volume, for some time'
+);
+select is(
+    pg_temp.verdicts(
+        'update public.keyword_video_mappings set %s',
+        array['search_rank = 1', 'search_rank = 0', 'click_count = -1']
+    ),
+    array['taken'] || array_fill('23514 mapping_counts_are_not_negative'::text, array[2]),
+    'S-036, S-037: a rank begins at 1, and clicks are not taken back'
+);
+select is(
+    pg_temp.verdicts(
+        'update public.cached_videos set title = repeat(''x'', %s)',
+        array['1', '500', '0', '501']
+    ),
+    array['taken', 'taken'] || array_fill('23514 title_is_text'::text, array[2]),
+    'S-030: a title is text'
 );
 
 -- The clock of Korea, at its edges.

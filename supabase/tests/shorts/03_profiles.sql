@@ -1,7 +1,7 @@
 -- One profile and one set of habits per person, with the defaults of the design, refusing what no feed could use.
 begin;
 \ir ../model.psql
-select plan(35);
+select plan(40);
 
 -- An empty house: nobody of the running stack is seen in here.
 delete from auth.users;
@@ -403,6 +403,64 @@ select is(
     pg_temp.verdict('update public.user_search_patterns set total_searches = -1'),
     '23514 search_counts_are_not_negative',
     'S-027: nobody searched less than never'
+);
+
+-- Nothing endless, nothing impossible.
+select is(
+    pg_temp.verdicts(
+        'update public.user_profiles set %s',
+        array[
+            'preferred_categories = array_fill(''x''::text, array[101])',
+            'disliked_categories = array_fill(''x''::text, array[101])',
+            'preferred_keywords = array_fill(''x''::text, array[201])',
+            'mood_patterns = ''[]''',
+            'mood_patterns = jsonb_build_object(''x'', repeat(''x'', 4096))'
+        ]
+    ),
+    array[
+        '23514 preferred_categories_are_short_texts',
+        '23514 disliked_categories_are_short_texts',
+        '23514 preferred_keywords_are_short_texts',
+        '23514 mood_patterns_is_a_small_object',
+        '23514 mood_patterns_is_a_small_object'
+    ],
+    'S-023, S-025: lists and moods end somewhere'
+);
+select is(
+    pg_temp.verdicts(
+        'update public.user_search_patterns set interaction_patterns = %L',
+        array['{"like_rate": 0.5}', '[]']
+    ),
+    array['taken', '23514 interaction_patterns_is_a_small_object'],
+    'S-029: the rates are one object'
+);
+select is(
+    pg_temp.verdicts(
+        'update public.users set %s',
+        array[
+            'avatar_url = ''https://example.com/a.png''',
+            'avatar_url = ''javascript:alert(1)''',
+            'daily_api_usage = -1',
+            'monthly_api_usage = -1',
+            'email = ''one@example.com''',
+            'preferences = ''[]''',
+            'settings = ''[]'''
+        ]
+    ),
+    array[
+        'taken',
+        '23514 avatar_url_is_http',
+        '23514 daily_api_usage_is_not_negative',
+        '23514 monthly_api_usage_is_not_negative',
+        '23514 email_is_masked',
+        '23514 preferences_is_a_small_object',
+        '23514 settings_is_a_small_object'
+    ],
+    'S-020, S-021: a picture has an address, use is counted from 0, and no address of a person is in clear'
+);
+select col_is_unique('public', 'users', 'auth_id', 'S-021, C-07: auth_id is one person''s');
+select col_is_unique(
+    'public', 'users', 'email_blind_index', 'S-020, C-28: so is an address, as far as it finds anybody'
 );
 
 -- A person goes with all of it.

@@ -2,7 +2,7 @@
 begin;
 \ir ../model.psql
 \ir ../outcome.psql
-select plan(71);
+select plan(73);
 
 create function pg_temp.completion(
     watched integer,
@@ -375,7 +375,8 @@ select is(
             'api_cost_units = -1',
             'session_ended_at = session_started_at - interval ''1 second''',
             'search_query = ''''',
-            'search_query = repeat(''x'', 501)'
+            'search_query = repeat(''x'', 501)',
+            'user_context = ''[]'''
         ]
     ),
     array[
@@ -386,7 +387,8 @@ select is(
         '23514 api_cost_is_not_negative',
         '23514 a_session_ends_after_it_started',
         '23514 search_query_is_text',
-        '23514 search_query_is_text'
+        '23514 search_query_is_text',
+        '23514 user_context_is_a_small_object'
     ],
     'S-041, D64: no figure of a search is less than nothing'
 );
@@ -505,6 +507,28 @@ select is(
     array['taken', 'taken'] || array_fill('23514 an_interaction_is_recent'::text, array[3]),
     'S-009: nobody remembers more than a week, and nobody the future'
 );
+select is(
+    pg_temp.verdicts(
+        'update public.video_interactions set %s',
+        array[
+            'interaction_value = 0',
+            'interaction_value = 100',
+            'interaction_value = -1',
+            'interaction_value = 101',
+            'interaction_context = ''[]''',
+            'feedback_text = repeat(''x'', 2001)'
+        ]
+    ),
+    array[
+        'taken',
+        'taken',
+        '23514 interaction_value_is_possible',
+        '23514 interaction_value_is_possible',
+        '23514 interaction_context_is_a_small_object',
+        '23514 feedback_text_is_not_too_long'
+    ],
+    'S-045, S-047, C-30: nobody adds to a video what no client could mean'
+);
 
 -- Its events.
 insert into public.watch_events (
@@ -548,6 +572,14 @@ select is(
         '23514 places_in_a_video_are_possible'
     ],
     'S-052: only a seek goes from one place of the video to another'
+);
+select is(
+    pg_temp.verdicts(
+        'update public.watch_events set event_timestamp = interaction_created_at + %L',
+        array['-167 hours', '24 hours', '-169 hours', '25 hours']
+    ),
+    array['taken', 'taken'] || array_fill('23514 an_event_is_near_its_interaction'::text, array[2]),
+    'S-052: an event is from the time of its interaction'
 );
 select is(
     pg_temp.verdicts(
@@ -623,11 +655,15 @@ select is(
             'total_watch_time = -1',
             'avg_load_time_ms = -1',
             'error_count = -1',
+            'device_os = repeat(''x'', 101)',
+            'app_version = repeat(''x'', 101)',
             'session_end = session_start - interval ''1 second'''
         ]
     ),
-    array_fill('23514 session_figures_are_possible'::text, array[4]) || array['23514 a_visit_ends_after_it_started'],
-    'S-049, D64: no figure of a visit is less than nothing'
+    array_fill('23514 session_figures_are_possible'::text, array[4])
+    || array_fill('23514 device_texts_are_short'::text, array[2])
+    || array['23514 a_visit_ends_after_it_started'],
+    'S-049, D64: no figure of a visit is less than nothing, and a device has a short name'
 );
 
 -- Feedback.
