@@ -1,7 +1,7 @@
 -- One profile and one set of habits per person, with the defaults of the design, refusing what no feed could use.
 begin;
 \ir ../model.psql
-select plan(40);
+select plan(41);
 
 -- An empty house: nobody of the running stack is seen in here.
 delete from auth.users;
@@ -178,6 +178,23 @@ select is(
     array['22000', '22004', '22000'],
     'S-023, D64: and each of them is a number'
 );
+-- The embedding is computed first and refuses them itself; without it the check does.
+savepoint with_embedding;
+alter table public.user_profiles drop column embedding;
+select is(
+    pg_temp.verdicts(
+        'update public.user_profiles set preference_vector = %s',
+        array[
+            'array_fill(0.5, array[100])',
+            'array[0.1, 0.2, 0.3]',
+            'array_fill(0.5, array[10, 10])',
+            'array_fill(null::float8, array[100])'
+        ]
+    ),
+    array['taken'] || array_fill('23514 preference_vector_has_100_numbers'::text, array[3]),
+    'S-023, U-13, D64: a vector is checked whether or not anything is computed from it'
+);
+rollback to savepoint with_embedding;
 update public.user_profiles
 set preference_vector = array_fill(0.5, array[100])
 where user_id = '11111111-1111-4111-8111-111111111111';
