@@ -1393,6 +1393,19 @@ export type Database = {
         Args: { "at"?: string; "region"?: string };
         Returns: Json;
       };
+      "end_search": {
+        Args: {
+          "conversation"?: Json;
+          "outcome"?: string;
+          "rating"?: number;
+          "response_time_ms"?: number;
+          "results_clicked"?: number;
+          "results_count"?: number;
+          "results_shown"?: number;
+          "session": string;
+        };
+        Returns: Json;
+      };
       "erase_user": { Args: { "user_id": string }; Returns: Json };
       "health_check": {
         Args: Record<PropertyKey, never>;
@@ -1410,6 +1423,8 @@ export type Database = {
         Args: { "event": Json; "webhook_id": string };
         Returns: Json;
       };
+      "record_interaction": { Args: { "interactions": Json }; Returns: Json };
+      "record_watch_event": { Args: { "events": Json }; Returns: Json };
       "record_webhook_delivery": {
         Args: {
           "attempt": number;
@@ -1431,6 +1446,77 @@ export type Database = {
           "since"?: string;
         };
         Returns: number;
+      };
+      "report_playback_error": {
+        Args: { "error_code": number; "region"?: string; "video_id": string };
+        Returns: Json;
+      };
+      "start_search": {
+        Args: {
+          "query": string;
+          "search_intent"?: string;
+          "search_type"?: string;
+          "session_id"?: string;
+          "session_token"?: string;
+          "user_context"?: Json;
+        };
+        Returns: Json;
+      };
+      "submit_feedback": {
+        Args: {
+          "comment"?: string;
+          "feedback_type": string;
+          "position_in_list"?: number;
+          "reason"?: string;
+          "session_id"?: string;
+          "source_keyword"?: string;
+          "video_id": string;
+        };
+        Returns: Json;
+      };
+      "touch_cached_video": {
+        Args: { "video_id": string };
+        Returns: {
+          "ai_analysis": Json | null;
+          "cache_hit_count": number;
+          "cached_at": string;
+          "category_id": number | null;
+          "category_name": string | null;
+          "channel_id": string | null;
+          "channel_name": string | null;
+          "channel_thumbnail_url": string | null;
+          "collected_at": string;
+          "comment_count": number | null;
+          "created_at": string;
+          "description": string | null;
+          "duration": number | null;
+          "expires_at": string;
+          "id": string;
+          "is_age_restricted": boolean | null;
+          "is_embeddable": boolean | null;
+          "is_playable": boolean;
+          "is_shorts": boolean;
+          "last_accessed_at": string | null;
+          "like_count": number | null;
+          "player_error_code": number | null;
+          "privacy_status": string | null;
+          "published_at": string | null;
+          "quality_score": number | null;
+          "region_restrictions": NonNullable<Json>;
+          "tags": (string)[] | null;
+          "thumbnail_url": string | null;
+          "title": string;
+          "updated_at": string;
+          "upload_status": string | null;
+          "video_id": string;
+          "view_count": number | null;
+        }[];
+        SetofOptions: {
+          from: "*";
+          to: "cached_videos";
+          isOneToOne: false;
+          isSetofReturn: true;
+        };
       };
       "trending_now": {
         Args: { "limit"?: number; "region"?: string };
