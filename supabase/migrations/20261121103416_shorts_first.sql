@@ -3033,7 +3033,7 @@ $$;
 comment on function private.fold_counters(integer) is
 'Adds what was counted to the rows that show it, once; takes out what does not play; forgets what is short-lived.';
 
--- supabase/schemas/shorts/24_record.sql
+-- supabase/schemas/shorts/23_record.sql
 
 -- Promises that whoever records is somebody with an account, and is told of each refusal what to do.
 
@@ -3149,7 +3149,7 @@ end
 $$;
 comment on function private.refuse_empty_handed(jsonb) is 'Refuses a batch of which no row could be taken.';
 
--- supabase/schemas/shorts/24_record_search.sql
+-- supabase/schemas/shorts/23_record_search.sql
 
 -- Promises that a search is opened and closed by whose it is, and that no call writes half of what it was given.
 
@@ -3497,7 +3497,7 @@ $$;
 comment on function public.end_search(uuid, text, integer, integer, integer, integer, integer, jsonb) is
 'Closes a search of one''s own: {"id", "session_ended_at", "response_time_ms"}. Repeat it to add what came later.';
 
--- supabase/schemas/shorts/25_record_interactions.sql
+-- supabase/schemas/shorts/24_record_interactions.sql
 
 -- Promises that a device may send what was done in batches, again and late: good rows are kept once, bad ones named.
 
@@ -3945,7 +3945,7 @@ $$;
 comment on function public.record_interaction(jsonb) is
 'Stores 1 to 1000 interactions of one''s own; bad rows come back as {index, code, message, hint}, see docs/errors.md.';
 
--- supabase/schemas/shorts/26_record_events.sql
+-- supabase/schemas/shorts/25_record_events.sql
 
 -- Promises that what happened in the player may be sent in batches, again and late, for interactions of one's own.
 
@@ -4249,7 +4249,7 @@ $$;
 comment on function public.record_watch_event(jsonb) is
 'Stores 1 to 1000 events of one''s own interactions; bad rows come back as {index, code, message, hint}.';
 
--- supabase/schemas/shorts/27_record_feedback.sql
+-- supabase/schemas/shorts/25_record_feedback.sql
 
 -- Promises that what a person says of a video is kept once however often it is said, and of known videos only.
 
