@@ -191,3 +191,14 @@ def test_a_trial_that_ends_meanwhile_is_free(room: Room) -> None:
     assert refusal.value.sqlstate == "PT429"
     assert second is not None
     assert second[0]["stored"] == 60
+
+
+def test_folds_take_turns(room: Room) -> None:
+    """D68: while one fold has not ended, another waits, even for other counts."""
+    with psycopg.connect(room.database_url) as first, psycopg.connect(room.database_url) as second:
+        first.execute("select private.fold_counters(1)")
+        with room.acting_as(room.premium) as connection:
+            connection.execute("select public.touch_cached_video(%s)", (room.videos[0],))
+        second.execute("set local lock_timeout = '300ms'")
+        with pytest.raises(errors.LockNotAvailable):
+            second.execute("select private.fold_counters()")

@@ -2,7 +2,7 @@
 begin;
 \ir ../outcome.psql
 \ir ../asked.psql
-select plan(58);
+select plan(60);
 
 insert into auth.users (id, email)
 select
@@ -174,7 +174,20 @@ select is(
     '42501 permission denied for function touch_cached_video',
     'anonymous visitors do not count'
 );
-select is(private.fold_counters() -> 'cache_hits', '2', 'S-126: two are added');
+select is(
+    pg_temp.outcome(
+        'authenticated',
+        :'one',
+        $$select private.note_cache_hit(video_id)
+        from unnest(array['countOld', 'countHidden', 'unknown', null]) as video_id$$
+    ),
+    '4 rows',
+    'S-126: to note a hit of what is not served'
+);
+select is(
+    pg_temp.outcome('authenticated', null, $$select private.note_cache_hit('countVideo1')$$), '1 row', 'or by nobody'
+);
+select is(private.fold_counters() -> 'cache_hits', '2', 'S-126: adds none to the two');
 select results_eq(
     $$select cache_hit_count, last_accessed_at, updated_at
     from public.cached_videos where video_id = 'countVideo1'$$,
