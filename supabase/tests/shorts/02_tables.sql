@@ -228,7 +228,7 @@ values
 select set_eq(
     $$select video_id::text from public.cached_videos where is_playable and video_id ~ '^[pn][0-9]'$$,
     array['p1', 'p2'],
-    'is_playable is computed from embedding, privacy, upload, age and the players'' errors'
+    'C-33: is_playable is computed from embedding, privacy, upload, age and the players'' errors'
 );
 select throws_ok(
     $$update public.cached_videos set is_playable = true$$,
