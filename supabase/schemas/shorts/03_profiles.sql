@@ -74,6 +74,24 @@ $$;
 comment on function private.are_short_texts(text[], integer) is
 'Whether there are at most so many texts, each of 1 to 255 characters.';
 
+create function private.is_taste(numbers double precision[])
+returns boolean
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        coalesce(array_ndims(numbers) = 1, false)
+        and cardinality(numbers) = 100
+        and array_position(numbers, null) is null
+        -- NaN is above every number here, and pgvector keeps single precision.
+        and 1e30 >= all(numbers)
+        and -1e30 <= all(numbers)
+$$;
+comment on function private.is_taste(double precision[]) is 'Whether it is 100 finite numbers in one row.';
+
 create table public.user_profiles (
     id uuid primary key default gen_random_uuid(),
     user_id uuid not null unique default auth.uid() references public.users (id) on delete cascade,
@@ -101,11 +119,11 @@ create table public.user_profiles (
     time_preferences jsonb not null default '{}',
     context_preferences jsonb not null default '{}',
     profile_confidence numeric(3, 2) not null default 0,
-    embedding extensions.vector(100) generated always as (preference_vector::extensions.vector(100)) stored,
+    embedding extensions.vector(100) generated always as (
+        case when private.is_taste(preference_vector) then preference_vector::extensions.vector(100) end
+    ) stored,
     constraint preference_vector_has_100_numbers check (
-        array_ndims(preference_vector) = 1
-        and cardinality(preference_vector) = 100
-        and array_position(preference_vector, null) is null
+        preference_vector is null or private.is_taste(preference_vector)
     ),
     constraint preferred_categories_are_short_texts check (private.are_short_texts(preferred_categories, 100)),
     constraint preferred_keywords_are_short_texts check (private.are_short_texts(preferred_keywords, 200)),
