@@ -127,6 +127,14 @@ FACTS = {
             and polname !~ '^conformance'
             and not ({passing("relation.relname", "relation.oid")})
     """,
+    # Tables of Supabase that a policy of ours is on: all else of them is Supabase's.
+    "policies hold on": """
+        select format('table %s rls %s', oid::regclass, case when relrowsecurity then 'on' else 'off' end)
+        from pg_catalog.pg_class
+        where
+            relnamespace::regnamespace::text in ('realtime', 'storage')
+            and exists (select from pg_catalog.pg_policy where polrelid = pg_class.oid and polname !~ '^conformance')
+    """,
     "functions": f"""
         select format(
             'function %s returns %s owner %s %s %s config %s acl %s',
@@ -240,16 +248,18 @@ FACTS = {
 }
 
 
+def section(connection: psycopg.Connection[Any], name: str) -> str:
+    """One part of the lock file; the search path must be pg_catalog alone, for names with their schemas."""
+    lines = sorted({MONTH.sub("_YYYY_MM", line) for (line,) in connection.execute(FACTS[name].encode())})
+    return "\n".join([f"\n# {name}", *(line.rstrip() for line in lines)]) + "\n"
+
+
 def facts(connection: psycopg.Connection[Any]) -> str:
     """The text of the lock file as this database would have it."""
     with connection.transaction():
         # Names with their schemas, whoever asks.
         connection.execute("set local search_path = pg_catalog")
-        parts = []
-        for name, query in FACTS.items():
-            lines = sorted({MONTH.sub("_YYYY_MM", line) for (line,) in connection.execute(query.encode())})
-            parts.append("\n".join([f"\n# {name}", *(line.rstrip() for line in lines)]) + "\n")
-    return HEADER + "".join(parts)
+        return HEADER + "".join(section(connection, name) for name in FACTS)
 
 
 def main(arguments: list[str]) -> int:
