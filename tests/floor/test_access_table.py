@@ -72,6 +72,11 @@ CHANGES = {
         "grant execute on function private.vault_secret(text) to app_anonymous",
         "private.vault_secret(text)",
     ),
+    "a function is granted whose body may not do what it does": (
+        "grant execute on function public.ingest_videos(jsonb) to app_anonymous",
+        "public.ingest_videos(jsonb)",
+    ),
+    "a sequence is granted": ("grant usage on sequence ops.alerts_id_seq to app_anonymous", "ops.alerts_id_seq"),
     "a function is taken back": (
         "revoke execute on function public.trending_now(text, integer) from app_anonymous",
         "public.trending_now(text, integer)",
