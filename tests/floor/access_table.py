@@ -440,7 +440,8 @@ class Comparer:
         outcomes = iter(self.attempt(attempts))
         for function in functions:
             self.result.objects.add(function.name)
-            found = {identity.name: not function.is_denied(next(outcomes)) for identity in IDENTITIES}
+            said_by = {identity.name: next(outcomes) for identity in IDENTITIES}
+            found = {name: not function.is_denied(outcome) for name, outcome in said_by.items()}
             cells = self.declared.cells.get((function.name, "run"))
             missing = cells is None
             if cells is None and function.schema in self.declared.closed_schemas:
@@ -455,6 +456,11 @@ class Comparer:
                 continue
             self.result.allowed += sum(found.values())
             wrong = [i.name for i in IDENTITIES if found[i.name] != (cells[i.column].rows == "run")]
+            for name, outcome in said_by.items():
+                if found[name] and name not in wrong and is_denied(outcome):
+                    self.problem(
+                        f"{function.name} run: {name} may call it, and its body may not do its work: {outcome}"
+                    )
             if wrong:
                 self.problem(f"{function.name} run: {', '.join(wrong)}\n    true would be: {row}")
 

@@ -76,6 +76,10 @@ CHANGES = {
         "grant execute on function public.ingest_videos(jsonb) to app_anonymous",
         "public.ingest_videos(jsonb)",
     ),
+    "a function may no longer do its work": (
+        "alter function private.has_tier(public.tier_enum) security invoker",
+        "private.has_tier(public.tier_enum)",
+    ),
     "a sequence is granted": ("grant usage on sequence ops.alerts_id_seq to app_anonymous", "ops.alerts_id_seq"),
     "a function is taken back": (
         "revoke execute on function public.trending_now(text, integer) from app_anonymous",
