@@ -7,7 +7,7 @@
 scripts/access_mutants.py says which harms. Each is made in a transaction that is undone, and judged twice:
 by the lock (supabase/security.lock would differ), and by behaviour (docs/access.md would no longer be true: every
 command is tried as every client; for realtime.messages, what clients reach is compared with before the harm).
-A harm that behaviour does not notice on its own object is tried again on all objects, if it could be felt there.
+A harm that behaviour does not notice on its own object is tried again on the others where it could be felt.
 What a function does once it is called is not judged here; supabase/tests does.
 
 Exit code 1: a harm that nothing notices or that cannot be made, or a database that differs before any harm.
@@ -41,20 +41,11 @@ from scripts.local_stack import for_tests, supervisor
 from scripts.local_stack.errors import StackError
 from scripts.lock_security import FACTS, LOCK, facts, section
 from tests.floor.access_fixtures import IDENTITIES, PEOPLE
-from tests.floor.access_table import Attempt, Comparer, read_page, seeded_transaction
+from tests.floor.access_table import DENIED, Attempt, Comparer, read_page, seeded_transaction
 
 WIDTH_IN_A_PIPE = 120
-# Harms of objects that behaviour is asked of by name; the others are felt on all of them.
-PROBED = {
-    "policy",
-    "row-level security",
-    "grant on a relation",
-    "grant on a column",
-    "grant on a sequence",
-    "grant on a function",
-    "view",
-    "function",
-}
+# Harms of no one object: they are felt anywhere, and all is tried.
+WHOLE = {"grant on a schema", "membership"}
 Source = Callable[[psycopg.Connection[Any]], Sequence[Mutant]]
 
 
@@ -88,6 +79,7 @@ class Judge:
         self.connection = connection
         self.lock_only = lock_only
         self.comparer = Comparer(connection, read_page())
+        self.shared = shared(self.comparer)
         self.topics = topics(connection)
         self.sections = {name: section(connection, name) for name in FACTS}
         self.reached = [] if lock_only else self.reach()
@@ -131,10 +123,12 @@ class Judge:
             tried += len(reached)
             if differing := [now for was, now in zip(self.reached, reached, strict=True) if was != now]:
                 return f"{REALTIME}: {differing[0]}", tried
-        for only in ([mutant.object], None) if mutant.everywhere else ([mutant.object],):
+        own = {mutant.object}
+        stages: list[set[str] | None] = [own, self.shared] if mutant.everywhere else [own]
+        for only in [None] if mutant.kind in WHOLE else stages:
             result = self.comparer.compare(only)
             tried += result.tried
-            if only and mutant.object not in result.objects | {REALTIME} and mutant.kind in PROBED:
+            if only is own and not own <= result.objects | {REALTIME}:
                 raise AccessError(f"{mutant.object} cannot be tried: tests/floor/access_table.py does not know it")
             if result.problems:
                 return " ".join(result.problems[0].split("\n    true would be")[0].split()), tried
@@ -159,6 +153,20 @@ class Judge:
                 ]
         outcomes = self.comparer.attempt(attempts)
         return [f"{one.identity.name}: {one.statement}: {out}" for one, out in zip(attempts, outcomes, strict=True)]
+
+
+def shared(comparer: Comparer) -> set[str]:
+    """Where a harm of something else can be felt.
+
+    Without a grant nothing is, whatever policies, views and functions do; the service, which no policy holds, feels on
+    a table that it only reads nothing either, while writing runs triggers.
+    """
+    felt = {relation.name for relation in comparer.relations if relation.kind == "v"}
+    for (name, command), cells in comparer.declared.cells.items():
+        holders = {column for column, cell in cells.items() if cell.rows != DENIED}
+        if command != "run" and holders - (set() if command in ("insert", "update", "delete") else {"service"}):
+            felt.add(name)
+    return felt
 
 
 def topics(connection: psycopg.Connection[Any]) -> list[str]:

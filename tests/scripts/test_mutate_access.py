@@ -78,6 +78,8 @@ FELT = (
     "grant usage on sequence ops.alerts_id_seq to app_anonymous",
     "grant execute on routine ops.enqueue(text,jsonb) to app_anonymous",
     "grant execute on routine public.ingest_videos(jsonb) to app_anonymous",
+    "function private.has_tier(public.tier_enum): made invoker",
+    "function private.write_audit_log(): made invoker",
     "grant app_service to anon with inherit true",
 )
 # The object's own grants and rows hold what each of these would let through.
