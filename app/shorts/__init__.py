@@ -1,4 +1,4 @@
-"""The shorts room in Python: its API, ingest of data sets, replay of detection, and live trends."""
+"""The shorts room in Python: its API, what people do, ingest of data sets, replay of detection, and live trends."""
 
 from __future__ import annotations
 
@@ -6,6 +6,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .activity import (
+        ActivityApi,
+        CachedVideo,
+        EndedSearch,
+        Feedback,
+        HistoryCursor,
+        InteractionInput,
+        PlaybackReport,
+        Recorded,
+        RecordedEvents,
+        RejectedRow,
+        Search,
+        SearchContext,
+        StartedSearch,
+        StoredRow,
+        WatchedVideo,
+        WatchEventInput,
+    )
     from .api import (
         Detection,
         Ingested,
@@ -36,24 +54,40 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REGIONS",
+    "ActivityApi",
+    "CachedVideo",
     "ChartRow",
     "Detection",
+    "EndedSearch",
+    "Feedback",
+    "HistoryCursor",
     "IngestReport",
     "IngestTarget",
     "Ingested",
+    "InteractionInput",
     "Keyword",
     "KeywordInput",
+    "PlaybackReport",
+    "Recorded",
+    "RecordedEvents",
     "Refusal",
+    "RejectedRow",
     "Rejection",
     "ReplayReport",
     "ReplayTarget",
+    "Search",
+    "SearchContext",
     "ShortsApi",
     "SignalInput",
+    "StartedSearch",
+    "StoredRow",
     "Totals",
     "Trend",
     "TrendRow",
     "VideoInput",
     "VideoRow",
+    "WatchEventInput",
+    "WatchedVideo",
     "check_dataset",
     "check_regions",
     "dataset_files",
@@ -69,7 +103,7 @@ __all__ = [
     "watch_trends",
 ]
 
-_MODULES = ("regions", "keywords", "dataset", "api", "watch", "ingest", "replay")  # the lightest first
+_MODULES = ("regions", "keywords", "dataset", "activity", "api", "watch", "ingest", "replay")  # the lightest first
 
 
 def __getattr__(name: str) -> Any:

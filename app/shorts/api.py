@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal, NotRequired, TypedDict, TypeVar
+from typing import Literal, NotRequired, TypedDict
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
-
-from ..client import Client
-from ..errors import UnexpectedAnswerError
+from .activity import ActivityApi
+from .calls import Row, checked
 
 __all__ = [
     "Detection",
@@ -23,7 +21,6 @@ __all__ = [
     "VideoInput",
 ]
 
-Answer = TypeVar("Answer")
 SignalSource = Literal["youtube_api", "bright_data", "internal"]
 
 
@@ -67,13 +64,7 @@ class SignalInput(TypedDict):
     views: NotRequired[int]
 
 
-class _Row(BaseModel):
-    """What a newer backend adds is ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Rejection(_Row):
+class Rejection(Row):
     """Row `index` of the batch was not taken."""
 
     index: int
@@ -81,7 +72,7 @@ class Rejection(_Row):
     message: str
 
 
-class Ingested(_Row):
+class Ingested(Row):
     """What became of a batch: received = inserted + updated + unchanged + rejected."""
 
     received: int
@@ -91,7 +82,7 @@ class Ingested(_Row):
     rejected: list[Rejection]
 
 
-class Detection(_Row):
+class Detection(Row):
     """What one run of detection did: keywords tested, trends found, webhook events written."""
 
     at: datetime
@@ -101,7 +92,7 @@ class Detection(_Row):
     notified: int
 
 
-class Trend(_Row):
+class Trend(Row):
     """What everybody may know of a trend; `trend_score` is 0 to 1, `growth_rate` is in per cent."""
 
     keyword: str
@@ -124,11 +115,8 @@ class TrendRow(Trend):
     hourly_trend_data: list[float | None]
 
 
-class ShortsApi:
+class ShortsApi(ActivityApi):
     """The shorts room through `client`; ingest and detect need a client with the secret key."""
-
-    def __init__(self, client: Client) -> None:
-        self.client = client
 
     async def ingest_videos(self, videos: Sequence[VideoInput]) -> Ingested:
         """Store at most 5,000 videos; repeating a batch changes nothing, older news never overwrites newer."""
@@ -158,18 +146,4 @@ class ShortsApi:
             .order("trend_score", desc=True)
             .order("keyword")
         )
-        return _checked(
-            await self.client.run("trending_keywords", query.execute()), list[TrendRow], "trending_keywords"
-        )
-
-    async def _call(self, function: str, arguments: Mapping[str, object], *, answer: type[Answer]) -> Answer:
-        return _checked(await self.client.call(function, arguments), answer, function)
-
-
-def _checked(data: Any, answer: type[Answer], doing: str) -> Answer:
-    try:
-        return TypeAdapter(answer).validate_python(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        problem = f"{'.'.join(map(str, first['loc'])) or 'answer'}: {first['msg']}"
-        raise UnexpectedAnswerError(problem, doing=doing) from error
+        return checked(await self.client.run("trending_keywords", query.execute()), list[TrendRow], "trending_keywords")

@@ -14,7 +14,9 @@ import app
 import app.shorts
 
 FLOOR = ("app.messages", "app.errors", "app.config", "app.client", "app.realtime")
-SHORTS = tuple(f"app.shorts.{name}" for name in ("regions", "keywords", "dataset", "api", "watch", "ingest", "replay"))
+SHORTS = tuple(
+    f"app.shorts.{name}" for name in ("regions", "keywords", "dataset", "activity", "api", "watch", "ingest", "replay")
+)
 
 
 def natural(name: str) -> tuple[int, str]:
