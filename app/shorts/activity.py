@@ -2,10 +2,10 @@
 
 Everything here is for who is signed in (`Client.sign_in`) and reaches the own rows alone. What is refused raises:
 
-    NotAllowedError       nobody is signed in, or `ai_chat` without premium (PT403)
+    NotAllowedError       nobody is signed in (42501), the account is gone, or `ai_chat` without premium (PT403)
     NotFoundError         no such video, or a search that is not one's own (PT404): the answer is the same for both
     InvalidRequestError   an argument that cannot be true (PT400), or more rows than one call takes (PT413)
-    TooManyRequestsError  over the day's 50 interactions of a trial, or too many calls in a minute (PT429)
+    TooManyRequestsError  nothing fits into the day's 50 interactions of a trial, or too many calls in a minute (PT429)
 
 `code` and `hint` of the error say what it was and what to do; docs/errors.md has them all.
 """
@@ -338,8 +338,8 @@ class ActivityApi(Caller):
     async def record_interaction(self, interactions: Sequence[InteractionInput]) -> Recorded:
         """Store 1 to 1,000 interactions; good rows are kept, bad ones named in `rejected`.
 
-        When no row can be taken, the call is refused with the first row's message and hint. On trial the whole call is
-        refused when it goes beyond the day's 50.
+        When no row can be taken, the call is refused with the first row's message and hint. On trial, what goes beyond
+        the day's 50 is among the rejected (ON016). A batch has at most 2 MB.
         """
         _require_batch("record_interaction", interactions)
         return await self._call("record_interaction", {"interactions": list(interactions)}, answer=Recorded)
@@ -360,7 +360,11 @@ class ActivityApi(Caller):
         source_keyword: str | None = None,
         position_in_list: int | None = None,
     ) -> Feedback:
-        """Say something of a video, each type once: to say it again replaces reason and comment (2,000 characters)."""
+        """Say something of a video, each type once: said again, the last reason and comment (2,000 characters) stand.
+
+        `session_id` is the visit to the app, `StartedSearch.session_id`. To take it back, delete the row of
+        `user_feedback`: docs/recipes.md.
+        """
         arguments = _given(
             video_id=video_id,
             feedback_type=feedback_type,
@@ -375,7 +379,10 @@ class ActivityApi(Caller):
     async def report_playback_error(
         self, video_id: str, *, error_code: int, region: str | None = None
     ) -> PlaybackReport:
-        """Tell of an error of YouTube's player, such as 101 or 150, in `region` (ISO 3166, such as KR)."""
+        """Tell what YouTube's player said, 2, 5, 100, 101, 150 or 153, in `region` (ISO 3166, such as KR).
+
+        Once a day and video; a video that three people could not play is taken out.
+        """
         arguments = _given(video_id=video_id, error_code=error_code, region=region)
         return await self._call("report_playback_error", arguments, answer=PlaybackReport)
 
