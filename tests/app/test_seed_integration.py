@@ -162,6 +162,45 @@ def test_s_265_nothing_rings_a_bell_or_strays(database: Connection) -> None:
     assert rows_of(database, watched) == before
 
 
+def test_s_260_a_deep_page_of_the_history_reads_no_more_than_itself(database: Connection) -> None:
+    """S-260: the query of `watch_history` goes through an index by person and time, however far back the page is."""
+    database.execute(SEED)
+    database.execute("analyze public.video_interactions")
+    # The planner takes the one of views alone, or the one of everything when that is in better shape.
+    names = database.execute(
+        "select inhrelid::regclass::text from pg_inherits "
+        "where inhparent in ('public.idx_user_recent_watch'::regclass, 'public.video_interactions_user_idx'::regclass)"
+    ).fetchall()
+    indexes = {str(name).removeprefix("private.") for (name,) in names}
+    claims = (
+        "select set_config('request.jwt.claims', jsonb_build_object('sub', md5('sample person pro')::uuid)::text, true)"
+    )
+    database.execute(claims)
+    database.execute("set local role authenticated")
+    history = "select id, created_at from public.video_interactions where interaction_type = 'view'"
+    order = "order by created_at desc, id desc"
+    cursor = database.execute(f"{history} {order} offset 1000 limit 1".encode()).fetchone()
+    assert cursor is not None
+    plan = database.execute(
+        f"explain (analyze, format json) {history} and created_at <= %(at)s "
+        f"and (created_at < %(at)s or id < %(id)s) {order} limit 50".encode(),
+        {"id": cursor[0], "at": cursor[1]},
+    ).fetchone()
+    assert plan is not None
+    scans = [node for node in nodes(plan[0][0]["Plan"]) if node["Node Type"].endswith("Scan")]
+    assert scans
+    for scan in scans:
+        assert scan["Node Type"] in ("Index Scan", "Index Only Scan"), scan
+        assert scan["Index Name"] in indexes
+    assert sum(scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0) for scan in scans) < 200
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from nodes(part)
+
+
 @pytest.mark.usefixtures("planted")
 async def test_s_266_sample_people_sign_in_by_password(stack: Stack) -> None:
     """S-266: each of the five signs in, sees the own history alone, and premium and up see analytics."""
