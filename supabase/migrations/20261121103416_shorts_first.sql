@@ -4540,6 +4540,899 @@ $$;
 comment on function public.report_playback_error(text, integer, text) is
 'Tells that a video did not play: {"repeated"}. What three people report within 24 hours is taken out.';
 
+-- supabase/schemas/shorts/26_quality.sql
+
+-- Promises that a video's score follows what is known of it, and that an AI's answer is stored whole or not at all.
+
+create function private.set_overall_quality()
+returns trigger
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    -- A figure that was computed here is computed again; one that the AI gave is kept.
+    if
+        coalesce(new.overall_quality_score, 0) = 0
+        or (
+            tg_op = 'UPDATE'
+            and new.overall_quality_score = old.overall_quality_score
+            and old.overall_quality_score = old.overall_score::double precision
+        )
+    then
+        new.overall_quality_score := private.overall_quality(
+            new.content_quality_score,
+            new.engagement_rate,
+            new.retention_rate,
+            new.trend_alignment,
+            new.freshness_score
+        );
+    end if;
+    return new;
+end
+$$;
+comment on function private.set_overall_quality() is
+'Computes overall_quality_score where the AI gives none, and again when what it was computed from changes.';
+
+create trigger set_overall_quality
+before insert or update on public.video_quality_scores
+for each row
+execute function private.set_overall_quality();
+
+create function private.sync_quality_score()
+returns trigger
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    with newest as materialized (
+        select distinct on (score.video_id)
+            score.video_id,
+            score.overall_quality_score
+        from public.video_quality_scores as score
+        where
+            score.video_id in (
+                select changed.video_id
+                from new_scores as changed
+            )
+        order by
+            score.video_id asc,
+            score.analyzed_at desc,
+            score.analysis_version desc
+    ),
+
+    -- Locked in one order, so that two batches never deadlock.
+    differing as materialized (
+        select
+            video.id,
+            newest.overall_quality_score
+        from newest
+        inner join public.cached_videos as video on newest.video_id = video.video_id
+        where video.quality_score is distinct from newest.overall_quality_score
+        order by video.video_id
+        for no key update of video
+    )
+
+    update public.cached_videos as stored
+    set quality_score = differing.overall_quality_score
+    from differing
+    where stored.id = differing.id;
+    return null;
+end
+$$;
+comment on function private.sync_quality_score() is
+'Keeps cached_videos.quality_score equal to overall_quality_score of the newest analysis, a statement at a time.';
+
+-- Two, since a trigger that sees all rows of a statement has one event.
+create trigger quality_score_sync_trg
+after insert on public.video_quality_scores
+referencing new table as new_scores
+for each statement
+execute function private.sync_quality_score();
+create trigger quality_score_sync_update_trg
+after update on public.video_quality_scores
+referencing new table as new_scores
+for each statement
+execute function private.sync_quality_score();
+
+create function public.calculate_quality_score(
+    video_id text,
+    analysis_version text default 'v1.0'
+)
+returns numeric
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    engagement double precision;
+    retention double precision;
+    answer numeric;
+begin
+    if coalesce(length(calculate_quality_score.analysis_version) not between 1 and 20, true) then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The version of the analysis is not 1 to 20 characters.',
+            hint = 'Send one such as v1.0, or nothing.';
+    end if;
+    select
+        least(
+            coalesce(
+                (coalesce(video.like_count, 0)::double precision + coalesce(video.comment_count, 0))
+                / nullif(video.view_count, 0),
+                0
+            ),
+            1
+        )
+    into engagement
+    from public.cached_videos as video
+    where video.video_id = calculate_quality_score.video_id;
+    if not found then
+        raise exception using
+            errcode = 'PT404',
+            message = 'The video is not known.',
+            hint = 'Ingest it first.';
+    end if;
+    select coalesce(avg(interaction.completion_rate), 0)
+    into retention
+    from public.video_interactions as interaction
+    where
+        interaction.video_id = calculate_quality_score.video_id
+        and interaction.interaction_type = 'view';
+
+    insert into public.video_quality_scores as stored (video_id, analysis_version, engagement_rate, retention_rate)
+    values (
+        calculate_quality_score.video_id,
+        calculate_quality_score.analysis_version,
+        engagement,
+        retention
+    )
+    on conflict on constraint a_video_is_scored_once_a_version do update
+        set
+            engagement_rate = excluded.engagement_rate,
+            retention_rate = excluded.retention_rate,
+            calculated_at = now()
+    returning stored.overall_score into answer;
+    return answer;
+end
+$$;
+comment on function public.calculate_quality_score(text, text) is
+'Computes how a video engages, (likes + comments) / views, and how much of it is watched, the mean completion of its '
+'views; stores both with what the AI said and returns the overall score, 0 to 1. For the service.';
+
+create function public.set_ai_analysis(
+    video_id text,
+    analysis jsonb
+)
+returns void
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    if
+        jsonb_typeof(analysis) is distinct from 'object'
+        or coalesce(jsonb_typeof(analysis -> 'categories') <> 'array', true)
+        or coalesce(jsonb_typeof(analysis -> 'keywords') <> 'array', true)
+        or coalesce(jsonb_typeof(analysis -> 'emotions') <> 'object', true)
+        or jsonb_path_exists(analysis, '$.categories[*] ? (@.type() != "string")')
+        or jsonb_path_exists(analysis, '$.keywords[*] ? (@.type() != "string")')
+        or jsonb_path_exists(analysis, '$.emotions.* ? (@.type() != "number")')
+        or length(analysis::text) > 65536
+    then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The analysis is no document of categories, keywords and emotions.',
+            detail = format('It is %s.', left(coalesce(analysis::text, 'missing'), 100)),
+            hint = 'Send {"categories": [texts], "keywords": [texts], "emotions": {name: number}}, all three and at most '
+            '65,536 characters.';
+    end if;
+    update public.cached_videos as stored
+    set ai_analysis = set_ai_analysis.analysis
+    where
+        stored.video_id = set_ai_analysis.video_id
+        and stored.ai_analysis is distinct from set_ai_analysis.analysis;
+    if
+        not found
+        and not exists (
+            select
+            from public.cached_videos as known
+            where known.video_id = set_ai_analysis.video_id
+        )
+    then
+        raise exception using
+            errcode = 'PT404',
+            message = 'The video is not known.',
+            hint = 'Ingest it first.';
+    end if;
+end
+$$;
+comment on function public.set_ai_analysis(text, jsonb) is
+'Replaces what the AI says of a video, whole; the same again changes nothing. For the service.';
+
+create function private.plays_in(
+    region_restrictions jsonb,
+    region text
+)
+returns boolean
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        not coalesce(region_restrictions -> 'blocked' ? region, false)
+        and case
+            -- YouTube sends one list or the other; an empty one of the allowed, alone, allows nobody.
+            when region_restrictions -> 'allowed' <> '[]' or not region_restrictions ? 'blocked'
+                then coalesce(region_restrictions -> 'allowed' ? region, true)
+            else true
+        end
+$$;
+comment on function private.plays_in(jsonb, text) is
+'Whether restrictions, {"allowed": [...], "blocked": [...]}, let a video play in a region. No restrictions allow it.';
+
+create function public.is_playable_in(
+    video_id text,
+    region text
+)
+returns boolean
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    if coalesce(region !~ '^[A-Z]{2}$', true) then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The region is unknown.',
+            detail = format('region is %s.', left(coalesce(region, 'missing'), 100)),
+            hint = 'Send an ISO 3166 code of two capital letters.';
+    end if;
+    return exists (
+        select
+        from public.cached_videos as video
+        where
+            video.video_id = is_playable_in.video_id
+            and video.is_playable
+            and private.plays_in(video.region_restrictions, is_playable_in.region)
+    );
+end
+$$;
+comment on function public.is_playable_in(text, text) is
+'Whether an embedded player shows the video in a region, such as KR; false for a video that the caller cannot see. '
+'For everybody.';
+
+-- supabase/schemas/shorts/27_rollups.sql
+
+-- Promises that the figures of a keyword's day are those of its interactions, however often they are counted.
+
+create function private.rollup_keyword_metrics(day date)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    begins timestamptz := day::timestamp at time zone 'Asia/Seoul';
+    ends timestamptz := begins + interval '24 hours';
+    answer jsonb;
+begin
+    -- After 90 days the searches are archived, and no interaction knows its keyword any more.
+    if coalesce(begins < now() - interval '90 days', true) then
+        raise exception using
+            errcode = 'invalid_parameter_value',
+            message = 'The day is too long ago to be counted again.',
+            detail = format('The day is %s.', coalesce(day::text, 'missing')),
+            hint = 'Pass a day of the last 90; older figures stay as they are.';
+    end if;
+
+    with searched as (
+        select
+            -- What is said to the AI is a conversation and no keyword.
+            left(private.normalize_keyword(session.search_query), 255) as keyword,
+            count(*) as searches,
+            sum(session.results_clicked) as clicks
+        from public.search_sessions as session
+        where
+            session.session_started_at >= begins
+            and session.session_started_at < ends
+            and session.search_type <> 'ai_chat'
+        group by left(private.normalize_keyword(session.search_query), 255)
+    ),
+
+    watched as (
+        select
+            left(private.normalize_keyword(session.search_query), 255) as keyword,
+            count(*) filter (where interaction.interaction_type = 'view') as views,
+            count(*) filter (where interaction.interaction_type = 'like') as likes,
+            count(*) filter (where interaction.interaction_type = 'skip') as skips,
+            sum(interaction.watch_duration) as seconds,
+            round(
+                avg(interaction.completion_rate) filter (where interaction.interaction_type = 'view'), 2
+            ) as completion
+        from public.video_interactions as interaction
+        inner join public.search_sessions as session
+            on
+                interaction.session_id = session.id
+                and interaction.session_started_at = session.session_started_at
+                -- Said again for the planner, which skips whole months by it.
+                and session.session_started_at >= begins - interval '91 days'
+                and session.session_started_at < ends + interval '1 day'
+        where
+            interaction.created_at >= begins
+            and interaction.created_at < ends
+            and session.search_type <> 'ai_chat'
+        group by left(private.normalize_keyword(session.search_query), 255)
+    ),
+
+    counted as materialized (
+        select
+            coalesce(searched.keyword, watched.keyword) as keyword,
+            least(coalesce(searched.searches, 0), 2147483647)::integer as searches,
+            least(coalesce(searched.clicks, 0), 2147483647)::integer as clicks,
+            least(coalesce(watched.views, 0), 2147483647)::integer as views,
+            least(coalesce(watched.likes, 0), 2147483647)::integer as likes,
+            least(coalesce(watched.seconds, 0), 2147483647)::integer as seconds,
+            watched.completion,
+            round(least(watched.likes, watched.views)::numeric / nullif(watched.views, 0), 2) as like_rate,
+            round(watched.skips::numeric / nullif(watched.views + watched.skips, 0), 2) as skip_rate
+        from searched
+        full outer join watched on searched.keyword = watched.keyword
+        where coalesce(searched.keyword, watched.keyword) <> ''
+    ),
+
+    performance as (
+        insert into public.keyword_performance_cache as stored (
+            keyword,
+            date,
+            total_views,
+            avg_completion_rate,
+            total_likes
+        )
+        select
+            counted.keyword,
+            day,
+            counted.views,
+            counted.completion,
+            counted.likes
+        from counted
+        where counted.views > 0
+        order by counted.keyword
+        on conflict on constraint keyword_performance_cache_pkey do update
+            set
+                total_views = excluded.total_views,
+                avg_completion_rate = excluded.avg_completion_rate,
+                total_likes = excluded.total_likes
+            where
+                (stored.total_views, stored.avg_completion_rate, stored.total_likes)
+                is distinct from (excluded.total_views, excluded.avg_completion_rate, excluded.total_likes)
+        returning stored.keyword
+    ),
+
+    effectiveness as (
+        insert into public.keyword_effectiveness as stored (
+            keyword,
+            date,
+            search_count,
+            click_count,
+            total_watch_time,
+            avg_completion_rate,
+            like_rate,
+            skip_rate
+        )
+        select
+            counted.keyword,
+            day,
+            counted.searches,
+            counted.clicks,
+            counted.seconds,
+            counted.completion,
+            counted.like_rate,
+            counted.skip_rate
+        from counted
+        order by counted.keyword
+        on conflict on constraint keyword_effectiveness_pkey do update
+            set
+                search_count = excluded.search_count,
+                click_count = excluded.click_count,
+                total_watch_time = excluded.total_watch_time,
+                avg_completion_rate = excluded.avg_completion_rate,
+                like_rate = excluded.like_rate,
+                skip_rate = excluded.skip_rate
+            where
+                (
+                    stored.search_count,
+                    stored.click_count,
+                    stored.total_watch_time,
+                    stored.avg_completion_rate,
+                    stored.like_rate,
+                    stored.skip_rate
+                ) is distinct from (
+                    excluded.search_count,
+                    excluded.click_count,
+                    excluded.total_watch_time,
+                    excluded.avg_completion_rate,
+                    excluded.like_rate,
+                    excluded.skip_rate
+                )
+        returning stored.keyword
+    ),
+
+    -- What is not there any more: a person was erased, and what they did with them.
+    vanished_performance as (
+        delete from public.keyword_performance_cache as stored
+        where
+            stored.date = day
+            and not exists (
+                select
+                from counted
+                where
+                    counted.keyword = stored.keyword
+                    and counted.views > 0
+            )
+        returning stored.keyword
+    ),
+
+    vanished_effectiveness as (
+        delete from public.keyword_effectiveness as stored
+        where
+            stored.date = day
+            and not exists (
+                select
+                from counted
+                where counted.keyword = stored.keyword
+            )
+        returning stored.keyword
+    )
+
+    select
+        jsonb_build_object(
+            'written',
+            (select count(*) from performance) + (select count(*) from effectiveness),
+            'removed',
+            (select count(*) from vanished_performance) + (select count(*) from vanished_effectiveness)
+        )
+    into answer;
+    return answer;
+end
+$$;
+comment on function private.rollup_keyword_metrics(date) is
+'Counts one day in Korea, by when things were stored, into keyword_performance_cache (keywords that were viewed) and '
+'keyword_effectiveness (those that were searched or led to anything). Again changes nothing but what has changed.';
+
+-- supabase/schemas/shorts/28_search_patterns.sql
+
+-- Promises that a person's habits follow what they do, a bounded number of people at a time.
+
+create function private.analyze_search_patterns(batch_size integer default 1000)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    analyzed bigint;
+begin
+    -- Eight days back: a job that stood still for a week misses nobody, and a month that is past is not read.
+    with active as (
+        select
+            activity.user_id,
+            max(activity.at) as at
+        from (
+            select
+                session.user_id,
+                session.updated_at as at
+            from public.search_sessions as session
+            where session.session_started_at > now() - interval '8 days'
+            union all
+            select
+                interaction.user_id,
+                interaction.created_at as at
+            from public.video_interactions as interaction
+            where interaction.created_at > now() - interval '8 days'
+        ) as activity
+        where activity.user_id is not null
+        group by activity.user_id
+    ),
+
+    due as materialized (
+        select
+            pattern.user_id,
+            pattern.search_intent_distribution
+        from active
+        inner join public.user_search_patterns as pattern on active.user_id = pattern.user_id
+        where
+            -- A minute, for what had begun before the last run and was committed after it.
+            pattern.last_analyzed_at is null
+            or active.at > pattern.last_analyzed_at - interval '1 minute'
+        order by
+            pattern.last_analyzed_at asc nulls first,
+            pattern.user_id asc
+        limit analyze_search_patterns.batch_size
+        for update of pattern skip locked
+    ),
+
+    recent as materialized (
+        select
+            session.user_id,
+            session.search_type,
+            session.search_intent,
+            session.results_shown,
+            session.results_clicked,
+            session.session_started_at at time zone 'Asia/Seoul' as korean_time
+        from due
+        inner join public.search_sessions as session on due.user_id = session.user_id
+        where session.session_started_at > now() - interval '90 days'
+    ),
+
+    totals as (
+        select
+            kept.user_id,
+            count(*) as searches,
+            count(*) filter (where kept.search_type = 'ai_chat') as ai_searches
+        from (
+            select
+                session.user_id,
+                session.search_type
+            from due
+            inner join public.search_sessions as session on due.user_id = session.user_id
+            union all
+            select
+                archived.user_id,
+                archived.search_type
+            from due
+            inner join private.search_sessions_archive as archived on due.user_id = archived.user_id
+        ) as kept
+        group by kept.user_id
+    ),
+
+    searches as (
+        select
+            recent.user_id,
+            round(avg(recent.results_clicked))::integer as avg_clicked,
+            round(
+                least(sum(recent.results_clicked), sum(recent.results_shown))::numeric
+                / nullif(sum(recent.results_shown), 0),
+                4
+            ) as click_through_rate
+        from recent
+        group by recent.user_id
+    ),
+
+    hours as (
+        select
+            due.user_id,
+            array_agg(coalesce(counted.searches, 0)::integer order by hour.number) as pattern
+        from due
+        cross join generate_series(0, 23) as hour (number)
+        left join (
+            select
+                recent.user_id,
+                extract(hour from recent.korean_time)::integer as number,
+                count(*) as searches
+            from recent
+            group by
+                recent.user_id,
+                extract(hour from recent.korean_time)
+        ) as counted
+            on
+                due.user_id = counted.user_id
+                and hour.number = counted.number
+        group by due.user_id
+    ),
+
+    -- Each share is the difference of two rounded running shares: they sum to exactly 1.
+    intents as (
+        select
+            shared.user_id,
+            jsonb_object_agg(shared.name, round(shared.until, 4) - round(shared.since, 4)) as distribution
+        from (
+            select
+                counted.user_id,
+                counted.name,
+                sum(counted.searches) over upwards / sum(counted.searches) over everything as until,
+                (sum(counted.searches) over upwards - counted.searches)
+                / sum(counted.searches) over everything as since
+            from (
+                select
+                    due.user_id,
+                    intent.name,
+                    intent.place,
+                    count(recent.user_id) as searches
+                from due
+                cross join unnest(
+                    array['entertainment', 'education', 'mood_boost', 'trend_following', 'discovery']
+                ) with ordinality as intent (name, place)
+                left join recent
+                    on
+                        due.user_id = recent.user_id
+                        and intent.name = recent.search_intent
+                where
+                    exists (
+                        select
+                        from recent as known
+                        where
+                            known.user_id = due.user_id
+                            and known.search_intent is not null
+                    )
+                group by
+                    due.user_id,
+                    intent.name,
+                    intent.place
+            ) as counted
+            window
+                everything as (partition by counted.user_id),
+                upwards as (partition by counted.user_id order by counted.place)
+        ) as shared
+        group by shared.user_id
+    ),
+
+    watched as (
+        select
+            interaction.user_id,
+            round(
+                avg(interaction.completion_rate) filter (where interaction.interaction_type = 'view'), 4
+            ) as completion_rate,
+            round(
+                least(
+                    count(*) filter (where interaction.interaction_type = 'like'),
+                    count(*) filter (where interaction.interaction_type = 'view')
+                )::numeric
+                / nullif(count(*) filter (where interaction.interaction_type = 'view'), 0),
+                4
+            ) as like_rate
+        from due
+        inner join public.video_interactions as interaction on due.user_id = interaction.user_id
+        where interaction.created_at > now() - interval '90 days'
+        group by interaction.user_id
+    ),
+
+    -- A day that nobody came back after is judged once seven days have passed.
+    returning_days as (
+        select
+            spaced.user_id,
+            round(
+                count(*) filter (where spaced.next_day <= spaced.day + 7)::numeric
+                / nullif(
+                    count(*) filter (
+                        where spaced.next_day is not null or spaced.day < private.korean_day() - 7
+                    ),
+                    0
+                ),
+                4
+            ) as return_rate
+        from (
+            select
+                active_day.user_id,
+                active_day.day,
+                lead(active_day.day) over (partition by active_day.user_id order by active_day.day) as next_day
+            from (
+                select distinct
+                    recent.user_id,
+                    recent.korean_time::date as day
+                from recent
+            ) as active_day
+        ) as spaced
+        group by spaced.user_id
+    ),
+
+    written as (
+        update public.user_search_patterns as stored
+        set
+            total_searches = coalesce(totals.searches, 0),
+            ai_searches_used = coalesce(totals.ai_searches, 0),
+            avg_results_clicked = coalesce(searches.avg_clicked, 0),
+            hourly_activity_pattern = hours.pattern,
+            search_intent_distribution = coalesce(intents.distribution, due.search_intent_distribution),
+            interaction_patterns = jsonb_build_object(
+                'click_through_rate', coalesce(searches.click_through_rate, 0),
+                'video_completion_rate', coalesce(watched.completion_rate, 0),
+                'like_rate', coalesce(watched.like_rate, 0),
+                'return_rate', coalesce(returning_days.return_rate, 0)
+            ),
+            last_analyzed_at = now()
+        from due
+        inner join hours on due.user_id = hours.user_id
+        left join totals on due.user_id = totals.user_id
+        left join searches on due.user_id = searches.user_id
+        left join intents on due.user_id = intents.user_id
+        left join watched on due.user_id = watched.user_id
+        left join returning_days on due.user_id = returning_days.user_id
+        where stored.user_id = due.user_id
+        returning stored.user_id
+    )
+
+    select count(*)
+    into analyzed
+    from written;
+    return jsonb_build_object('people', analyzed);
+end
+$$;
+comment on function private.analyze_search_patterns(integer) is
+'Computes the habits of people who searched or watched since they were last looked at, who waited longest first. '
+'Totals are over all kept searches, the archived ones too; everything else is over 90 days. click_through_rate: '
+'clicked of shown. like_rate: likes per view. return_rate: days of searching that another one follows within 7 days. '
+'Intents keep what they were until the person names one.';
+
+-- supabase/schemas/shorts/29_archive.sql
+
+-- Promises that old searches leave the hot table without being lost, and that no old row keeps a month from going.
+
+create function private.archive_search_sessions(
+    at timestamptz default now(),
+    batch_size integer default 10000
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    with moved as (
+        delete from public.search_sessions as stored
+        where
+            stored.session_started_at < archive_search_sessions.at - interval '90 days'
+            and (stored.id, stored.session_started_at) in (
+                select
+                    old.id,
+                    old.session_started_at
+                from public.search_sessions as old
+                where old.session_started_at < archive_search_sessions.at - interval '90 days'
+                limit archive_search_sessions.batch_size
+                for update skip locked
+            )
+        returning stored.*
+    ),
+
+    archived as (
+        insert into private.search_sessions_archive (
+            id,
+            user_id,
+            search_query,
+            search_type,
+            search_intent,
+            user_context,
+            results_count,
+            results_shown,
+            results_clicked,
+            response_time_ms,
+            cache_hit,
+            api_cost_units,
+            user_satisfaction_rating,
+            session_outcome,
+            session_started_at,
+            session_ended_at,
+            created_at,
+            session_id,
+            conversation_context
+        )
+        select
+            moved.id,
+            moved.user_id,
+            moved.search_query,
+            moved.search_type,
+            moved.search_intent,
+            moved.user_context,
+            moved.results_count,
+            moved.results_shown,
+            moved.results_clicked,
+            moved.response_time_ms,
+            moved.cache_hit,
+            moved.api_cost_units,
+            moved.user_satisfaction_rating,
+            moved.session_outcome,
+            moved.session_started_at,
+            moved.session_ended_at,
+            moved.created_at,
+            moved.session_id,
+            moved.conversation_context
+        from moved
+        where moved.session_started_at >= archive_search_sessions.at - interval '12 months'
+        returning id
+    ),
+
+    purged as (
+        delete from private.search_sessions_archive as stored
+        where
+            (stored.id, stored.session_started_at) in (
+                select
+                    old.id,
+                    old.session_started_at
+                from private.search_sessions_archive as old
+                where old.session_started_at < archive_search_sessions.at - interval '12 months'
+                order by old.session_started_at
+                limit archive_search_sessions.batch_size
+            )
+        returning stored.id
+    )
+
+    select
+        jsonb_build_object(
+            'archived', (select count(*) from archived),
+            'purged', (select count(*) from purged) + (select count(*) from moved) - (select count(*) from archived)
+        )
+$$;
+comment on function private.archive_search_sessions(timestamptz, integer) is
+'Moves searches older than 90 days to private.search_sessions_archive, and forgets what is there for more than 12 '
+'months. What was watched stays, without its search. One statement: no search is in both places.';
+
+create function private.prune_watch_events(
+    at timestamptz default now(),
+    batch_size integer default 100000
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set lock_timeout = '2s'
+language plpgsql
+as $$
+declare
+    expires_before timestamptz;
+    expired regclass;
+    emptied integer := 0;
+    pruned bigint := 0;
+begin
+    -- The newest bound of the months of interactions that are about to be dropped; on most days there is none.
+    select max(month.upper_bound)
+    into expires_before
+    from ops.partition_policies as policy
+    cross join private.partitions_of('public.video_interactions') as month
+    where
+        policy.parent_schema = 'public'
+        and policy.parent_table = 'video_interactions'
+        and month.upper_bound <= prune_watch_events.at - policy.retention;
+    if expires_before is null then
+        return jsonb_build_object('emptied', 0, 'pruned', 0);
+    end if;
+
+    -- Months of events that go the same night, but after those of interactions, whose rows they refer to.
+    for expired in
+        select month.child
+        from ops.partition_policies as policy
+        cross join private.partitions_of('public.watch_events') as month
+        where
+            policy.parent_schema = 'public'
+            and policy.parent_table = 'watch_events'
+            and month.upper_bound <= prune_watch_events.at - policy.retention
+    loop
+        execute format('truncate %s', expired);
+        emptied := emptied + 1;
+    end loop;
+
+    -- Of an interaction's last minutes some happened in the next month: at most a day, as its constraint says.
+    delete from public.watch_events as stored
+    where
+        stored.event_timestamp < expires_before + interval '24 hours'
+        and (stored.id, stored.event_timestamp) in (
+            select
+                event.id,
+                event.event_timestamp
+            from public.watch_events as event
+            where
+                event.interaction_created_at < expires_before
+                and event.event_timestamp <= expires_before + interval '24 hours'
+            limit prune_watch_events.batch_size
+        );
+    get diagnostics pruned = row_count;
+    return jsonb_build_object('emptied', emptied, 'pruned', pruned);
+end
+$$;
+comment on function private.prune_watch_events(timestamptz, integer) is
+'Removes the events of interactions whose month is about to be dropped: a foreign key would else keep that month. '
+'Returns how many months of events were emptied, and how many younger events were deleted.';
+
 -- supabase/schemas/shorts/30_detect.sql
 
 -- Promises that a trend is a burst that chance does not explain, told once, and that asking again changes nothing.
@@ -4791,13 +5684,23 @@ begin
             )
     ),
 
-    last_day as materialized (
+    -- Each hour of the 7 days in Korea that end with the tested hour, and whether anybody looked in it.
+    last_week as materialized (
         select
-            signal.region_code,
-            signal.data_source,
-            signal.bucket,
-            signal.keyword,
-            signal.mentions
+            newest.region_code,
+            newest.data_source,
+            hour.bucket,
+            extract(epoch from newest.bucket - hour.bucket) / 3600 as hours_back,
+            private.korean_day(newest.bucket) - private.korean_day(hour.bucket) as days_back,
+            exists (
+                select
+                from private.keyword_signals as signal
+                where
+                    newest.region_code = signal.region_code
+                    and newest.data_source = signal.data_source
+                    and hour.bucket = signal.bucket
+                    and signal.bucket between detect_trends.at - interval '9 days' and detect_trends.at
+            ) as is_observed
         from (
             select distinct
                 found.region_code,
@@ -4805,46 +5708,79 @@ begin
                 found.bucket
             from found
         ) as newest
-        inner join private.keyword_signals as signal
-            on
-                newest.region_code = signal.region_code
-                and newest.data_source = signal.data_source
-                and signal.bucket between newest.bucket - interval '23 hours' and newest.bucket
-                and signal.bucket between detect_trends.at - interval '2 days' and detect_trends.at
+        cross join lateral generate_series(
+            date_trunc('day', newest.bucket, 'Asia/Seoul') - interval '144 hours',
+            newest.bucket,
+            interval '1 hour'
+        ) as hour (bucket)
     ),
 
-    series as (
+    -- What is absent from an hour that was observed was seen 0 times; of the others nobody knows.
+    observations as materialized (
         select
             found.keyword,
             found.region_code,
             found.data_source,
-            jsonb_agg(
-                case when observed.bucket is not null then coalesce(seen.mentions, 0) end
-                order by hour.back desc
-            ) as hourly
+            last_week.hours_back,
+            last_week.days_back,
+            case when last_week.is_observed then coalesce(seen.mentions, 0) end as mentions
         from found
-        cross join generate_series(0, 23) as hour (back)
-        left join (
-            select distinct
-                last_day.region_code,
-                last_day.data_source,
-                last_day.bucket
-            from last_day
-        ) as observed
+        inner join last_week
             on
-                found.region_code = observed.region_code
-                and found.data_source = observed.data_source
-                and observed.bucket = found.bucket - make_interval(hours => hour.back)
-        left join last_day as seen
-            on
-                found.region_code = seen.region_code
-                and found.data_source = seen.data_source
-                and found.keyword = seen.keyword
-                and observed.bucket = seen.bucket
+                found.region_code = last_week.region_code
+                and found.data_source = last_week.data_source
+        -- "offset" makes it one look-up an hour; a join would read all other keywords of the week too.
+        left join lateral (
+            select signal.mentions
+            from private.keyword_signals as signal
+            where
+                found.region_code = signal.region_code
+                and found.data_source = signal.data_source
+                and last_week.bucket = signal.bucket
+                and found.keyword = signal.keyword
+                and signal.bucket between detect_trends.at - interval '9 days' and detect_trends.at
+            offset 0
+        ) as seen on last_week.is_observed
+    ),
+
+    daily_series as (
+        select
+            day.keyword,
+            day.region_code,
+            day.data_source,
+            jsonb_agg(day.mentions order by day.days_back desc) as daily
+        from (
+            select
+                observations.keyword,
+                observations.region_code,
+                observations.data_source,
+                observations.days_back,
+                sum(observations.mentions) as mentions
+            from observations
+            group by
+                observations.keyword,
+                observations.region_code,
+                observations.data_source,
+                observations.days_back
+        ) as day
         group by
-            found.keyword,
-            found.region_code,
-            found.data_source
+            day.keyword,
+            day.region_code,
+            day.data_source
+    ),
+
+    hourly_series as (
+        select
+            observations.keyword,
+            observations.region_code,
+            observations.data_source,
+            jsonb_agg(observations.mentions order by observations.hours_back desc) as hourly
+        from observations
+        where observations.hours_back < 24
+        group by
+            observations.keyword,
+            observations.region_code,
+            observations.data_source
     ),
 
     written as (
@@ -4859,6 +5795,7 @@ begin
             search_volume,
             growth_rate,
             hourly_trend_data,
+            daily_trend_data,
             detection_window,
             model_version,
             detected_at,
@@ -4874,17 +5811,23 @@ begin
             found.q_value,
             found.mentions,
             100 * (found.mentions - found.usual_mentions) / greatest(found.usual_mentions, 1),
-            series.hourly,
+            hourly_series.hourly,
+            daily_series.daily,
             interval '7 days',
             'skeleton-1',
             detect_trends.at,
             detect_trends.at + interval '4 hours'
         from found
-        inner join series
+        inner join hourly_series
             on
-                found.keyword = series.keyword
-                and found.region_code = series.region_code
-                and found.data_source = series.data_source
+                found.keyword = hourly_series.keyword
+                and found.region_code = hourly_series.region_code
+                and found.data_source = hourly_series.data_source
+        inner join daily_series
+            on
+                found.keyword = daily_series.keyword
+                and found.region_code = daily_series.region_code
+                and found.data_source = daily_series.data_source
         -- Time only moves forward: a replay of the past finds its trends already told.
         where
             not exists (
@@ -4909,6 +5852,7 @@ begin
                 search_volume = excluded.search_volume,
                 growth_rate = excluded.growth_rate,
                 hourly_trend_data = excluded.hourly_trend_data,
+                daily_trend_data = excluded.daily_trend_data,
                 detection_window = excluded.detection_window,
                 model_version = excluded.model_version,
                 detected_at = excluded.detected_at,
@@ -4947,6 +5891,227 @@ $$;
 comment on function public.detect_trends(timestamptz, text) is
 'Tests the newest hour before the given time and writes what bursts as open trends. Returns how many keywords were '
 'tested, found and told to webhooks.';
+
+-- supabase/schemas/shorts/36_summaries.sql
+
+-- Promises two summaries that cost a look-up instead of a count: one's own month, and the days of each category.
+
+create materialized view private.user_activity_summary as
+with searches as (
+    select
+        session.user_id,
+        count(*) as searches,
+        sum(session.results_clicked) as clicks,
+        max(session.session_started_at) as last_seen,
+        round(avg(session.user_satisfaction_rating), 2) as satisfaction
+    from public.search_sessions as session
+    where
+        session.user_id is not null
+        and session.session_started_at >= now() - interval '30 days'
+    group by session.user_id
+),
+
+watched as (
+    select
+        interaction.user_id,
+        sum(interaction.watch_duration) as watch_time,
+        max(interaction.created_at) as last_seen
+    from public.video_interactions as interaction
+    where interaction.created_at >= now() - interval '30 days'
+    group by interaction.user_id
+)
+
+select -- noqa: ST06
+    searches.user_id,
+    searches.searches,
+    searches.clicks,
+    coalesce(watched.watch_time, 0) as watch_time,
+    greatest(searches.last_seen, watched.last_seen) as last_seen,
+    searches.satisfaction
+from searches
+left join watched on searches.user_id = watched.user_id;
+create unique index user_activity_summary_key on private.user_activity_summary (user_id);
+comment on materialized view private.user_activity_summary is
+'Everybody who searched in the last 30 days, a row each. Refreshed every hour; people ask public.my_activity().';
+comment on column private.user_activity_summary.user_id is 'Whose month.';
+comment on column private.user_activity_summary.searches is 'Searches.';
+comment on column private.user_activity_summary.clicks is 'Results clicked in them.';
+comment on column private.user_activity_summary.watch_time is 'Seconds watched.';
+comment on column private.user_activity_summary.last_seen is 'The last search or interaction.';
+comment on column private.user_activity_summary.satisfaction is
+'Mean rating of the searches, 1 to 5; null without any.';
+
+create materialized view private.category_trend_summary as
+select
+    keyword_day.trend_date,
+    keyword_day.category,
+    count(*) as trending_keyword_count,
+    avg(keyword_day.avg_score) as avg_trend_score,
+    coalesce(
+        array_agg(keyword_day.keyword order by keyword_day.max_score desc, keyword_day.keyword asc)
+        filter (where keyword_day.max_score > 0.5),
+        '{}'
+    ) as top_keywords
+from (
+    select -- noqa: ST06
+        private.korean_day(trend.valid_from) as trend_date,
+        coalesce(trend.category, video.ai_analysis -> 'categories' ->> 0, 'unknown') as category,
+        trend.keyword::text as keyword,
+        max(trend.trend_score) as max_score,
+        avg(trend.trend_score) as avg_score
+    from public.trending_keywords as trend
+    left join public.keyword_video_mappings as mapping on trend.keyword = mapping.keyword
+    left join public.cached_videos as video on mapping.video_id = video.video_id
+    where trend.valid_from >= now() - interval '30 days'
+    group by
+        private.korean_day(trend.valid_from),
+        coalesce(trend.category, video.ai_analysis -> 'categories' ->> 0, 'unknown'),
+        trend.keyword
+) as keyword_day
+group by
+    keyword_day.trend_date,
+    keyword_day.category;
+create unique index category_trend_summary_key on private.category_trend_summary (trend_date, category);
+-- The latest days of all categories.
+create index idx_trend_summary_date on private.category_trend_summary (trend_date desc);
+comment on materialized view private.category_trend_summary is
+'What trended in the last 30 days, by day in Korea and category. Refreshed every hour; people ask '
+'public.category_trends().';
+comment on column private.category_trend_summary.trend_date is 'Day in Korea.';
+comment on column private.category_trend_summary.category is
+'Of the trend, or else the first that the AI says of its videos; unknown where nobody says.';
+comment on column private.category_trend_summary.trending_keyword_count is 'Keywords that trended.';
+comment on column private.category_trend_summary.avg_trend_score is 'Mean of their mean scores, 0 to 1.';
+comment on column private.category_trend_summary.top_keywords is 'Those with a score above 0.5, strongest first.';
+
+create function private.refresh_summaries()
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    answer jsonb;
+begin
+    -- Concurrently: who reads meanwhile reads what was there before.
+    refresh materialized view concurrently private.user_activity_summary;
+    refresh materialized view concurrently private.category_trend_summary;
+    select
+        jsonb_build_object(
+            'people', (select count(*) from private.user_activity_summary),
+            'categories', (select count(*) from private.category_trend_summary)
+        )
+    into answer;
+    return answer;
+end
+$$;
+comment on function private.refresh_summaries() is 'Computes both summaries anew; returns how many rows they have.';
+
+create function private.activity_of_caller()
+returns table (
+    searches bigint,
+    clicks bigint,
+    watch_time bigint,
+    last_seen timestamptz,
+    satisfaction numeric
+)
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        summary.searches,
+        summary.clicks,
+        summary.watch_time,
+        summary.last_seen,
+        summary.satisfaction
+    from private.user_activity_summary as summary
+    where summary.user_id = (select private.user_id())
+$$;
+comment on function private.activity_of_caller() is
+'The row of who asks. Reads past privileges: a materialized view has no policies, so nobody may read it directly.';
+
+create function public.my_activity()
+returns table (
+    searches bigint,
+    clicks bigint,
+    watch_time bigint,
+    last_seen timestamptz,
+    satisfaction numeric
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        activity.searches,
+        activity.clicks,
+        activity.watch_time,
+        activity.last_seen,
+        activity.satisfaction
+    from private.activity_of_caller() as activity
+$$;
+comment on function public.my_activity() is
+'One''s own last 30 days as of the last full hour: searches, clicks, seconds watched, last seen, mean rating. No row '
+'for who has not searched. For who is signed in.';
+
+create function private.category_trends_for_premium(days integer)
+returns table (
+    trend_date date,
+    category text,
+    trending_keyword_count bigint,
+    avg_trend_score double precision,
+    top_keywords text[]
+)
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        summary.trend_date,
+        summary.category,
+        summary.trending_keyword_count,
+        summary.avg_trend_score,
+        summary.top_keywords
+    from private.category_trend_summary as summary
+    where
+        (select private.has_tier('premium'))
+        and summary.trend_date > private.korean_day() - category_trends_for_premium.days
+    order by
+        summary.trend_date desc,
+        summary.trending_keyword_count desc,
+        summary.category asc
+$$;
+comment on function private.category_trends_for_premium(integer) is
+'The last days of all categories, for premium and up. Reads past privileges: a materialized view has no policies.';
+
+create function public.category_trends(days integer default 7)
+returns table (
+    trend_date date,
+    category text,
+    trending_keyword_count bigint,
+    avg_trend_score double precision,
+    top_keywords text[]
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        trend.trend_date,
+        trend.category,
+        trend.trending_keyword_count,
+        trend.avg_trend_score,
+        trend.top_keywords
+    from private.category_trends_for_premium(least(greatest(coalesce(category_trends.days, 7), 0), 30)) as trend
+$$;
+comment on function public.category_trends(integer) is
+'What trended on each of the last days in Korea, today among them, by category: at most 30. No rows below premium.';
 
 -- supabase/schemas/shorts/40_notify.sql
 
@@ -5517,6 +6682,17 @@ create policy "premium reads predictions" on public.trend_predictions
 for select to authenticated
 using ((select private.has_tier('premium')));
 
+-- quality, summaries: the service scores; where a video plays is for everybody, one's own month for who is signed in,
+-- categories for premium and up, who are told apart inside.
+grant execute on function public.calculate_quality_score(text, text) to app_service;
+grant execute on function public.set_ai_analysis(text, jsonb) to app_service;
+grant execute on function public.is_playable_in(text, text) to app_anonymous, app_service;
+grant execute on function private.plays_in(jsonb, text) to app_anonymous, app_service;
+grant execute on function public.my_activity() to app_authenticated;
+grant execute on function private.activity_of_caller() to app_authenticated;
+grant execute on function public.category_trends(integer) to app_authenticated;
+grant execute on function private.category_trends_for_premium(integer) to app_authenticated;
+
 -- trending_keywords: full rows for premium and up; anonymous visitors may ask and get none, see trending_now.
 grant select on public.trending_keywords to app_anonymous;
 grant select, insert, update, delete on public.trending_keywords to app_service;
@@ -5580,10 +6756,13 @@ with videos as (
 
 searches as (
     select
-        null::numeric as avg_response_time,
-        null::bigint as cache_hit_count,
-        null::bigint as active_users,
-        null::numeric as avg_satisfaction
+        -- 0 is what a search has that nobody timed.
+        round(avg(session.response_time_ms) filter (where session.response_time_ms > 0), 2) as avg_response_time,
+        count(*) filter (where session.cache_hit) as cache_hit_count,
+        count(distinct session.user_id) as active_users,
+        round(avg(session.user_satisfaction_rating), 2) as avg_satisfaction
+    from public.search_sessions as session
+    where session.session_started_at > now() - interval '1 hour'
 )
 
 select
@@ -5596,25 +6775,69 @@ select
     now() as last_updated
 from videos
 cross join searches;
-comment on view ops.performance_dashboard is
-'Seven figures of the room in one row. What is measured per search is null until searches are recorded.';
+comment on view ops.performance_dashboard is 'Seven figures of the room in one row.';
 comment on column ops.performance_dashboard.active_cache_count is 'Videos that were asked for in the last hour.';
 comment on column ops.performance_dashboard.avg_cache_hits is 'Mean hits of a video that has any; null while none has.';
 comment on column ops.performance_dashboard.avg_response_time is
-'Mean milliseconds of a search in the last hour; null while searches are not recorded.';
+'Mean milliseconds until the results of a search of the last hour; null while none was timed.';
 comment on column ops.performance_dashboard.cache_hit_count is
-'Searches of the last hour that the cache answered; null while searches are not recorded.';
-comment on column ops.performance_dashboard.active_users is
-'People who searched in the last hour; null while searches are not recorded.';
+'Searches of the last hour whose question had been answered a little before.';
+comment on column ops.performance_dashboard.active_users is 'People who searched in the last hour.';
 comment on column ops.performance_dashboard.avg_satisfaction is
-'Mean rating of the last hour''s searches; null while searches are not recorded.';
+'Mean rating of the last hour''s searches, 1 to 5; null while none is rated.';
 comment on column ops.performance_dashboard.last_updated is 'When it was asked.';
 
 grant select on ops.performance_dashboard to app_service;
 
 -- supabase/schemas/shorts/90_schedule.sql
 
--- Promises that trends are looked for without anybody asking.
+-- Promises that trends are looked for and figures kept without anybody asking: all of the room's jobs, each one
+-- transaction and one bounded batch. pg_cron counts in GMT; Korea is nine hours ahead.
 
 -- Every five minutes: a source that has delivered nothing new costs nothing and finds nothing.
 select cron.schedule('shorts-detect-trends', '*/5 * * * *', 'select public.detect_trends()');
+
+-- Every minute: counters lag behind by no more than that.
+select cron.schedule(
+    'shorts-fold-counters',
+    '* * * * *',
+    $$select ops.log_job_run('shorts-fold-counters', private.fold_counters())$$
+);
+
+-- Every hour, each at its own minute.
+select cron.schedule(
+    'shorts-rollup-keywords',
+    '25 * * * *',
+    $$select ops.log_job_run('shorts-rollup-keywords', private.rollup_keyword_metrics(private.korean_day()))$$
+);
+select cron.schedule(
+    'shorts-analyze-patterns',
+    '35 * * * *',
+    $$select ops.log_job_run('shorts-analyze-patterns', private.analyze_search_patterns())$$
+);
+select cron.schedule(
+    'shorts-refresh-summaries',
+    '50 * * * *',
+    $$select ops.log_job_run('shorts-refresh-summaries', private.refresh_summaries())$$
+);
+
+-- 00:10 in Korea: yesterday whole, with its last half hour.
+select cron.schedule(
+    'shorts-rollup-yesterday',
+    '10 15 * * *',
+    $$select ops.log_job_run('shorts-rollup-yesterday', private.rollup_keyword_metrics(private.korean_day() - 1))$$
+);
+
+-- 01:00 to 01:59 in Korea, every minute a batch: a night takes 600,000 searches, and an empty batch costs nothing.
+select cron.schedule(
+    'shorts-archive-sessions',
+    '* 16 * * *',
+    $$select ops.log_job_run('shorts-archive-sessions', private.archive_search_sessions())$$
+);
+
+-- 02:40 in Korea: after months are made, before floor-drop-expired-partitions, which it clears the way for.
+select cron.schedule(
+    'shorts-prune-watch-events',
+    '40 17 * * *',
+    $$select ops.log_job_run('shorts-prune-watch-events', private.prune_watch_events())$$
+);

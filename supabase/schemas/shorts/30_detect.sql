@@ -247,13 +247,23 @@ begin
             )
     ),
 
-    last_day as materialized (
+    -- Each hour of the 7 days in Korea that end with the tested hour, and whether anybody looked in it.
+    last_week as materialized (
         select
-            signal.region_code,
-            signal.data_source,
-            signal.bucket,
-            signal.keyword,
-            signal.mentions
+            newest.region_code,
+            newest.data_source,
+            hour.bucket,
+            extract(epoch from newest.bucket - hour.bucket) / 3600 as hours_back,
+            private.korean_day(newest.bucket) - private.korean_day(hour.bucket) as days_back,
+            exists (
+                select
+                from private.keyword_signals as signal
+                where
+                    newest.region_code = signal.region_code
+                    and newest.data_source = signal.data_source
+                    and hour.bucket = signal.bucket
+                    and signal.bucket between detect_trends.at - interval '9 days' and detect_trends.at
+            ) as is_observed
         from (
             select distinct
                 found.region_code,
@@ -261,46 +271,79 @@ begin
                 found.bucket
             from found
         ) as newest
-        inner join private.keyword_signals as signal
-            on
-                newest.region_code = signal.region_code
-                and newest.data_source = signal.data_source
-                and signal.bucket between newest.bucket - interval '23 hours' and newest.bucket
-                and signal.bucket between detect_trends.at - interval '2 days' and detect_trends.at
+        cross join lateral generate_series(
+            date_trunc('day', newest.bucket, 'Asia/Seoul') - interval '144 hours',
+            newest.bucket,
+            interval '1 hour'
+        ) as hour (bucket)
     ),
 
-    series as (
+    -- What is absent from an hour that was observed was seen 0 times; of the others nobody knows.
+    observations as materialized (
         select
             found.keyword,
             found.region_code,
             found.data_source,
-            jsonb_agg(
-                case when observed.bucket is not null then coalesce(seen.mentions, 0) end
-                order by hour.back desc
-            ) as hourly
+            last_week.hours_back,
+            last_week.days_back,
+            case when last_week.is_observed then coalesce(seen.mentions, 0) end as mentions
         from found
-        cross join generate_series(0, 23) as hour (back)
-        left join (
-            select distinct
-                last_day.region_code,
-                last_day.data_source,
-                last_day.bucket
-            from last_day
-        ) as observed
+        inner join last_week
             on
-                found.region_code = observed.region_code
-                and found.data_source = observed.data_source
-                and observed.bucket = found.bucket - make_interval(hours => hour.back)
-        left join last_day as seen
-            on
-                found.region_code = seen.region_code
-                and found.data_source = seen.data_source
-                and found.keyword = seen.keyword
-                and observed.bucket = seen.bucket
+                found.region_code = last_week.region_code
+                and found.data_source = last_week.data_source
+        -- "offset" makes it one look-up an hour; a join would read all other keywords of the week too.
+        left join lateral (
+            select signal.mentions
+            from private.keyword_signals as signal
+            where
+                found.region_code = signal.region_code
+                and found.data_source = signal.data_source
+                and last_week.bucket = signal.bucket
+                and found.keyword = signal.keyword
+                and signal.bucket between detect_trends.at - interval '9 days' and detect_trends.at
+            offset 0
+        ) as seen on last_week.is_observed
+    ),
+
+    daily_series as (
+        select
+            day.keyword,
+            day.region_code,
+            day.data_source,
+            jsonb_agg(day.mentions order by day.days_back desc) as daily
+        from (
+            select
+                observations.keyword,
+                observations.region_code,
+                observations.data_source,
+                observations.days_back,
+                sum(observations.mentions) as mentions
+            from observations
+            group by
+                observations.keyword,
+                observations.region_code,
+                observations.data_source,
+                observations.days_back
+        ) as day
         group by
-            found.keyword,
-            found.region_code,
-            found.data_source
+            day.keyword,
+            day.region_code,
+            day.data_source
+    ),
+
+    hourly_series as (
+        select
+            observations.keyword,
+            observations.region_code,
+            observations.data_source,
+            jsonb_agg(observations.mentions order by observations.hours_back desc) as hourly
+        from observations
+        where observations.hours_back < 24
+        group by
+            observations.keyword,
+            observations.region_code,
+            observations.data_source
     ),
 
     written as (
@@ -315,6 +358,7 @@ begin
             search_volume,
             growth_rate,
             hourly_trend_data,
+            daily_trend_data,
             detection_window,
             model_version,
             detected_at,
@@ -330,17 +374,23 @@ begin
             found.q_value,
             found.mentions,
             100 * (found.mentions - found.usual_mentions) / greatest(found.usual_mentions, 1),
-            series.hourly,
+            hourly_series.hourly,
+            daily_series.daily,
             interval '7 days',
             'skeleton-1',
             detect_trends.at,
             detect_trends.at + interval '4 hours'
         from found
-        inner join series
+        inner join hourly_series
             on
-                found.keyword = series.keyword
-                and found.region_code = series.region_code
-                and found.data_source = series.data_source
+                found.keyword = hourly_series.keyword
+                and found.region_code = hourly_series.region_code
+                and found.data_source = hourly_series.data_source
+        inner join daily_series
+            on
+                found.keyword = daily_series.keyword
+                and found.region_code = daily_series.region_code
+                and found.data_source = daily_series.data_source
         -- Time only moves forward: a replay of the past finds its trends already told.
         where
             not exists (
@@ -365,6 +415,7 @@ begin
                 search_volume = excluded.search_volume,
                 growth_rate = excluded.growth_rate,
                 hourly_trend_data = excluded.hourly_trend_data,
+                daily_trend_data = excluded.daily_trend_data,
                 detection_window = excluded.detection_window,
                 model_version = excluded.model_version,
                 detected_at = excluded.detected_at,

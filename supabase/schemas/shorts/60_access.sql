@@ -320,6 +320,17 @@ create policy "premium reads predictions" on public.trend_predictions
 for select to authenticated
 using ((select private.has_tier('premium')));
 
+-- quality, summaries: the service scores; where a video plays is for everybody, one's own month for who is signed in,
+-- categories for premium and up, who are told apart inside.
+grant execute on function public.calculate_quality_score(text, text) to app_service;
+grant execute on function public.set_ai_analysis(text, jsonb) to app_service;
+grant execute on function public.is_playable_in(text, text) to app_anonymous, app_service;
+grant execute on function private.plays_in(jsonb, text) to app_anonymous, app_service;
+grant execute on function public.my_activity() to app_authenticated;
+grant execute on function private.activity_of_caller() to app_authenticated;
+grant execute on function public.category_trends(integer) to app_authenticated;
+grant execute on function private.category_trends_for_premium(integer) to app_authenticated;
+
 -- trending_keywords: full rows for premium and up; anonymous visitors may ask and get none, see trending_now.
 grant select on public.trending_keywords to app_anonymous;
 grant select, insert, update, delete on public.trending_keywords to app_service;

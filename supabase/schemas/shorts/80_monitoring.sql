@@ -12,10 +12,13 @@ with videos as (
 
 searches as (
     select
-        null::numeric as avg_response_time,
-        null::bigint as cache_hit_count,
-        null::bigint as active_users,
-        null::numeric as avg_satisfaction
+        -- 0 is what a search has that nobody timed.
+        round(avg(session.response_time_ms) filter (where session.response_time_ms > 0), 2) as avg_response_time,
+        count(*) filter (where session.cache_hit) as cache_hit_count,
+        count(distinct session.user_id) as active_users,
+        round(avg(session.user_satisfaction_rating), 2) as avg_satisfaction
+    from public.search_sessions as session
+    where session.session_started_at > now() - interval '1 hour'
 )
 
 select
@@ -28,18 +31,16 @@ select
     now() as last_updated
 from videos
 cross join searches;
-comment on view ops.performance_dashboard is
-'Seven figures of the room in one row. What is measured per search is null until searches are recorded.';
+comment on view ops.performance_dashboard is 'Seven figures of the room in one row.';
 comment on column ops.performance_dashboard.active_cache_count is 'Videos that were asked for in the last hour.';
 comment on column ops.performance_dashboard.avg_cache_hits is 'Mean hits of a video that has any; null while none has.';
 comment on column ops.performance_dashboard.avg_response_time is
-'Mean milliseconds of a search in the last hour; null while searches are not recorded.';
+'Mean milliseconds until the results of a search of the last hour; null while none was timed.';
 comment on column ops.performance_dashboard.cache_hit_count is
-'Searches of the last hour that the cache answered; null while searches are not recorded.';
-comment on column ops.performance_dashboard.active_users is
-'People who searched in the last hour; null while searches are not recorded.';
+'Searches of the last hour whose question had been answered a little before.';
+comment on column ops.performance_dashboard.active_users is 'People who searched in the last hour.';
 comment on column ops.performance_dashboard.avg_satisfaction is
-'Mean rating of the last hour''s searches; null while searches are not recorded.';
+'Mean rating of the last hour''s searches, 1 to 5; null while none is rated.';
 comment on column ops.performance_dashboard.last_updated is 'When it was asked.';
 
 grant select on ops.performance_dashboard to app_service;

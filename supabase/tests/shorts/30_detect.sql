@@ -1,6 +1,6 @@
 -- A trend is a burst that chance does not explain, told once; asking again changes nothing.
 begin;
-select plan(32);
+select plan(38);
 
 -- An empty house: nothing of the running stack is seen in here.
 delete from ops.outbox;
@@ -218,6 +218,91 @@ select results_eq(
     $$select ctid::text, id from public.trending_keywords order by id$$,
     $$select place, id from settled order by id$$,
     'and writes nothing'
+);
+
+-- The series: after 30 hours the last 24, after 9 days in Korea the last 7.
+delete from public.trending_keywords;
+delete from private.keyword_signals;
+insert into private.keyword_signals (region_code, data_source, bucket, keyword, mentions)
+select
+    'KR',
+    'internal',
+    moment,
+    'steady',
+    1
+from generate_series('2026-03-01 00:00+00'::timestamptz, '2026-03-02 05:00+00', interval '1 hour') as moment
+union all
+select
+    'KR',
+    'internal',
+    moment,
+    'burst',
+    2
+from generate_series('2026-03-01 00:00+00'::timestamptz, '2026-03-02 05:00+00', interval '3 hours') as moment
+union all
+values ('KR', 'internal', '2026-03-02 05:00+00'::timestamptz, 'burst', 40);
+create temporary table thirty_hours as
+select public.detect_trends('2026-03-02 05:20+00') as run;
+select is(
+    (select hourly_trend_data from public.trending_keywords where keyword = 'burst'),
+    '[2, 0, 0, 2, 0, 0, 2, 0, 0, 2, 0, 0, 2, 0, 0, 2, 0, 0, 2, 0, 0, 2, 0, 40]'::jsonb,
+    'S-059: after 30 hours the series has the last 24, oldest first'
+);
+select is(
+    (select daily_trend_data from public.trending_keywords where keyword = 'burst'),
+    '[null, null, null, null, null, 10, 50]'::jsonb,
+    'S-060: a day begins at midnight in Korea; null is a day that nobody observed'
+);
+insert into private.keyword_signals (region_code, data_source, bucket, keyword, mentions)
+select
+    'KR',
+    'internal',
+    moment,
+    'steady',
+    1
+from generate_series('2026-03-02 06:00+00'::timestamptz, '2026-03-10 05:00+00', interval '1 hour') as moment
+where private.korean_day(moment) <> '2026-03-07'
+union all
+values
+('KR', 'internal', '2026-03-05 14:00+00'::timestamptz, 'burst', 3),
+('KR', 'internal', '2026-03-05 15:00+00', 'burst', 4),
+('KR', 'internal', '2026-03-10 05:00+00', 'burst', 50),
+('KR', 'internal', '2026-03-10 06:00+00', 'burst', 1000);
+create temporary table nine_days as
+select public.detect_trends('2026-03-10 05:20+00') as run;
+select is(
+    (select daily_trend_data from public.trending_keywords where keyword = 'burst' and closed_at is null),
+    '[0, 3, 4, null, 0, 0, 50]'::jsonb,
+    'S-060: after 9 days the series has the last 7, which end with the tested hour'
+);
+select is(
+    (
+        select jsonb_array_length(daily_trend_data)
+        from public.trending_keywords
+        where
+            keyword = 'burst'
+            and closed_at is null
+    ),
+    7,
+    'S-060: seven days'
+);
+select is(
+    (
+        select jsonb_array_length(hourly_trend_data)
+        from public.trending_keywords
+        where
+            keyword = 'burst'
+            and closed_at is null
+    ),
+    24,
+    'S-059: 24 hours'
+);
+create temporary table an_hour_on as
+select public.detect_trends('2026-03-10 06:20+00') as run;
+select is(
+    (select daily_trend_data from public.trending_keywords where keyword = 'burst' and closed_at is null),
+    '[0, 3, 4, null, 0, 0, 1050]'::jsonb,
+    'S-060: a record changes the open row''s days too'
 );
 
 -- Chance: 400 quiet keywords do not become trends.

@@ -1,6 +1,6 @@
 -- The room's figures: seven in one row, and not for people.
 begin;
-select plan(6);
+select plan(10);
 \ir ../outcome.psql
 
 select is(
@@ -33,6 +33,36 @@ select results_eq(
     $$values (1::bigint, 3.50)$$,
     'S-137: what was asked for in the last hour, and the mean of what was hit'
 );
+-- What is measured per search.
+delete from public.video_interactions;
+delete from public.search_sessions;
+select results_eq(
+    $$select avg_response_time, cache_hit_count, active_users, avg_satisfaction from ops.performance_dashboard$$,
+    $$values (null::numeric, 0::bigint, 0::bigint, null::numeric)$$,
+    'S-222: an hour without a search has counts of 0 and no means'
+);
+insert into auth.users (id, email)
+values
+('11111111-1111-4111-8111-111111111111', 'one@example.com'),
+('22222222-2222-4222-8222-222222222222', 'two@example.com');
+insert into public.search_sessions (
+    user_id, search_query, response_time_ms, cache_hit, user_satisfaction_rating, session_started_at
+)
+values
+('11111111-1111-4111-8111-111111111111', 'timed', 100, true, 5, now()),
+('11111111-1111-4111-8111-111111111111', 'timed', 50, true, 4, now() - interval '59 minutes'),
+('22222222-2222-4222-8222-222222222222', 'timed', 201, false, null, now() - interval '1 minute'),
+('22222222-2222-4222-8222-222222222222', 'not timed', 0, false, null, now() - interval '1 minute'),
+(null, 'open', null, false, null, now() - interval '1 minute'),
+(null, 'past', 9999, true, 1, now() - interval '61 minutes');
+select results_eq(
+    $$select avg_response_time, cache_hit_count, active_users, avg_satisfaction from ops.performance_dashboard$$,
+    $$values (117.00, 2::bigint, 2::bigint, 4.50)$$,
+    'S-137: mean time, cache hits, people and mean rating of the last hour''s searches'
+);
+select is((select count(*) from ops.performance_dashboard), 1::bigint, 'S-276: one row');
+select is((select last_updated from ops.performance_dashboard), now(), 'S-222: of this moment');
+
 select is(
     pg_temp.outcome('authenticated', '{"app_metadata": {"role": "admin"}}', 'select from ops.performance_dashboard'),
     '42501 permission denied for schema ops',

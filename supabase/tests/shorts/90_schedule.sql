@@ -1,6 +1,6 @@
 -- The room's jobs are exactly these, and they run.
 begin;
-select plan(2);
+select plan(12);
 
 select results_eq(
     $$
@@ -12,12 +12,73 @@ select results_eq(
         where jobname like 'shorts-%'
         order by jobname
     $$,
-    $$values ('shorts-detect-trends', '*/5 * * * *', true)$$,
-    'the jobs of the room'
+    $$
+        values
+        ('shorts-analyze-patterns', '35 * * * *', true),
+        ('shorts-archive-sessions', '* 16 * * *', true),
+        ('shorts-detect-trends', '*/5 * * * *', true),
+        ('shorts-fold-counters', '* * * * *', true),
+        ('shorts-prune-watch-events', '40 17 * * *', true),
+        ('shorts-refresh-summaries', '50 * * * *', true),
+        ('shorts-rollup-keywords', '25 * * * *', true),
+        ('shorts-rollup-yesterday', '10 15 * * *', true)
+    $$,
+    'S-142, S-210, S-243: the jobs of the room'
 );
-select lives_ok(
-    (select command from cron.job where jobname = 'shorts-detect-trends'),
-    'the detection runs'
+select lives_ok(command, jobname || ' runs')
+from cron.job
+where jobname like 'shorts-%'
+order by jobname;
+
+-- What keeps a month from going is removed between the making of months and their dropping.
+select ok(
+    (
+        select
+            split_part(prune.schedule, ' ', 2) = split_part(expire.schedule, ' ', 2)
+            and split_part(prune.schedule, ' ', 1)::integer > split_part(make.schedule, ' ', 1)::integer
+            and split_part(prune.schedule, ' ', 1)::integer < split_part(expire.schedule, ' ', 1)::integer
+        from cron.job as prune
+        cross join cron.job as make
+        cross join cron.job as expire
+        where
+            prune.jobname = 'shorts-prune-watch-events'
+            and make.jobname = 'floor-create-partitions'
+            and expire.jobname = 'floor-drop-expired-partitions'
+    ),
+    'S-243: events are pruned before their months are dropped'
+);
+
+-- A job that did something has left its counts.
+insert into auth.users (id, email)
+values ('11111111-1111-4111-8111-111111111111', 'one@example.com');
+insert into public.search_sessions (user_id, search_query, session_started_at)
+values
+('11111111-1111-4111-8111-111111111111', 'old', now() - interval '91 days'),
+('11111111-1111-4111-8111-111111111111', 'young', now());
+delete from ops.job_runs;
+do $$
+declare
+    job text;
+begin
+    for job in
+        select command
+        from cron.job
+        where jobname in ('shorts-archive-sessions', 'shorts-rollup-keywords')
+        order by jobname
+    loop
+        execute job;
+    end loop;
+end
+$$;
+select is(
+    (select counts -> 'archived' from ops.job_runs where job_name = 'shorts-archive-sessions'),
+    '1'::jsonb,
+    'S-243: the counts of a night are logged'
+);
+select is(
+    (select counts -> 'written' from ops.job_runs where job_name = 'shorts-rollup-keywords'),
+    '1'::jsonb,
+    'S-210: so are those of a roll-up'
 );
 
 select finish();
