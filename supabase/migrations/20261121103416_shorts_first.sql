@@ -4835,10 +4835,10 @@ begin
             hint = 'Pass a day of the last 90; older figures stay as they are.';
     end if;
 
-    with searched as (
+    -- What is said to the AI is a conversation and no keyword. Words as typed are counted first, which is cheap.
+    with searched_words as (
         select
-            -- What is said to the AI is a conversation and no keyword.
-            left(private.normalize_keyword(session.search_query), 255) as keyword,
+            session.search_query as words,
             count(*) as searches,
             sum(session.results_clicked) as clicks
         from public.search_sessions as session
@@ -4846,19 +4846,26 @@ begin
             session.session_started_at >= begins
             and session.session_started_at < ends
             and session.search_type <> 'ai_chat'
-        group by left(private.normalize_keyword(session.search_query), 255)
+        group by session.search_query
     ),
 
-    watched as (
+    searched as (
         select
-            left(private.normalize_keyword(session.search_query), 255) as keyword,
+            left(private.normalize_keyword(searched_words.words), 255) as keyword,
+            sum(searched_words.searches) as searches,
+            sum(searched_words.clicks) as clicks
+        from searched_words
+        group by left(private.normalize_keyword(searched_words.words), 255)
+    ),
+
+    watched_words as (
+        select
+            session.search_query as words,
             count(*) filter (where interaction.interaction_type = 'view') as views,
             count(*) filter (where interaction.interaction_type = 'like') as likes,
             count(*) filter (where interaction.interaction_type = 'skip') as skips,
             sum(interaction.watch_duration) as seconds,
-            round(
-                avg(interaction.completion_rate) filter (where interaction.interaction_type = 'view'), 2
-            ) as completion
+            sum(interaction.completion_rate) filter (where interaction.interaction_type = 'view') as completions
         from public.video_interactions as interaction
         inner join public.search_sessions as session
             on
@@ -4871,7 +4878,19 @@ begin
             interaction.created_at >= begins
             and interaction.created_at < ends
             and session.search_type <> 'ai_chat'
-        group by left(private.normalize_keyword(session.search_query), 255)
+        group by session.search_query
+    ),
+
+    watched as (
+        select
+            left(private.normalize_keyword(watched_words.words), 255) as keyword,
+            sum(watched_words.views) as views,
+            sum(watched_words.likes) as likes,
+            sum(watched_words.skips) as skips,
+            sum(watched_words.seconds) as seconds,
+            round(sum(watched_words.completions) / nullif(sum(watched_words.views), 0), 2) as completion
+        from watched_words
+        group by left(private.normalize_keyword(watched_words.words), 255)
     ),
 
     counted as materialized (
@@ -4883,8 +4902,8 @@ begin
             least(coalesce(watched.likes, 0), 2147483647)::integer as likes,
             least(coalesce(watched.seconds, 0), 2147483647)::integer as seconds,
             watched.completion,
-            round(least(watched.likes, watched.views)::numeric / nullif(watched.views, 0), 2) as like_rate,
-            round(watched.skips::numeric / nullif(watched.views + watched.skips, 0), 2) as skip_rate
+            round(least(watched.likes, watched.views) / nullif(watched.views, 0), 2) as like_rate,
+            round(watched.skips / nullif(watched.views + watched.skips, 0), 2) as skip_rate
         from searched
         full outer join watched on searched.keyword = watched.keyword
         where coalesce(searched.keyword, watched.keyword) <> ''
@@ -5013,7 +5032,7 @@ comment on function private.rollup_keyword_metrics(date) is
 
 -- Promises that a person's habits follow what they do, a bounded number of people at a time.
 
-create function private.analyze_search_patterns(batch_size integer default 1000)
+create function private.analyze_search_patterns(batch_size integer default 5000)
 returns jsonb
 volatile
 security invoker

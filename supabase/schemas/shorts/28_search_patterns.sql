@@ -1,6 +1,6 @@
 -- Promises that a person's habits follow what they do, a bounded number of people at a time.
 
-create function private.analyze_search_patterns(batch_size integer default 1000)
+create function private.analyze_search_patterns(batch_size integer default 5000)
 returns jsonb
 volatile
 security invoker

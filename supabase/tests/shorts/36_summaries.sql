@@ -183,7 +183,7 @@ select is(
             and trend_date = private.korean_day()
     ),
     array['a', 'b'],
-    'S-143: a .9/.7, b .6, c .2: the top keywords are a and b'
+    'S-143, U-19: a .9/.7, b .6, c .2: the top keywords are a and b'
 );
 select results_eq(
     $$
