@@ -330,6 +330,8 @@ grant execute on function public.my_activity() to app_authenticated;
 grant execute on function private.activity_of_caller() to app_authenticated;
 grant execute on function public.category_trends(integer) to app_authenticated;
 grant execute on function private.category_trends_for_premium(integer) to app_authenticated;
+-- What detect_trends calls, for the days of its series.
+grant execute on function private.korean_day(timestamptz) to app_service;
 
 -- trending_keywords: full rows for premium and up; anonymous visitors may ask and get none, see trending_now.
 grant select on public.trending_keywords to app_anonymous;
