@@ -4588,7 +4588,20 @@ set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
 begin
-    with newest as materialized (
+    -- In one order, so that two batches never deadlock; and first, so that what follows sees what it waited for.
+    perform
+    from public.cached_videos as video
+    where
+        video.video_id in (
+            select changed.video_id
+            from new_scores as changed
+        )
+    order by video.video_id
+    for no key update;
+
+    update public.cached_videos as stored
+    set quality_score = newest.overall_quality_score
+    from (
         select distinct on (score.video_id)
             score.video_id,
             score.overall_quality_score
@@ -4602,24 +4615,10 @@ begin
             score.video_id asc,
             score.analyzed_at desc,
             score.analysis_version desc
-    ),
-
-    -- Locked in one order, so that two batches never deadlock.
-    differing as materialized (
-        select
-            video.id,
-            newest.overall_quality_score
-        from newest
-        inner join public.cached_videos as video on newest.video_id = video.video_id
-        where video.quality_score is distinct from newest.overall_quality_score
-        order by video.video_id
-        for no key update of video
-    )
-
-    update public.cached_videos as stored
-    set quality_score = differing.overall_quality_score
-    from differing
-    where stored.id = differing.id;
+    ) as newest
+    where
+        stored.video_id = newest.video_id
+        and stored.quality_score is distinct from newest.overall_quality_score;
     return null;
 end
 $$;
@@ -5949,6 +5948,8 @@ select -- noqa: ST06
     searches.satisfaction
 from searches
 left join watched on searches.user_id = watched.user_id;
+-- Of a summary that was made just now nobody is kept waiting.
+-- squawk-ignore require-concurrent-index-creation
 create unique index user_activity_summary_key on private.user_activity_summary (user_id);
 comment on materialized view private.user_activity_summary is
 'Everybody who searched in the last 30 days, a row each. Refreshed every hour; people ask public.my_activity().';
@@ -5990,8 +5991,10 @@ from (
 group by
     keyword_day.trend_date,
     keyword_day.category;
+-- squawk-ignore require-concurrent-index-creation
 create unique index category_trend_summary_key on private.category_trend_summary (trend_date, category);
 -- The latest days of all categories.
+-- squawk-ignore require-concurrent-index-creation
 create index idx_trend_summary_date on private.category_trend_summary (trend_date desc);
 comment on materialized view private.category_trend_summary is
 'What trended in the last 30 days, by day in Korea and category. Refreshed every hour; people ask '

@@ -44,7 +44,20 @@ set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
 begin
-    with newest as materialized (
+    -- In one order, so that two batches never deadlock; and first, so that what follows sees what it waited for.
+    perform
+    from public.cached_videos as video
+    where
+        video.video_id in (
+            select changed.video_id
+            from new_scores as changed
+        )
+    order by video.video_id
+    for no key update;
+
+    update public.cached_videos as stored
+    set quality_score = newest.overall_quality_score
+    from (
         select distinct on (score.video_id)
             score.video_id,
             score.overall_quality_score
@@ -58,24 +71,10 @@ begin
             score.video_id asc,
             score.analyzed_at desc,
             score.analysis_version desc
-    ),
-
-    -- Locked in one order, so that two batches never deadlock.
-    differing as materialized (
-        select
-            video.id,
-            newest.overall_quality_score
-        from newest
-        inner join public.cached_videos as video on newest.video_id = video.video_id
-        where video.quality_score is distinct from newest.overall_quality_score
-        order by video.video_id
-        for no key update of video
-    )
-
-    update public.cached_videos as stored
-    set quality_score = differing.overall_quality_score
-    from differing
-    where stored.id = differing.id;
+    ) as newest
+    where
+        stored.video_id = newest.video_id
+        and stored.quality_score is distinct from newest.overall_quality_score;
     return null;
 end
 $$;

@@ -34,6 +34,8 @@ select -- noqa: ST06
     searches.satisfaction
 from searches
 left join watched on searches.user_id = watched.user_id;
+-- Of a summary that was made just now nobody is kept waiting.
+-- squawk-ignore require-concurrent-index-creation
 create unique index user_activity_summary_key on private.user_activity_summary (user_id);
 comment on materialized view private.user_activity_summary is
 'Everybody who searched in the last 30 days, a row each. Refreshed every hour; people ask public.my_activity().';
@@ -75,8 +77,10 @@ from (
 group by
     keyword_day.trend_date,
     keyword_day.category;
+-- squawk-ignore require-concurrent-index-creation
 create unique index category_trend_summary_key on private.category_trend_summary (trend_date, category);
 -- The latest days of all categories.
+-- squawk-ignore require-concurrent-index-creation
 create index idx_trend_summary_date on private.category_trend_summary (trend_date desc);
 comment on materialized view private.category_trend_summary is
 'What trended in the last 30 days, by day in Korea and category. Refreshed every hour; people ask '
