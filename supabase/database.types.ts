@@ -183,6 +183,7 @@ export type Database = {
           "id": string;
           "keyword": string;
           "like_rate": number | null;
+          "people": number | null;
           "search_count": number;
           "skip_rate": number | null;
           "total_watch_time": number;
@@ -196,6 +197,7 @@ export type Database = {
           "id"?: string;
           "keyword": string;
           "like_rate"?: number | null;
+          "people"?: number | null;
           "search_count"?: number;
           "skip_rate"?: number | null;
           "total_watch_time"?: number;
@@ -208,6 +210,7 @@ export type Database = {
           "id"?: string;
           "keyword"?: string;
           "like_rate"?: number | null;
+          "people"?: number | null;
           "search_count"?: number;
           "skip_rate"?: number | null;
           "total_watch_time"?: number;
@@ -219,6 +222,7 @@ export type Database = {
           "avg_completion_rate": number | null;
           "date": string;
           "keyword": string;
+          "people": number | null;
           "total_likes": number;
           "total_views": number;
         };
@@ -227,6 +231,7 @@ export type Database = {
           "avg_completion_rate"?: number | null;
           "date": string;
           "keyword": string;
+          "people"?: number | null;
           "total_likes"?: number;
           "total_views"?: number;
         };
@@ -234,6 +239,7 @@ export type Database = {
           "avg_completion_rate"?: number | null;
           "date"?: string;
           "keyword"?: string;
+          "people"?: number | null;
           "total_likes"?: number;
           "total_views"?: number;
         };
@@ -1377,6 +1383,20 @@ export type Database = {
       };
     };
     Functions: {
+      "calculate_quality_score": {
+        Args: { "analysis_version"?: string; "video_id": string };
+        Returns: number;
+      };
+      "category_trends": {
+        Args: { "days"?: number };
+        Returns: {
+          "avg_trend_score": number;
+          "category": string;
+          "top_keywords": (string)[];
+          "trend_date": string;
+          "trending_keyword_count": number;
+        }[];
+      };
       "claim_webhook_deliveries": {
         Args: { "lease_seconds"?: number; "limit"?: number };
         Returns: {
@@ -1419,6 +1439,20 @@ export type Database = {
       };
       "ingest_keyword_signals": { Args: { "signals": Json }; Returns: Json };
       "ingest_videos": { Args: { "videos": Json }; Returns: Json };
+      "is_playable_in": {
+        Args: { "region": string; "video_id": string };
+        Returns: boolean;
+      };
+      "my_activity": {
+        Args: Record<PropertyKey, never>;
+        Returns: {
+          "clicks": number;
+          "last_seen": string;
+          "satisfaction": number;
+          "searches": number;
+          "watch_time": number;
+        }[];
+      };
       "receive_trend_event": {
         Args: { "event": Json; "webhook_id": string };
         Returns: Json;
@@ -1450,6 +1484,10 @@ export type Database = {
       "report_playback_error": {
         Args: { "error_code": number; "region"?: string; "video_id": string };
         Returns: Json;
+      };
+      "set_ai_analysis": {
+        Args: { "analysis": Json; "video_id": string };
+        Returns: undefined;
       };
       "start_search": {
         Args: {

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .activity import (
         ActivityApi,
-        CachedVideo,
         EndedSearch,
         Feedback,
         HistoryCursor,
@@ -55,7 +54,6 @@ if TYPE_CHECKING:
 __all__ = [
     "REGIONS",
     "ActivityApi",
-    "CachedVideo",
     "ChartRow",
     "Detection",
     "EndedSearch",

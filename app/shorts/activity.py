@@ -21,10 +21,10 @@ from uuid import UUID
 
 from ..errors import OndolError, RequestError, request_error
 from .calls import Caller, Row, checked
+from .rows import PublicCachedVideos
 
 __all__ = [
     "ActivityApi",
-    "CachedVideo",
     "EndedSearch",
     "Feedback",
     "HistoryCursor",
@@ -167,29 +167,6 @@ class PlaybackReport(Row):
     """Whether the same error of the same video had been reported by the same person before."""
 
     repeated: bool
-
-
-class CachedVideo(Row):
-    """A video of the cache, as far as a player and a list need it; counts are null while unknown."""
-
-    video_id: str
-    title: str
-    description: str | None = None
-    channel_id: str | None = None
-    channel_name: str | None = None
-    duration: int | None = None
-    view_count: int | None = None
-    like_count: int | None = None
-    comment_count: int | None = None
-    thumbnail_url: str | None = None
-    category_name: str | None = None
-    tags: list[str] | None = None
-    published_at: datetime | None = None
-    quality_score: float | None = None
-    is_playable: bool
-    is_shorts: bool
-    cache_hit_count: int
-    expires_at: datetime
 
 
 class HistoryCursor(Row):
@@ -386,9 +363,9 @@ class ActivityApi(Caller):
         arguments = _given(video_id=video_id, error_code=error_code, region=region)
         return await self._call("report_playback_error", arguments, answer=PlaybackReport)
 
-    async def touch_cached_video(self, video_id: str) -> CachedVideo | None:
+    async def touch_cached_video(self, video_id: str) -> PublicCachedVideos | None:
         """The video from the cache, its use counted; None when it is not there or expired."""
-        found = await self._call("touch_cached_video", {"video_id": video_id}, answer=list[CachedVideo])
+        found = await self._call("touch_cached_video", {"video_id": video_id}, answer=list[PublicCachedVideos])
         return found[0] if found else None
 
     async def watch_history(self, before: HistoryCursor | None = None, *, limit: int = 50) -> list[WatchedVideo]:

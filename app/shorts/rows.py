@@ -192,6 +192,7 @@ class PublicKeywordEffectiveness(BaseModel):
     id: uuid.UUID = Field(alias="id")
     keyword: str = Field(alias="keyword")
     like_rate: Optional[float] = Field(alias="like_rate")
+    people: Optional[int] = Field(alias="people")
     search_count: int = Field(alias="search_count")
     skip_rate: Optional[float] = Field(alias="skip_rate")
     total_watch_time: int = Field(alias="total_watch_time")
@@ -205,6 +206,7 @@ class PublicKeywordEffectivenessInsert(TypedDict):
     id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
     keyword: Annotated[str, Field(alias="keyword")]
     like_rate: NotRequired[Annotated[Optional[float], Field(alias="like_rate")]]
+    people: NotRequired[Annotated[Optional[int], Field(alias="people")]]
     search_count: NotRequired[Annotated[int, Field(alias="search_count")]]
     skip_rate: NotRequired[Annotated[Optional[float], Field(alias="skip_rate")]]
     total_watch_time: NotRequired[Annotated[int, Field(alias="total_watch_time")]]
@@ -218,6 +220,7 @@ class PublicKeywordEffectivenessUpdate(TypedDict):
     id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
     keyword: NotRequired[Annotated[str, Field(alias="keyword")]]
     like_rate: NotRequired[Annotated[Optional[float], Field(alias="like_rate")]]
+    people: NotRequired[Annotated[Optional[int], Field(alias="people")]]
     search_count: NotRequired[Annotated[int, Field(alias="search_count")]]
     skip_rate: NotRequired[Annotated[Optional[float], Field(alias="skip_rate")]]
     total_watch_time: NotRequired[Annotated[int, Field(alias="total_watch_time")]]
@@ -227,6 +230,7 @@ class PublicKeywordPerformanceCache(BaseModel):
     avg_completion_rate: Optional[float] = Field(alias="avg_completion_rate")
     date: datetime.date = Field(alias="date")
     keyword: str = Field(alias="keyword")
+    people: Optional[int] = Field(alias="people")
     total_likes: int = Field(alias="total_likes")
     total_views: int = Field(alias="total_views")
 
@@ -235,6 +239,7 @@ class PublicKeywordPerformanceCacheInsert(TypedDict):
     avg_completion_rate: NotRequired[Annotated[Optional[float], Field(alias="avg_completion_rate")]]
     date: Annotated[datetime.date, Field(alias="date")]
     keyword: Annotated[str, Field(alias="keyword")]
+    people: NotRequired[Annotated[Optional[int], Field(alias="people")]]
     total_likes: NotRequired[Annotated[int, Field(alias="total_likes")]]
     total_views: NotRequired[Annotated[int, Field(alias="total_views")]]
 
@@ -243,6 +248,7 @@ class PublicKeywordPerformanceCacheUpdate(TypedDict):
     avg_completion_rate: NotRequired[Annotated[Optional[float], Field(alias="avg_completion_rate")]]
     date: NotRequired[Annotated[datetime.date, Field(alias="date")]]
     keyword: NotRequired[Annotated[str, Field(alias="keyword")]]
+    people: NotRequired[Annotated[Optional[int], Field(alias="people")]]
     total_likes: NotRequired[Annotated[int, Field(alias="total_likes")]]
     total_views: NotRequired[Annotated[int, Field(alias="total_views")]]
 

@@ -683,7 +683,8 @@ comment on column public.trending_keywords.predicted_duration is 'How long it sh
 comment on column public.trending_keywords.regional_popularity is 'Popularity by region, 0 to 1.';
 comment on column public.trending_keywords.hourly_trend_data is
 'Mentions in each of the 24 hours that end with the tested one; null for an hour that nobody observed.';
-comment on column public.trending_keywords.daily_trend_data is 'Mentions in each of the last 7 days.';
+comment on column public.trending_keywords.daily_trend_data is
+'Mentions in each of the 7 days in Korea that end with the tested hour''s; null for a day that nobody observed.';
 comment on column public.trending_keywords.detected_at is 'The time the detection ran for.';
 comment on column public.trending_keywords.expires_at is 'From when on it is no trend any more, unless detected again.';
 comment on column public.trending_keywords.created_at is 'When the row was written.';
@@ -1540,15 +1541,29 @@ execute function private.touch_updated_at();
 
 -- Promises daily figures per keyword that are read instead of counted, and a place for what models foretell.
 
+create function private.fewest_people()
+returns integer
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select 3
+$$;
+comment on function private.fewest_people() is
+'How many people must have used a keyword in a day before others see its figures: what one person typed is theirs.';
+
 create table public.keyword_performance_cache (
     keyword varchar(255) not null,
     date date not null,
     total_views integer not null default 0,
     avg_completion_rate numeric(3, 2),
     total_likes integer not null default 0,
+    people integer,
     primary key (keyword, date),
     constraint performance_figures_are_possible check (
-        total_views >= 0 and total_likes >= 0 and avg_completion_rate between 0 and 1
+        total_views >= 0 and total_likes >= 0 and people >= 0 and avg_completion_rate between 0 and 1
     )
 );
 alter table public.keyword_performance_cache enable row level security;
@@ -1561,6 +1576,8 @@ comment on column public.keyword_performance_cache.total_views is 'Views of the 
 comment on column public.keyword_performance_cache.avg_completion_rate is
 'Mean completion of these views, 0 to 1; null without any.';
 comment on column public.keyword_performance_cache.total_likes is 'Likes of the day.';
+comment on column public.keyword_performance_cache.people is
+'At least so many people; below three nobody but the service sees the row. Null when it was not counted from people.';
 
 create table public.keyword_effectiveness (
     id uuid not null unique default gen_random_uuid(),
@@ -1575,9 +1592,10 @@ create table public.keyword_effectiveness (
     avg_completion_rate numeric(5, 2),
     like_rate numeric(5, 2),
     skip_rate numeric(5, 2),
+    people integer,
     primary key (keyword, date),
     constraint effectiveness_counts_are_not_negative check (
-        search_count >= 0 and click_count >= 0 and total_watch_time >= 0
+        search_count >= 0 and click_count >= 0 and total_watch_time >= 0 and people >= 0
     ),
     constraint effectiveness_rates_are_fractions check (
         avg_completion_rate between 0 and 1
@@ -1599,6 +1617,8 @@ comment on column public.keyword_effectiveness.total_watch_time is 'Seconds watc
 comment on column public.keyword_effectiveness.avg_completion_rate is 'Mean completion of their views, 0 to 1.';
 comment on column public.keyword_effectiveness.like_rate is 'Likes per view, 0 to 1.';
 comment on column public.keyword_effectiveness.skip_rate is 'Skips per view or skip, 0 to 1.';
+comment on column public.keyword_effectiveness.people is
+'At least so many people; below three nobody but the service sees the row. Null when it was not counted from people.';
 
 create table public.trend_predictions (
     id uuid primary key default gen_random_uuid(),
@@ -4839,7 +4859,8 @@ begin
         select
             session.search_query as words,
             count(*) as searches,
-            sum(session.results_clicked) as clicks
+            sum(session.results_clicked) as clicks,
+            count(distinct session.user_id) as people
         from public.search_sessions as session
         where
             session.session_started_at >= begins
@@ -4852,7 +4873,8 @@ begin
         select
             left(private.normalize_keyword(searched_words.words), 255) as keyword,
             sum(searched_words.searches) as searches,
-            sum(searched_words.clicks) as clicks
+            sum(searched_words.clicks) as clicks,
+            max(searched_words.people) as people
         from searched_words
         group by left(private.normalize_keyword(searched_words.words), 255)
     ),
@@ -4864,7 +4886,8 @@ begin
             count(*) filter (where interaction.interaction_type = 'like') as likes,
             count(*) filter (where interaction.interaction_type = 'skip') as skips,
             sum(interaction.watch_duration) as seconds,
-            sum(interaction.completion_rate) filter (where interaction.interaction_type = 'view') as completions
+            sum(interaction.completion_rate) filter (where interaction.interaction_type = 'view') as completions,
+            count(distinct interaction.user_id) as people
         from public.video_interactions as interaction
         inner join public.search_sessions as session
             on
@@ -4887,7 +4910,8 @@ begin
             sum(watched_words.likes) as likes,
             sum(watched_words.skips) as skips,
             sum(watched_words.seconds) as seconds,
-            round(sum(watched_words.completions) / nullif(sum(watched_words.views), 0), 2) as completion
+            round(sum(watched_words.completions) / nullif(sum(watched_words.views), 0), 2) as completion,
+            max(watched_words.people) as people
         from watched_words
         group by left(private.normalize_keyword(watched_words.words), 255)
     ),
@@ -4895,6 +4919,8 @@ begin
     counted as materialized (
         select
             coalesce(searched.keyword, watched.keyword) as keyword,
+            -- Of the spelling that most people used, so rather too few than too many.
+            greatest(searched.people, watched.people, 0)::integer as people,
             least(coalesce(searched.searches, 0), 2147483647)::integer as searches,
             least(coalesce(searched.clicks, 0), 2147483647)::integer as clicks,
             least(coalesce(watched.views, 0), 2147483647)::integer as views,
@@ -4914,14 +4940,16 @@ begin
             date,
             total_views,
             avg_completion_rate,
-            total_likes
+            total_likes,
+            people
         )
         select
             counted.keyword,
             day,
             counted.views,
             counted.completion,
-            counted.likes
+            counted.likes,
+            counted.people
         from counted
         where counted.views > 0
         order by counted.keyword
@@ -4929,10 +4957,13 @@ begin
             set
                 total_views = excluded.total_views,
                 avg_completion_rate = excluded.avg_completion_rate,
-                total_likes = excluded.total_likes
+                total_likes = excluded.total_likes,
+                people = excluded.people
             where
-                (stored.total_views, stored.avg_completion_rate, stored.total_likes)
-                is distinct from (excluded.total_views, excluded.avg_completion_rate, excluded.total_likes)
+                (stored.total_views, stored.avg_completion_rate, stored.total_likes, stored.people)
+                is distinct from (
+                    excluded.total_views, excluded.avg_completion_rate, excluded.total_likes, excluded.people
+                )
         returning stored.keyword
     ),
 
@@ -4945,7 +4976,8 @@ begin
             total_watch_time,
             avg_completion_rate,
             like_rate,
-            skip_rate
+            skip_rate,
+            people
         )
         select
             counted.keyword,
@@ -4955,7 +4987,8 @@ begin
             counted.seconds,
             counted.completion,
             counted.like_rate,
-            counted.skip_rate
+            counted.skip_rate,
+            counted.people
         from counted
         order by counted.keyword
         on conflict on constraint keyword_effectiveness_pkey do update
@@ -4965,7 +4998,8 @@ begin
                 total_watch_time = excluded.total_watch_time,
                 avg_completion_rate = excluded.avg_completion_rate,
                 like_rate = excluded.like_rate,
-                skip_rate = excluded.skip_rate
+                skip_rate = excluded.skip_rate,
+                people = excluded.people
             where
                 (
                     stored.search_count,
@@ -4973,14 +5007,16 @@ begin
                     stored.total_watch_time,
                     stored.avg_completion_rate,
                     stored.like_rate,
-                    stored.skip_rate
+                    stored.skip_rate,
+                    stored.people
                 ) is distinct from (
                     excluded.search_count,
                     excluded.click_count,
                     excluded.total_watch_time,
                     excluded.avg_completion_rate,
                     excluded.like_rate,
-                    excluded.skip_rate
+                    excluded.skip_rate,
+                    excluded.people
                 )
         returning stored.keyword
     ),
@@ -6687,17 +6723,18 @@ create policy "scores are readable by who is signed in" on public.video_quality_
 for select to authenticated
 using (true);
 
--- keyword_performance_cache, keyword_effectiveness, trend_predictions: analytics, for premium and up.
+-- keyword_performance_cache, keyword_effectiveness, trend_predictions: analytics, for premium and up; what only one or
+-- two people searched for is for nobody.
 grant select on public.keyword_performance_cache to app_authenticated;
 grant select, insert, update, delete on public.keyword_performance_cache to app_service;
 create policy "premium reads the performance of keywords" on public.keyword_performance_cache
 for select to authenticated
-using ((select private.has_tier('premium')));
+using ((select private.has_tier('premium')) and (people is null or people >= (select private.fewest_people())));
 grant select on public.keyword_effectiveness to app_authenticated;
 grant select, insert, update, delete on public.keyword_effectiveness to app_service;
 create policy "premium reads the effectiveness of keywords" on public.keyword_effectiveness
 for select to authenticated
-using ((select private.has_tier('premium')));
+using ((select private.has_tier('premium')) and (people is null or people >= (select private.fewest_people())));
 grant select on public.trend_predictions to app_authenticated;
 grant select, insert, update, delete on public.trend_predictions to app_service;
 create policy "premium reads predictions" on public.trend_predictions
@@ -6756,6 +6793,7 @@ grant execute on function private.overall_quality(
     double precision, double precision, double precision, numeric, numeric
 ) to app_service;
 grant execute on function private.is_distribution(jsonb, text[]) to app_authenticated, app_service;
+grant execute on function private.fewest_people() to app_authenticated, app_service;
 grant execute on function private.is_taste(double precision[]) to app_authenticated, app_service;
 grant execute on function private.is_small_object(jsonb, integer) to app_authenticated, app_service;
 grant execute on function private.are_short_texts(text[], integer) to app_authenticated, app_service;

@@ -154,8 +154,14 @@ ROWS = (
     where session.user_id = %(person)s
     """,
     "insert into public.video_quality_scores (video_id) values ('access_' || %(n)s)",
-    "insert into public.keyword_performance_cache (keyword, date) values ('access ' || %(n)s, '2026-01-01')",
-    "insert into public.keyword_effectiveness (keyword, date) values ('access ' || %(n)s, '2026-01-01')",
+    """
+    insert into public.keyword_performance_cache (keyword, date, people)
+    values ('access ' || %(n)s, '2026-01-01', %(n)s)
+    """,
+    """
+    insert into public.keyword_effectiveness (keyword, date, people)
+    values ('access ' || %(n)s, '2026-01-01', %(n)s)
+    """,
     """
     insert into public.trend_predictions (keyword, prediction_date, predicted_for_date)
     values ('access ' || %(n)s, '2026-01-01', '2026-01-02')

@@ -341,7 +341,8 @@ comment on column public.trending_keywords.predicted_duration is 'How long it sh
 comment on column public.trending_keywords.regional_popularity is 'Popularity by region, 0 to 1.';
 comment on column public.trending_keywords.hourly_trend_data is
 'Mentions in each of the 24 hours that end with the tested one; null for an hour that nobody observed.';
-comment on column public.trending_keywords.daily_trend_data is 'Mentions in each of the last 7 days.';
+comment on column public.trending_keywords.daily_trend_data is
+'Mentions in each of the 7 days in Korea that end with the tested hour''s; null for a day that nobody observed.';
 comment on column public.trending_keywords.detected_at is 'The time the detection ran for.';
 comment on column public.trending_keywords.expires_at is 'From when on it is no trend any more, unless detected again.';
 comment on column public.trending_keywords.created_at is 'When the row was written.';

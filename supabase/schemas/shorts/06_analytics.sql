@@ -1,14 +1,28 @@
 -- Promises daily figures per keyword that are read instead of counted, and a place for what models foretell.
 
+create function private.fewest_people()
+returns integer
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select 3
+$$;
+comment on function private.fewest_people() is
+'How many people must have used a keyword in a day before others see its figures: what one person typed is theirs.';
+
 create table public.keyword_performance_cache (
     keyword varchar(255) not null,
     date date not null,
     total_views integer not null default 0,
     avg_completion_rate numeric(3, 2),
     total_likes integer not null default 0,
+    people integer,
     primary key (keyword, date),
     constraint performance_figures_are_possible check (
-        total_views >= 0 and total_likes >= 0 and avg_completion_rate between 0 and 1
+        total_views >= 0 and total_likes >= 0 and people >= 0 and avg_completion_rate between 0 and 1
     )
 );
 alter table public.keyword_performance_cache enable row level security;
@@ -21,6 +35,8 @@ comment on column public.keyword_performance_cache.total_views is 'Views of the 
 comment on column public.keyword_performance_cache.avg_completion_rate is
 'Mean completion of these views, 0 to 1; null without any.';
 comment on column public.keyword_performance_cache.total_likes is 'Likes of the day.';
+comment on column public.keyword_performance_cache.people is
+'At least so many people; below three nobody but the service sees the row. Null when it was not counted from people.';
 
 create table public.keyword_effectiveness (
     id uuid not null unique default gen_random_uuid(),
@@ -35,9 +51,10 @@ create table public.keyword_effectiveness (
     avg_completion_rate numeric(5, 2),
     like_rate numeric(5, 2),
     skip_rate numeric(5, 2),
+    people integer,
     primary key (keyword, date),
     constraint effectiveness_counts_are_not_negative check (
-        search_count >= 0 and click_count >= 0 and total_watch_time >= 0
+        search_count >= 0 and click_count >= 0 and total_watch_time >= 0 and people >= 0
     ),
     constraint effectiveness_rates_are_fractions check (
         avg_completion_rate between 0 and 1
@@ -59,6 +76,8 @@ comment on column public.keyword_effectiveness.total_watch_time is 'Seconds watc
 comment on column public.keyword_effectiveness.avg_completion_rate is 'Mean completion of their views, 0 to 1.';
 comment on column public.keyword_effectiveness.like_rate is 'Likes per view, 0 to 1.';
 comment on column public.keyword_effectiveness.skip_rate is 'Skips per view or skip, 0 to 1.';
+comment on column public.keyword_effectiveness.people is
+'At least so many people; below three nobody but the service sees the row. Null when it was not counted from people.';
 
 create table public.trend_predictions (
     id uuid primary key default gen_random_uuid(),

@@ -26,7 +26,8 @@ begin
         select
             session.search_query as words,
             count(*) as searches,
-            sum(session.results_clicked) as clicks
+            sum(session.results_clicked) as clicks,
+            count(distinct session.user_id) as people
         from public.search_sessions as session
         where
             session.session_started_at >= begins
@@ -39,7 +40,8 @@ begin
         select
             left(private.normalize_keyword(searched_words.words), 255) as keyword,
             sum(searched_words.searches) as searches,
-            sum(searched_words.clicks) as clicks
+            sum(searched_words.clicks) as clicks,
+            max(searched_words.people) as people
         from searched_words
         group by left(private.normalize_keyword(searched_words.words), 255)
     ),
@@ -51,7 +53,8 @@ begin
             count(*) filter (where interaction.interaction_type = 'like') as likes,
             count(*) filter (where interaction.interaction_type = 'skip') as skips,
             sum(interaction.watch_duration) as seconds,
-            sum(interaction.completion_rate) filter (where interaction.interaction_type = 'view') as completions
+            sum(interaction.completion_rate) filter (where interaction.interaction_type = 'view') as completions,
+            count(distinct interaction.user_id) as people
         from public.video_interactions as interaction
         inner join public.search_sessions as session
             on
@@ -74,7 +77,8 @@ begin
             sum(watched_words.likes) as likes,
             sum(watched_words.skips) as skips,
             sum(watched_words.seconds) as seconds,
-            round(sum(watched_words.completions) / nullif(sum(watched_words.views), 0), 2) as completion
+            round(sum(watched_words.completions) / nullif(sum(watched_words.views), 0), 2) as completion,
+            max(watched_words.people) as people
         from watched_words
         group by left(private.normalize_keyword(watched_words.words), 255)
     ),
@@ -82,6 +86,8 @@ begin
     counted as materialized (
         select
             coalesce(searched.keyword, watched.keyword) as keyword,
+            -- Of the spelling that most people used, so rather too few than too many.
+            greatest(searched.people, watched.people, 0)::integer as people,
             least(coalesce(searched.searches, 0), 2147483647)::integer as searches,
             least(coalesce(searched.clicks, 0), 2147483647)::integer as clicks,
             least(coalesce(watched.views, 0), 2147483647)::integer as views,
@@ -101,14 +107,16 @@ begin
             date,
             total_views,
             avg_completion_rate,
-            total_likes
+            total_likes,
+            people
         )
         select
             counted.keyword,
             day,
             counted.views,
             counted.completion,
-            counted.likes
+            counted.likes,
+            counted.people
         from counted
         where counted.views > 0
         order by counted.keyword
@@ -116,10 +124,13 @@ begin
             set
                 total_views = excluded.total_views,
                 avg_completion_rate = excluded.avg_completion_rate,
-                total_likes = excluded.total_likes
+                total_likes = excluded.total_likes,
+                people = excluded.people
             where
-                (stored.total_views, stored.avg_completion_rate, stored.total_likes)
-                is distinct from (excluded.total_views, excluded.avg_completion_rate, excluded.total_likes)
+                (stored.total_views, stored.avg_completion_rate, stored.total_likes, stored.people)
+                is distinct from (
+                    excluded.total_views, excluded.avg_completion_rate, excluded.total_likes, excluded.people
+                )
         returning stored.keyword
     ),
 
@@ -132,7 +143,8 @@ begin
             total_watch_time,
             avg_completion_rate,
             like_rate,
-            skip_rate
+            skip_rate,
+            people
         )
         select
             counted.keyword,
@@ -142,7 +154,8 @@ begin
             counted.seconds,
             counted.completion,
             counted.like_rate,
-            counted.skip_rate
+            counted.skip_rate,
+            counted.people
         from counted
         order by counted.keyword
         on conflict on constraint keyword_effectiveness_pkey do update
@@ -152,7 +165,8 @@ begin
                 total_watch_time = excluded.total_watch_time,
                 avg_completion_rate = excluded.avg_completion_rate,
                 like_rate = excluded.like_rate,
-                skip_rate = excluded.skip_rate
+                skip_rate = excluded.skip_rate,
+                people = excluded.people
             where
                 (
                     stored.search_count,
@@ -160,14 +174,16 @@ begin
                     stored.total_watch_time,
                     stored.avg_completion_rate,
                     stored.like_rate,
-                    stored.skip_rate
+                    stored.skip_rate,
+                    stored.people
                 ) is distinct from (
                     excluded.search_count,
                     excluded.click_count,
                     excluded.total_watch_time,
                     excluded.avg_completion_rate,
                     excluded.like_rate,
-                    excluded.skip_rate
+                    excluded.skip_rate,
+                    excluded.people
                 )
         returning stored.keyword
     ),

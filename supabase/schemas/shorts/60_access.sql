@@ -303,17 +303,18 @@ create policy "scores are readable by who is signed in" on public.video_quality_
 for select to authenticated
 using (true);
 
--- keyword_performance_cache, keyword_effectiveness, trend_predictions: analytics, for premium and up.
+-- keyword_performance_cache, keyword_effectiveness, trend_predictions: analytics, for premium and up; what only one or
+-- two people searched for is for nobody.
 grant select on public.keyword_performance_cache to app_authenticated;
 grant select, insert, update, delete on public.keyword_performance_cache to app_service;
 create policy "premium reads the performance of keywords" on public.keyword_performance_cache
 for select to authenticated
-using ((select private.has_tier('premium')));
+using ((select private.has_tier('premium')) and (people is null or people >= (select private.fewest_people())));
 grant select on public.keyword_effectiveness to app_authenticated;
 grant select, insert, update, delete on public.keyword_effectiveness to app_service;
 create policy "premium reads the effectiveness of keywords" on public.keyword_effectiveness
 for select to authenticated
-using ((select private.has_tier('premium')));
+using ((select private.has_tier('premium')) and (people is null or people >= (select private.fewest_people())));
 grant select on public.trend_predictions to app_authenticated;
 grant select, insert, update, delete on public.trend_predictions to app_service;
 create policy "premium reads predictions" on public.trend_predictions
@@ -372,6 +373,7 @@ grant execute on function private.overall_quality(
     double precision, double precision, double precision, numeric, numeric
 ) to app_service;
 grant execute on function private.is_distribution(jsonb, text[]) to app_authenticated, app_service;
+grant execute on function private.fewest_people() to app_authenticated, app_service;
 grant execute on function private.is_taste(double precision[]) to app_authenticated, app_service;
 grant execute on function private.is_small_object(jsonb, integer) to app_authenticated, app_service;
 grant execute on function private.are_short_texts(text[], integer) to app_authenticated, app_service;

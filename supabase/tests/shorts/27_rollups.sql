@@ -1,6 +1,6 @@
 -- The figures of a keyword's day are those of its interactions, however often they are counted.
 begin;
-select plan(16);
+select plan(17);
 
 -- An empty house, three people, and days of Korea: today begins at :begins.
 delete from public.video_interactions;
@@ -101,6 +101,26 @@ select results_eq(
     $$,
     'S-048: views, completion and likes by keyword, for the day in Korea to its last millisecond'
 );
+savepoint crowd;
+insert into public.search_sessions (user_id, search_query, session_started_at)
+select
+    person.id,
+    'cat videos',
+    korea.begins
+from korea
+cross join public.users as person
+where person.email in (private.mask_email('one@example.com'), private.mask_email('two@example.com'));
+select private.rollup_keyword_metrics(day) from korea;
+select results_eq(
+    $$
+        select keyword::text, people
+        from public.keyword_effectiveness
+        order by keyword collate "C"
+    $$,
+    $$values ('cat videos', 2), ('yesterday''s', 1), ('고양이', 1)$$,
+    'S-010, S-015: people are counted and not their searches, by the spelling that most of them used'
+);
+rollback to savepoint crowd;
 select results_eq(
     $$
         select

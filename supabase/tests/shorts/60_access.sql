@@ -1,7 +1,7 @@
 -- What each kind of client may reach. 42501 says two things, so the message is told apart.
 begin;
 \ir ../outcome.psql
-select plan(278);
+select plan(282);
 
 -- An empty house: nothing of the running stack is seen in here.
 delete from auth.users;
@@ -253,6 +253,38 @@ order by
     analytics.ledger,
     client.place,
     client.name;
+
+-- What one or two people typed is theirs, whoever pays.
+update public.keyword_effectiveness set people = 2;
+update public.keyword_performance_cache set people = 2;
+select is(
+    pg_temp.outcome('authenticated', client.claims, format('select from public.%I', analytics.relation)),
+    '0 rows',
+    format('%s: %s of two people is not shown to premium', analytics.ledger, analytics.relation)
+)
+from (
+    values
+    ('S-165', 'keyword_effectiveness'),
+    ('S-167', 'keyword_performance_cache')
+) as analytics (ledger, relation)
+cross join pg_temp.client
+where client.name = 'premium'
+order by analytics.ledger;
+update public.keyword_effectiveness set people = 3;
+update public.keyword_performance_cache set people = 3;
+select is(
+    pg_temp.outcome('authenticated', client.claims, format('select from public.%I', analytics.relation)),
+    '1 row',
+    format('%s: %s of three people is', analytics.ledger, analytics.relation)
+)
+from (
+    values
+    ('S-165', 'keyword_effectiveness'),
+    ('S-167', 'keyword_performance_cache')
+) as analytics (ledger, relation)
+cross join pg_temp.client
+where client.name = 'premium'
+order by analytics.ledger;
 
 -- Derived from videos: for who is signed in.
 select is(

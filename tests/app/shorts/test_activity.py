@@ -14,6 +14,7 @@ from app.config import Secret, Settings
 from app.errors import InvalidRequestError, NotAllowedError, NotFoundError, TooManyRequestsError, UnexpectedAnswerError
 from app.shorts.activity import HistoryCursor, WatchedVideo
 from app.shorts.api import ShortsApi
+from app.shorts.rows import PublicCachedVideos
 
 SETTINGS = Settings(url="http://stack.test", publishable_key=Secret("sb_publishable_x"))
 AT = datetime(2026, 7, 10, 0, 24, 48, 123456, tzinfo=UTC)
@@ -29,13 +30,15 @@ RECORDED = {
     "rejected": [{"index": 2, "code": "ON012", "message": "no such video", "hint": "Look."}],
 }
 FEEDBACK = {"id": str(ID), "created_at": AT.isoformat(), "repeated": False}
-VIDEO = {
+VIDEO = dict.fromkeys(PublicCachedVideos.model_fields) | {
+    "id": str(ID),
     "video_id": "abc",
     "title": "김치",
     "is_playable": True,
     "is_shorts": True,
     "cache_hit_count": 4,
-    "expires_at": AT.isoformat(),
+    "region_restrictions": {},
+    **dict.fromkeys(("cached_at", "collected_at", "created_at", "expires_at", "updated_at"), AT.isoformat()),
 }
 VIEW = {
     "id": str(ID),
