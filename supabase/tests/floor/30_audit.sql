@@ -1,6 +1,6 @@
 -- Every change is told once and masked, nobody changes what was told, and the chain finds who did it all the same.
 begin;
-select plan(102);
+select plan(107);
 \ir ../outcome.psql
 
 -- An empty log and an empty house: nothing of the running stack is seen in here.
@@ -670,6 +670,21 @@ select is(
     '0 rows',
     'visitors neither'
 );
+
+select lives_ok(
+    $$
+        insert into ops.audit_logs_enhanced (event_type)
+        values ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE'), ('TRUNCATE'), ('FUNCTION')
+    $$,
+    'S-078: an event is a word such as these'
+);
+select throws_ok(
+    format('insert into ops.audit_logs_enhanced (event_type) values (%L)', said),
+    '23514',
+    null,
+    'S-078: and not ' || said
+)
+from unnest(array['select', 'DROP TABLE', '5', '']) as told (said);
 
 select finish();
 rollback;

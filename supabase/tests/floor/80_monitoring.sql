@@ -84,7 +84,7 @@ select is_empty(
             tablename
         from ops.table_size_monitoring
     $$,
-    'S-138: a row for every table, one with a quoted name too'
+    'S-138, S-277: a row for every table, one with a quoted name too'
 );
 select is(
     (
@@ -245,7 +245,7 @@ select results_eq(
 delete from ops.alerts;
 
 select is(pg_temp.said('constraints_and_indexes'), 'well', 'every constraint is valid');
-select is(pg_temp.said('foreign_keys'), 'well', 'S-224: no orphans');
+select is(pg_temp.said('foreign_keys'), 'well', 'S-224, S-279: no orphans');
 create table public.planted_parent (id integer primary key);
 alter table public.planted_parent enable row level security;
 create table public.planted_child (parent_id integer);

@@ -177,7 +177,7 @@ select is(
 select is(
     pg_temp.outcome('authenticated', :'premium', $$select from public.cached_videos where video_id = 'dead'$$),
     '0 rows',
-    'S-145: nobody sees what does not'
+    'S-145, S-267: nobody sees what may not be embedded'
 );
 select is(
     pg_temp.outcome('service_role', null, 'select from public.cached_videos'),
