@@ -364,19 +364,19 @@ async def test_partitions_are_told_under_the_name_that_is_published(
     insert = "insert into public.realtime_test_parts values ({}, '2026-05-05')"
     await database.execute("alter publication supabase_realtime add table public.realtime_test_parts")
     async with connected(stack) as client:
-        await client.join("realtime:leaf", "realtime_test_parts_2026")
-        # A partition's own privileges count when it is published as itself.
-        await database.execute("grant select on public.realtime_test_parts_2026 to anon")
+        await client.join("realtime:root", "realtime_test_parts")
         await database.execute(insert.format(1))
-        assert (await client.next("postgres_changes"))[2]["data"]["table"] == "realtime_test_parts_2026"
-        await database.execute("alter publication supabase_realtime set (publish_via_partition_root = true)")
+        data = (await client.next("postgres_changes"))[2]["data"]
+        assert (data["table"], data["record"]["id"]) == ("realtime_test_parts", 1)
+        await database.execute("alter publication supabase_realtime set (publish_via_partition_root = false)")
         try:
-            await client.join("realtime:root", "realtime_test_parts")
+            await client.join("realtime:leaf", "realtime_test_parts_2026")
+            # A partition's own privileges count when it is published as itself.
+            await database.execute("grant select on public.realtime_test_parts_2026 to anon")
             await database.execute(insert.format(2))
-            data = (await client.next("postgres_changes"))[2]["data"]
-            assert (data["table"], data["record"]["id"]) == ("realtime_test_parts", 2)
+            assert (await client.next("postgres_changes"))[2]["data"]["table"] == "realtime_test_parts_2026"
         finally:
-            await database.execute("alter publication supabase_realtime set (publish_via_partition_root = false)")
+            await database.execute("alter publication supabase_realtime set (publish_via_partition_root = true)")
 
 
 @pytest.mark.parametrize("vsn", ["1.0.0", "2.0.0"])
