@@ -170,7 +170,8 @@ def test_every_command_on_a_page_exists(page: Path) -> None:
         if command.startswith("./scripts/"):
             assert os.access(REPOSITORY / command, os.X_OK), line
         if command == "./scripts/dev":
-            check_words(stack_command(), rest, line=line)
+            # What follows psql is psql's own.
+            check_words(stack_command(), rest[:1] if rest[:1] == ["psql"] else rest, line=line)
         if command in {"ondol", ".venv/bin/ondol"}:
             check_words(ondol_command(), rest, line=line)
         if command.endswith("python") and rest[:1] == ["-m"] and rest[1].startswith("scripts."):
