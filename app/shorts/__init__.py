@@ -47,13 +47,18 @@ if TYPE_CHECKING:
     )
     from .ingest import IngestReport, IngestTarget, Totals, check_regions, hourly_signals, ingest_dataset
     from .keywords import Keyword, keywords_of
+    from .quality import AiAnalysis, QualityApi
     from .regions import REGIONS
     from .replay import ReplayReport, ReplayTarget, replay_trends, snapshots
+    from .summaries import Activity, CategoryDay, SummariesApi
     from .watch import watch_trends
 
 __all__ = [
     "REGIONS",
+    "Activity",
     "ActivityApi",
+    "AiAnalysis",
+    "CategoryDay",
     "ChartRow",
     "Detection",
     "EndedSearch",
@@ -66,6 +71,7 @@ __all__ = [
     "Keyword",
     "KeywordInput",
     "PlaybackReport",
+    "QualityApi",
     "Recorded",
     "RecordedEvents",
     "Refusal",
@@ -79,6 +85,7 @@ __all__ = [
     "SignalInput",
     "StartedSearch",
     "StoredRow",
+    "SummariesApi",
     "Totals",
     "Trend",
     "TrendRow",
@@ -101,7 +108,10 @@ __all__ = [
     "watch_trends",
 ]
 
-_MODULES = ("regions", "keywords", "dataset", "activity", "api", "watch", "ingest", "replay")  # the lightest first
+_MODULES = (  # the lightest first
+    *("regions", "keywords", "dataset", "activity", "quality", "summaries", "api"),
+    *("watch", "ingest", "replay"),
+)
 
 
 def __getattr__(name: str) -> Any:

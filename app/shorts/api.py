@@ -8,6 +8,8 @@ from typing import Literal, NotRequired, TypedDict
 
 from .activity import ActivityApi
 from .calls import Row, checked
+from .quality import QualityApi
+from .summaries import SummariesApi
 
 __all__ = [
     "Detection",
@@ -115,7 +117,7 @@ class TrendRow(Trend):
     hourly_trend_data: list[float | None]
 
 
-class ShortsApi(ActivityApi):
+class ShortsApi(ActivityApi, QualityApi, SummariesApi):
     """The shorts room through `client`; ingest and detect need a client with the secret key."""
 
     async def ingest_videos(self, videos: Sequence[VideoInput]) -> Ingested:

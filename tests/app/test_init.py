@@ -15,7 +15,11 @@ import app.shorts
 
 FLOOR = ("app.messages", "app.errors", "app.config", "app.client", "app.realtime")
 SHORTS = tuple(
-    f"app.shorts.{name}" for name in ("regions", "keywords", "dataset", "activity", "api", "watch", "ingest", "replay")
+    f"app.shorts.{name}"
+    for name in (
+        *("regions", "keywords", "dataset", "activity", "quality", "summaries", "api"),
+        *("watch", "ingest", "replay"),
+    )
 )
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,8 @@ from app.client import Client
 from app.config import Secret, Settings
 from app.errors import UnexpectedAnswerError
 from app.shorts.api import ShortsApi, Trend, TrendRow
+from app.shorts.summaries import Activity, CategoryDay
+from scripts.local_stack.settings import REPOSITORY
 
 SETTINGS = Settings(url="http://stack.test", publishable_key=Secret("sb_publishable_x"))
 AT = datetime(2026, 7, 10, 0, 24, 48, tzinfo=UTC)
@@ -24,6 +27,17 @@ TREND = {
     "expires_at": "2026-07-10T04:24:48+00:00",
 }
 ROW = {**TREND, "data_source": "youtube_api", "search_volume": 7, "z_score": 9.2, "hourly_trend_data": [None, 0, 7]}
+
+
+ANALYSIS = {"categories": ["food"], "keywords": ["김치"], "emotions": {"joy": 0.5}}
+ACTIVITY = {"searches": 3, "clicks": 2, "watch_time": 90, "last_seen": AT.isoformat(), "satisfaction": 4.5}
+CATEGORY_DAY = {
+    "trend_date": "2026-07-10",
+    "category": "food",
+    "trending_keyword_count": 2,
+    "avg_trend_score": 0.7,
+    "top_keywords": ["김치"],
+}
 
 
 class Backend:
@@ -102,6 +116,41 @@ async def test_each_function_has_a_method_of_its_name(
         assert result.model_dump(mode="json", include=set(answer) - {"at"}) == {
             name: value for name, value in answer.items() if name != "at"
         }
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "named", "body", "answer", "result"),
+    [
+        ("calculate_quality_score", ["a"], {}, {"video_id": "a", "analysis_version": "v1.0"}, 0.45, 0.45),
+        ("set_ai_analysis", ["a"], {"analysis": ANALYSIS}, {"video_id": "a", "analysis": ANALYSIS}, None, None),
+        ("is_playable_in", ["a"], {"region": "KR"}, {"video_id": "a", "region": "KR"}, True, True),
+        ("my_activity", [], {}, {}, [ACTIVITY], Activity.model_validate(ACTIVITY)),
+        ("my_activity", [], {}, {}, [], None),
+        ("category_trends", [], {}, {"days": 7}, [CATEGORY_DAY], [CategoryDay.model_validate(CATEGORY_DAY)]),
+    ],
+)
+async def test_scores_and_summaries(
+    function: str, args: list[Any], named: dict[str, Any], body: Any, answer: Any, result: Any
+) -> None:
+    backend = Backend(answer)
+    assert await backend.ask(function, *args, **named) == result
+    assert backend.request.url.path == f"/rest/v1/rpc/{function}"
+    assert backend.body == body
+
+
+def test_every_function_of_the_database_has_its_method() -> None:
+    """One method per function, under its name; what webhooks, Auth and operators call is not the room's."""
+    types = (REPOSITORY / "supabase" / "database.types.ts").read_text(encoding="utf-8")
+    functions = re.findall(
+        r'^      "(\w+)": \{', types.partition("\n    Functions: {\n")[2].partition("\n    };")[0], re.M
+    )
+    of_others = {
+        *("claim_webhook_deliveries", "record_webhook_delivery", "register_webhook_endpoint"),
+        *("replay_webhook_deliveries", "receive_trend_event", "custom_access_token_hook"),
+        *("erase_user", "health_check"),
+    }
+    assert len(functions) > 20
+    assert {name for name in functions if not hasattr(ShortsApi, name)} == of_others
 
 
 async def test_full_rows_are_those_of_one_run() -> None:
