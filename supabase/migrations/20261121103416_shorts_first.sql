@@ -31,20 +31,14 @@ create table public.users (
     constraint daily_api_usage_is_not_negative check (daily_api_usage >= 0),
     constraint monthly_api_usage_is_not_negative check (monthly_api_usage >= 0),
     constraint avatar_url_is_http check (avatar_url ~ '^https?://' and length(avatar_url) <= 2000),
-    constraint settings_is_a_small_object check (
-        jsonb_typeof(settings) = 'object'
-        and length(settings::text) <= 16384
-    ),
+    constraint settings_is_a_small_object check (private.is_small_object(settings, 16384)),
     constraint settings_have_their_types check (
         coalesce(jsonb_typeof(settings -> 'notifications'), 'boolean') = 'boolean'
         and coalesce(jsonb_typeof(settings -> 'theme'), 'string') = 'string'
         and coalesce(jsonb_typeof(settings -> 'language'), 'string') = 'string'
         and coalesce(jsonb_typeof(settings -> 'auto_play'), 'boolean') = 'boolean'
     ),
-    constraint preferences_is_a_small_object check (
-        jsonb_typeof(preferences) = 'object'
-        and length(preferences::text) <= 16384
-    ),
+    constraint preferences_is_a_small_object check (private.is_small_object(preferences, 16384)),
     constraint username_is_a_handle check (username::text ~ '^[[:alnum:]_.-]{2,40}$')
 );
 alter table public.users enable row level security;
@@ -223,6 +217,37 @@ declare
     rows_deleted integer;
     counts jsonb := '{}'::jsonb;
 begin
+    -- What only the person and perhaps one other typed is theirs, on days too that are not counted again.
+    with said as materialized (
+        select left(private.normalize_keyword(session.search_query), 255) as keyword
+        from public.search_sessions as session
+        where session.user_id = shorts_on_erase.user_id
+        union
+        select left(private.normalize_keyword(archived.search_query), 255)
+        from private.search_sessions_archive as archived
+        where archived.user_id = shorts_on_erase.user_id
+    ),
+
+    effectiveness as (
+        delete from public.keyword_effectiveness as stored
+        using said
+        where
+            stored.keyword = said.keyword
+            and stored.people < private.fewest_people()
+    ),
+
+    performance as (
+        delete from public.keyword_performance_cache as stored
+        using said
+        where
+            stored.keyword = said.keyword
+            and stored.people < private.fewest_people()
+    )
+
+    delete from private.pending_counts as pending
+    using said
+    where pending.keyword = said.keyword;
+
     -- Each by itself, to tell how many; what refers to another comes first.
     foreach emptied in array array[
         'public.video_interactions',
@@ -727,7 +752,7 @@ set search_path = pg_catalog, pg_temp
 language sql
 as $$
     select
-        jsonb_typeof(weights) = 'object'
+        private.is_small_object(weights, 1000)
         and coalesce(
             (
                 select
@@ -740,7 +765,7 @@ as $$
                         item.key,
                         item.value,
                         case when jsonb_typeof(item.value) = 'number' then (item.value #>> '{}')::numeric end as share
-                    from jsonb_each(case when jsonb_typeof(weights) = 'object' then weights else '{}' end) as item
+                    from jsonb_each(case when private.is_small_object(weights, 1000) then weights else '{}' end) as item
                 ) as weight
             ),
             false
@@ -748,22 +773,6 @@ as $$
 $$;
 comment on function private.is_distribution(jsonb, text[]) is
 'Whether it is an object of exactly these keys whose numbers are not negative and sum to 1, give or take 0.001.';
-
-create function private.is_small_object(
-    document jsonb,
-    most_characters integer
-)
-returns boolean
-immutable
-parallel safe
-security invoker
-set search_path = pg_catalog, pg_temp
-language sql
-as $$
-    select jsonb_typeof(document) = 'object' and length(document::text) <= most_characters
-$$;
-comment on function private.is_small_object(jsonb, integer) is
-'Whether it is a JSON object that nobody uses as a store for something else.';
 
 create function private.are_short_texts(
     texts text[],
@@ -1011,10 +1020,8 @@ create table public.search_sessions (
     constraint response_time_is_possible check (response_time_ms between 0 and 86400000),
     constraint api_cost_is_not_negative check (api_cost_units >= 0),
     constraint user_context_is_a_small_object check (private.is_small_object(user_context, 4096)),
-    constraint conversation_context_is_a_small_array check (
-        jsonb_typeof(conversation_context) = 'array'
-        and length(conversation_context::text) <= 65536
-    ),
+    constraint conversation_context_is_a_small_array check (private.is_small_array(conversation_context, 65536)),
+    constraint only_a_conversation_has_turns check (search_type = 'ai_chat' or conversation_context = '[]'),
     constraint a_session_ends_after_it_started check (session_ended_at >= session_started_at)
 ) partition by range (session_started_at);
 alter table public.search_sessions enable row level security;
@@ -1036,7 +1043,7 @@ comment on column public.search_sessions.results_shown is 'Results that were sho
 comment on column public.search_sessions.results_clicked is 'Results that were clicked.';
 comment on column public.search_sessions.response_time_ms is
 'Milliseconds until the results came; null while they have not.';
-comment on column public.search_sessions.cache_hit is 'Whether the same question had been answered a little before.';
+comment on column public.search_sessions.cache_hit is 'Whether the same person''s same question had been answered a little before.';
 comment on column public.search_sessions.api_cost_units is 'YouTube quota units that it cost.';
 comment on column public.search_sessions.user_satisfaction_rating is 'The person''s rating, 1 to 5.';
 comment on column public.search_sessions.session_outcome is 'satisfied, partial or abandoned; null while it is open.';
@@ -1189,7 +1196,8 @@ create table public.watch_events (
     constraint an_event_is_near_its_interaction check (
         event_timestamp between interaction_created_at - interval '168 hours'
         and interaction_created_at + interval '24 hours'
-    )
+    ),
+    constraint an_event_has_happened check (event_timestamp <= now() + interval '10 minutes')
 ) partition by range (event_timestamp);
 alter table public.watch_events enable row level security;
 create index watch_events_by_interaction on public.watch_events (interaction_id, interaction_created_at);
@@ -1419,6 +1427,61 @@ comment on column public.user_feedback.created_at is 'When it was last said.';
 
 select ops.audit_table('public.user_feedback', array['id', 'user_id', 'video_id', 'feedback_type', 'created_at']);
 select ops.watch_table('public.search_sessions');
+
+-- The functions take batches of 1,000; who inserts directly shall not send everything in one request.
+create function private.refuse_flood()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    sent bigint;
+begin
+    if current_setting('role') <> 'authenticated' then
+        return null;
+    end if;
+    select count(*)
+    into sent
+    from new_rows;
+    if sent > 1000 then
+        raise exception using
+            errcode = 'PT413',
+            message = 'More than 1000 rows were sent at once.',
+            detail = format('There were %s, and none was stored.', sent),
+            hint = 'Send them in parts of at most 1000 rows.';
+    end if;
+    return null;
+end
+$$;
+comment on function private.refuse_flood() is 'Refuses more rows in a statement than a batch has, from people.';
+
+create trigger refuse_flood
+after insert on public.search_sessions
+referencing new table as new_rows
+for each statement
+execute function private.refuse_flood();
+create trigger refuse_flood
+after insert on public.video_interactions
+referencing new table as new_rows
+for each statement
+execute function private.refuse_flood();
+create trigger refuse_flood
+after insert on public.watch_events
+referencing new table as new_rows
+for each statement
+execute function private.refuse_flood();
+create trigger refuse_flood
+after insert on public.user_session_details
+referencing new table as new_rows
+for each statement
+execute function private.refuse_flood();
+create trigger refuse_flood
+after insert on public.user_feedback
+referencing new table as new_rows
+for each statement
+execute function private.refuse_flood();
 
 -- supabase/schemas/shorts/05_quality.sql
 
@@ -2706,19 +2769,30 @@ begin
         'click',
         clicked.video_id,
         clicked.keyword,
-        count(*)
+        count(distinct clicked.user_id)
     from (
         select
             interaction.video_id,
+            interaction.user_id,
             private.normalize_keyword(session.search_query) as keyword
         from new_interactions as interaction
         inner join public.search_sessions as session
             on
                 interaction.session_id = session.id
                 and interaction.session_started_at = session.session_started_at
-        where interaction.clicked_thumbnail or interaction.clicked_title
+        where
+            (interaction.clicked_thumbnail or interaction.clicked_title)
+            and session.search_type <> 'ai_chat'
     ) as clicked
-    where clicked.keyword <> ''
+    -- What leads nowhere would come to nothing, and could keep honest clicks waiting.
+    where
+        exists (
+            select
+            from public.keyword_video_mappings as mapping
+            where
+                mapping.keyword = clicked.keyword
+                and mapping.video_id = clicked.video_id
+        )
     group by
         clicked.video_id,
         clicked.keyword;
@@ -2726,7 +2800,7 @@ begin
 end
 $$;
 comment on function private.bump_click_count() is
-'Notes the clicks of a statement, by video and by what had been searched for.';
+'Notes who clicked in a statement, each person once for a video and what had been searched for.';
 
 create trigger click_count_trg
 after insert on public.video_interactions
@@ -2828,6 +2902,19 @@ $$;
 comment on function private.blames_the_video(integer) is
 'Whether the error lies with the video. 2 and 5 lie with the app or the browser.';
 
+create function private.most_reports()
+returns integer
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select 20
+$$;
+comment on function private.most_reports() is
+'Reports of playback errors in 24 hours up to which a person is believed: a few people shall not empty the catalogue.';
+
 create function private.take_out_unplayable(batch_size integer)
 returns integer
 volatile
@@ -2847,6 +2934,14 @@ begin
             private.blames_the_video(report.error_code)
             and report.used_at is null
             and report.reported_at > now() - interval '24 hours'
+            -- Who reports more than that in a day says more of the own player than of the videos.
+            and (
+                select count(*)
+                from private.playback_errors as other
+                where
+                    other.user_id = report.user_id
+                    and other.reported_at > now() - interval '24 hours'
+            ) <= private.most_reports()
         group by report.video_id
         having count(distinct report.user_id) >= private.reporters_needed()
         limit batch_size
@@ -3008,7 +3103,7 @@ begin
             one.video_id,
             one.amount,
             one.counted_at
-        from jsonb_to_recordset(taken) as one (counter text, video_id text, amount integer, counted_at timestamptz)
+        from jsonb_to_recordset(taken) as one (counter text, video_id text, amount bigint, counted_at timestamptz)
         where one.counter = 'cache_hit'
     ),
 
@@ -3025,7 +3120,7 @@ begin
 
     update public.cached_videos as video
     set
-        cache_hit_count = video.cache_hit_count + held.amount,
+        cache_hit_count = least(video.cache_hit_count + held.amount, 2147483647),
         last_accessed_at = greatest(video.last_accessed_at, held.counted_at)
     from held
     where video.video_id = held.video_id;
@@ -3035,7 +3130,7 @@ begin
             one.video_id,
             one.keyword,
             one.amount
-        from jsonb_to_recordset(taken) as one (counter text, video_id text, keyword text, amount integer)
+        from jsonb_to_recordset(taken) as one (counter text, video_id text, keyword text, amount bigint)
         where one.counter = 'click'
     ),
 
@@ -3055,7 +3150,7 @@ begin
     )
 
     update public.keyword_video_mappings as mapping
-    set click_count = mapping.click_count + held.amount
+    set click_count = least(mapping.click_count + held.amount, 2147483647)
     from held
     where mapping.id = held.id;
 
@@ -3121,6 +3216,13 @@ begin
                 case when jsonb_typeof(batch) = 'array' then 'empty' else coalesce(jsonb_typeof(batch), 'missing') end
             ),
             hint = 'Send an array of 1 to 1000 objects, even for one row.';
+    end if;
+    if pg_column_size(batch) <= 2000000 and not private.has_plain_numbers(batch) then
+        raise exception using
+            errcode = 'PT400',
+            message = 'A number of the batch has more than 500 digits.',
+            detail = 'Nothing was stored.',
+            hint = 'Send numbers as JavaScript writes them.';
     end if;
     if jsonb_array_length(batch) > 1000 or pg_column_size(batch) > 2000000 then
         raise exception using
@@ -3199,11 +3301,12 @@ create table private.answered_queries (
 alter table private.answered_queries enable row level security;
 create index answered_queries_by_expiry on private.answered_queries (expires_at);
 comment on table private.answered_queries is
-'Questions that found something in the last 10 minutes, whoever asked: the next to ask is served from the cache.';
-comment on column private.answered_queries.digest is 'SHA-256 of kind and normalised question: not for reading.';
+'Questions of a person that found something in the last 10 minutes: asked again, the cache answers.';
+comment on column private.answered_queries.digest is 'SHA-256 of person, kind and normalised question: not for reading.';
 comment on column private.answered_queries.expires_at is 'From when on the question is new again.';
 
 create function private.query_digest(
+    person uuid,
     query text,
     search_type text
 )
@@ -3214,14 +3317,15 @@ security invoker
 set search_path = pg_catalog, pg_temp
 language sql
 as $$
-    -- A conversation is with one person: its answers serve nobody else.
+    -- The person is a part of it: else everybody could ask whether somebody had asked this.
     select
         case
             when search_type <> 'ai_chat'
-                then sha256(convert_to(search_type || ':' || private.normalize_keyword(query), 'UTF8'))
+                then sha256(convert_to(person || ':' || search_type || ':' || private.normalize_keyword(query), 'UTF8'))
         end
 $$;
-comment on function private.query_digest(text, text) is 'What a question is known again by; null for a conversation.';
+comment on function private.query_digest(uuid, text, text) is
+'What a person''s question is known again by; null for a conversation, whose answers are never the same.';
 
 create function private.may_talk_to_the_ai()
 returns boolean
@@ -3337,7 +3441,7 @@ begin
             select
             from private.answered_queries as answered
             where
-                answered.digest = private.query_digest(query, kind)
+                answered.digest = private.query_digest(person, query, kind)
                 and answered.expires_at > now()
         )
     )
@@ -3430,7 +3534,7 @@ begin
             'Send the milliseconds until the results came, or nothing: they are counted then.'
         ),
         (
-            jsonb_typeof(close_search.conversation) <> 'array' or length(close_search.conversation::text) > 65536,
+            not private.is_small_array(close_search.conversation, 65536),
             'conversation is not an array of at most 65536 characters',
             'Send the turns, oldest first; leave out the oldest when there are too many.'
         )
@@ -3458,6 +3562,13 @@ begin
             message = 'There is no such search of yours.',
             detail = 'Searches older than 90 days are archived.',
             hint = 'Send the id that start_search returned.';
+    end if;
+    if closed.search_type <> 'ai_chat' and close_search.conversation <> '[]' then
+        raise exception using
+            errcode = 'PT400',
+            message = 'Only a search of the type ai_chat has a conversation.',
+            detail = 'Nothing was changed.',
+            hint = 'Leave conversation out.';
     end if;
     if closed.search_type = 'ai_chat' and not private.may_talk_to_the_ai() then
         raise exception using
@@ -3491,7 +3602,7 @@ begin
     into closed;
 
     if close_search.results_count > 0 then
-        answered := private.query_digest(closed.search_query, closed.search_type);
+        answered := private.query_digest(person, closed.search_query, closed.search_type);
     end if;
     if answered is not null then
         insert into private.answered_queries as known (digest)
@@ -4696,12 +4807,17 @@ begin
             message = 'The video is not known.',
             hint = 'Ingest it first.';
     end if;
-    select coalesce(avg(interaction.completion_rate), 0)
+    -- Each person once: whoever sends a thousand views says no more than anybody else.
+    select coalesce(avg(person.completion), 0)
     into retention
-    from public.video_interactions as interaction
-    where
-        interaction.video_id = calculate_quality_score.video_id
-        and interaction.interaction_type = 'view';
+    from (
+        select avg(interaction.completion_rate) as completion
+        from public.video_interactions as interaction
+        where
+            interaction.video_id = calculate_quality_score.video_id
+            and interaction.interaction_type = 'view'
+        group by interaction.user_id
+    ) as person;
 
     insert into public.video_quality_scores as stored (video_id, analysis_version, engagement_rate, retention_rate)
     values (
@@ -4735,19 +4851,18 @@ language plpgsql
 as $$
 begin
     if
-        jsonb_typeof(analysis) is distinct from 'object'
+        private.is_small_object(analysis, 65536) is not true
         or coalesce(jsonb_typeof(analysis -> 'categories') <> 'array', true)
         or coalesce(jsonb_typeof(analysis -> 'keywords') <> 'array', true)
         or coalesce(jsonb_typeof(analysis -> 'emotions') <> 'object', true)
         or jsonb_path_exists(analysis, '$.categories[*] ? (@.type() != "string")')
         or jsonb_path_exists(analysis, '$.keywords[*] ? (@.type() != "string")')
         or jsonb_path_exists(analysis, '$.emotions.* ? (@.type() != "number")')
-        or length(analysis::text) > 65536
     then
         raise exception using
             errcode = 'PT400',
             message = 'The analysis is no document of categories, keywords and emotions.',
-            detail = format('It is %s.', left(coalesce(analysis::text, 'missing'), 100)),
+            detail = format('It is %s.', coalesce(jsonb_typeof(analysis), 'missing')),
             hint = 'Send {"categories": [texts], "keywords": [texts], "emotions": {name: number}}, all three and at most '
             '65,536 characters.';
     end if;
@@ -6795,7 +6910,6 @@ grant execute on function private.overall_quality(
 grant execute on function private.is_distribution(jsonb, text[]) to app_authenticated, app_service;
 grant execute on function private.fewest_people() to app_authenticated, app_service;
 grant execute on function private.is_taste(double precision[]) to app_authenticated, app_service;
-grant execute on function private.is_small_object(jsonb, integer) to app_authenticated, app_service;
 grant execute on function private.are_short_texts(text[], integer) to app_authenticated, app_service;
 grant execute on function private.request_network() to app_authenticated, app_service;
 grant execute on function private.trial_has_room() to app_authenticated, app_service;

@@ -188,8 +188,10 @@ async def test_a_range_beyond_the_end_is_not_satisfiable(rest: httpx.AsyncClient
 
 
 @pytest.mark.parametrize("method", [CountMethod.exact, CountMethod.planned, CountMethod.estimated])
-async def test_counts(anonymous: AsyncClient, method: CountMethod) -> None:
-    answer = await anonymous.table(VIDEOS).select("id", count=method).limit(1).execute()
+async def test_counts(anonymous: AsyncClient, service: AsyncClient, method: CountMethod) -> None:
+    # An estimate is made of everybody's rows, so it is for the service only.
+    asking = anonymous if method is CountMethod.exact else service
+    answer = await asking.table(VIDEOS).select("id", count=method).limit(1).execute()
     assert len(answer.data) == 1
     assert answer.count is not None
     if method is CountMethod.exact:

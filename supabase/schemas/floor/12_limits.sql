@@ -61,6 +61,18 @@ begin
         true
     );
 
+    -- An estimate is made of everybody's rows: the planner's statistics know no policies.
+    if
+        current_setting('role') in ('anon', 'authenticated')
+        and private.request_headers() ->> 'prefer' ~* 'count *= *"?(planned|estimated)'
+    then
+        raise exception using
+            errcode = 'PT400',
+            message = 'Rows are counted exactly or not at all.',
+            detail = 'An estimate would tell of rows that are not yours.',
+            hint = 'Send Prefer: count=exact, or none.';
+    end if;
+
     -- A GET or HEAD runs in a transaction that only reads: it cannot be counted and is not.
     if current_setting('transaction_read_only')::boolean then
         return;
@@ -72,7 +84,7 @@ begin
         where rate.role_name = current_setting('role');
         -- On a hosted project Cloudflare writes the first header; the other one's first hop is what is left elsewhere.
         asks := coalesce(
-            private.user_id()::text,
+            'person:' || private.user_id(),
             private.request_headers() ->> 'cf-connecting-ip',
             trim(split_part(private.request_headers() ->> 'x-forwarded-for', ',', 1))
         );

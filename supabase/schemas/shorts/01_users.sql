@@ -26,20 +26,14 @@ create table public.users (
     constraint daily_api_usage_is_not_negative check (daily_api_usage >= 0),
     constraint monthly_api_usage_is_not_negative check (monthly_api_usage >= 0),
     constraint avatar_url_is_http check (avatar_url ~ '^https?://' and length(avatar_url) <= 2000),
-    constraint settings_is_a_small_object check (
-        jsonb_typeof(settings) = 'object'
-        and length(settings::text) <= 16384
-    ),
+    constraint settings_is_a_small_object check (private.is_small_object(settings, 16384)),
     constraint settings_have_their_types check (
         coalesce(jsonb_typeof(settings -> 'notifications'), 'boolean') = 'boolean'
         and coalesce(jsonb_typeof(settings -> 'theme'), 'string') = 'string'
         and coalesce(jsonb_typeof(settings -> 'language'), 'string') = 'string'
         and coalesce(jsonb_typeof(settings -> 'auto_play'), 'boolean') = 'boolean'
     ),
-    constraint preferences_is_a_small_object check (
-        jsonb_typeof(preferences) = 'object'
-        and length(preferences::text) <= 16384
-    ),
+    constraint preferences_is_a_small_object check (private.is_small_object(preferences, 16384)),
     constraint username_is_a_handle check (username::text ~ '^[[:alnum:]_.-]{2,40}$')
 );
 alter table public.users enable row level security;
@@ -218,6 +212,37 @@ declare
     rows_deleted integer;
     counts jsonb := '{}'::jsonb;
 begin
+    -- What only the person and perhaps one other typed is theirs, on days too that are not counted again.
+    with said as materialized (
+        select left(private.normalize_keyword(session.search_query), 255) as keyword
+        from public.search_sessions as session
+        where session.user_id = shorts_on_erase.user_id
+        union
+        select left(private.normalize_keyword(archived.search_query), 255)
+        from private.search_sessions_archive as archived
+        where archived.user_id = shorts_on_erase.user_id
+    ),
+
+    effectiveness as (
+        delete from public.keyword_effectiveness as stored
+        using said
+        where
+            stored.keyword = said.keyword
+            and stored.people < private.fewest_people()
+    ),
+
+    performance as (
+        delete from public.keyword_performance_cache as stored
+        using said
+        where
+            stored.keyword = said.keyword
+            and stored.people < private.fewest_people()
+    )
+
+    delete from private.pending_counts as pending
+    using said
+    where pending.keyword = said.keyword;
+
     -- Each by itself, to tell how many; what refers to another comes first.
     foreach emptied in array array[
         'public.video_interactions',

@@ -14,7 +14,7 @@ set search_path = pg_catalog, pg_temp
 language sql
 as $$
     select
-        jsonb_typeof(weights) = 'object'
+        private.is_small_object(weights, 1000)
         and coalesce(
             (
                 select
@@ -27,7 +27,7 @@ as $$
                         item.key,
                         item.value,
                         case when jsonb_typeof(item.value) = 'number' then (item.value #>> '{}')::numeric end as share
-                    from jsonb_each(case when jsonb_typeof(weights) = 'object' then weights else '{}' end) as item
+                    from jsonb_each(case when private.is_small_object(weights, 1000) then weights else '{}' end) as item
                 ) as weight
             ),
             false
@@ -35,22 +35,6 @@ as $$
 $$;
 comment on function private.is_distribution(jsonb, text[]) is
 'Whether it is an object of exactly these keys whose numbers are not negative and sum to 1, give or take 0.001.';
-
-create function private.is_small_object(
-    document jsonb,
-    most_characters integer
-)
-returns boolean
-immutable
-parallel safe
-security invoker
-set search_path = pg_catalog, pg_temp
-language sql
-as $$
-    select jsonb_typeof(document) = 'object' and length(document::text) <= most_characters
-$$;
-comment on function private.is_small_object(jsonb, integer) is
-'Whether it is a JSON object that nobody uses as a store for something else.';
 
 create function private.are_short_texts(
     texts text[],

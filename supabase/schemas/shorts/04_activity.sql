@@ -46,10 +46,8 @@ create table public.search_sessions (
     constraint response_time_is_possible check (response_time_ms between 0 and 86400000),
     constraint api_cost_is_not_negative check (api_cost_units >= 0),
     constraint user_context_is_a_small_object check (private.is_small_object(user_context, 4096)),
-    constraint conversation_context_is_a_small_array check (
-        jsonb_typeof(conversation_context) = 'array'
-        and length(conversation_context::text) <= 65536
-    ),
+    constraint conversation_context_is_a_small_array check (private.is_small_array(conversation_context, 65536)),
+    constraint only_a_conversation_has_turns check (search_type = 'ai_chat' or conversation_context = '[]'),
     constraint a_session_ends_after_it_started check (session_ended_at >= session_started_at)
 ) partition by range (session_started_at);
 alter table public.search_sessions enable row level security;
@@ -71,7 +69,8 @@ comment on column public.search_sessions.results_shown is 'Results that were sho
 comment on column public.search_sessions.results_clicked is 'Results that were clicked.';
 comment on column public.search_sessions.response_time_ms is
 'Milliseconds until the results came; null while they have not.';
-comment on column public.search_sessions.cache_hit is 'Whether the same question had been answered a little before.';
+comment on column public.search_sessions.cache_hit is
+'Whether the same person''s same question had been answered a little before.';
 comment on column public.search_sessions.api_cost_units is 'YouTube quota units that it cost.';
 comment on column public.search_sessions.user_satisfaction_rating is 'The person''s rating, 1 to 5.';
 comment on column public.search_sessions.session_outcome is 'satisfied, partial or abandoned; null while it is open.';
@@ -224,7 +223,8 @@ create table public.watch_events (
     constraint an_event_is_near_its_interaction check (
         event_timestamp between interaction_created_at - interval '168 hours'
         and interaction_created_at + interval '24 hours'
-    )
+    ),
+    constraint an_event_has_happened check (event_timestamp <= now() + interval '10 minutes')
 ) partition by range (event_timestamp);
 alter table public.watch_events enable row level security;
 create index watch_events_by_interaction on public.watch_events (interaction_id, interaction_created_at);
@@ -454,3 +454,58 @@ comment on column public.user_feedback.created_at is 'When it was last said.';
 
 select ops.audit_table('public.user_feedback', array['id', 'user_id', 'video_id', 'feedback_type', 'created_at']);
 select ops.watch_table('public.search_sessions');
+
+-- The functions take batches of 1,000; who inserts directly shall not send everything in one request.
+create function private.refuse_flood()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    sent bigint;
+begin
+    if current_setting('role') <> 'authenticated' then
+        return null;
+    end if;
+    select count(*)
+    into sent
+    from new_rows;
+    if sent > 1000 then
+        raise exception using
+            errcode = 'PT413',
+            message = 'More than 1000 rows were sent at once.',
+            detail = format('There were %s, and none was stored.', sent),
+            hint = 'Send them in parts of at most 1000 rows.';
+    end if;
+    return null;
+end
+$$;
+comment on function private.refuse_flood() is 'Refuses more rows in a statement than a batch has, from people.';
+
+create trigger refuse_flood
+after insert on public.search_sessions
+referencing new table as new_rows
+for each statement
+execute function private.refuse_flood();
+create trigger refuse_flood
+after insert on public.video_interactions
+referencing new table as new_rows
+for each statement
+execute function private.refuse_flood();
+create trigger refuse_flood
+after insert on public.watch_events
+referencing new table as new_rows
+for each statement
+execute function private.refuse_flood();
+create trigger refuse_flood
+after insert on public.user_session_details
+referencing new table as new_rows
+for each statement
+execute function private.refuse_flood();
+create trigger refuse_flood
+after insert on public.user_feedback
+referencing new table as new_rows
+for each statement
+execute function private.refuse_flood();

@@ -33,19 +33,30 @@ begin
         'click',
         clicked.video_id,
         clicked.keyword,
-        count(*)
+        count(distinct clicked.user_id)
     from (
         select
             interaction.video_id,
+            interaction.user_id,
             private.normalize_keyword(session.search_query) as keyword
         from new_interactions as interaction
         inner join public.search_sessions as session
             on
                 interaction.session_id = session.id
                 and interaction.session_started_at = session.session_started_at
-        where interaction.clicked_thumbnail or interaction.clicked_title
+        where
+            (interaction.clicked_thumbnail or interaction.clicked_title)
+            and session.search_type <> 'ai_chat'
     ) as clicked
-    where clicked.keyword <> ''
+    -- What leads nowhere would come to nothing, and could keep honest clicks waiting.
+    where
+        exists (
+            select
+            from public.keyword_video_mappings as mapping
+            where
+                mapping.keyword = clicked.keyword
+                and mapping.video_id = clicked.video_id
+        )
     group by
         clicked.video_id,
         clicked.keyword;
@@ -53,7 +64,7 @@ begin
 end
 $$;
 comment on function private.bump_click_count() is
-'Notes the clicks of a statement, by video and by what had been searched for.';
+'Notes who clicked in a statement, each person once for a video and what had been searched for.';
 
 create trigger click_count_trg
 after insert on public.video_interactions
@@ -155,6 +166,19 @@ $$;
 comment on function private.blames_the_video(integer) is
 'Whether the error lies with the video. 2 and 5 lie with the app or the browser.';
 
+create function private.most_reports()
+returns integer
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select 20
+$$;
+comment on function private.most_reports() is
+'Reports of playback errors in 24 hours up to which a person is believed: a few people shall not empty the catalogue.';
+
 create function private.take_out_unplayable(batch_size integer)
 returns integer
 volatile
@@ -174,6 +198,14 @@ begin
             private.blames_the_video(report.error_code)
             and report.used_at is null
             and report.reported_at > now() - interval '24 hours'
+            -- Who reports more than that in a day says more of the own player than of the videos.
+            and (
+                select count(*)
+                from private.playback_errors as other
+                where
+                    other.user_id = report.user_id
+                    and other.reported_at > now() - interval '24 hours'
+            ) <= private.most_reports()
         group by report.video_id
         having count(distinct report.user_id) >= private.reporters_needed()
         limit batch_size
@@ -335,7 +367,7 @@ begin
             one.video_id,
             one.amount,
             one.counted_at
-        from jsonb_to_recordset(taken) as one (counter text, video_id text, amount integer, counted_at timestamptz)
+        from jsonb_to_recordset(taken) as one (counter text, video_id text, amount bigint, counted_at timestamptz)
         where one.counter = 'cache_hit'
     ),
 
@@ -352,7 +384,7 @@ begin
 
     update public.cached_videos as video
     set
-        cache_hit_count = video.cache_hit_count + held.amount,
+        cache_hit_count = least(video.cache_hit_count + held.amount, 2147483647),
         last_accessed_at = greatest(video.last_accessed_at, held.counted_at)
     from held
     where video.video_id = held.video_id;
@@ -362,7 +394,7 @@ begin
             one.video_id,
             one.keyword,
             one.amount
-        from jsonb_to_recordset(taken) as one (counter text, video_id text, keyword text, amount integer)
+        from jsonb_to_recordset(taken) as one (counter text, video_id text, keyword text, amount bigint)
         where one.counter = 'click'
     ),
 
@@ -382,7 +414,7 @@ begin
     )
 
     update public.keyword_video_mappings as mapping
-    set click_count = mapping.click_count + held.amount
+    set click_count = least(mapping.click_count + held.amount, 2147483647)
     from held
     where mapping.id = held.id;
 

@@ -47,6 +47,13 @@ begin
             ),
             hint = 'Send an array of 1 to 1000 objects, even for one row.';
     end if;
+    if pg_column_size(batch) <= 2000000 and not private.has_plain_numbers(batch) then
+        raise exception using
+            errcode = 'PT400',
+            message = 'A number of the batch has more than 500 digits.',
+            detail = 'Nothing was stored.',
+            hint = 'Send numbers as JavaScript writes them.';
+    end if;
     if jsonb_array_length(batch) > 1000 or pg_column_size(batch) > 2000000 then
         raise exception using
             errcode = 'PT413',

@@ -8,11 +8,12 @@ create table private.answered_queries (
 alter table private.answered_queries enable row level security;
 create index answered_queries_by_expiry on private.answered_queries (expires_at);
 comment on table private.answered_queries is
-'Questions that found something in the last 10 minutes, whoever asked: the next to ask is served from the cache.';
-comment on column private.answered_queries.digest is 'SHA-256 of kind and normalised question: not for reading.';
+'Questions of a person that found something in the last 10 minutes: asked again, the cache answers.';
+comment on column private.answered_queries.digest is 'SHA-256 of person, kind and normalised question: not for reading.';
 comment on column private.answered_queries.expires_at is 'From when on the question is new again.';
 
 create function private.query_digest(
+    person uuid,
     query text,
     search_type text
 )
@@ -23,14 +24,15 @@ security invoker
 set search_path = pg_catalog, pg_temp
 language sql
 as $$
-    -- A conversation is with one person: its answers serve nobody else.
+    -- The person is a part of it: else everybody could ask whether somebody had asked this.
     select
         case
             when search_type <> 'ai_chat'
-                then sha256(convert_to(search_type || ':' || private.normalize_keyword(query), 'UTF8'))
+                then sha256(convert_to(person || ':' || search_type || ':' || private.normalize_keyword(query), 'UTF8'))
         end
 $$;
-comment on function private.query_digest(text, text) is 'What a question is known again by; null for a conversation.';
+comment on function private.query_digest(uuid, text, text) is
+'What a person''s question is known again by; null for a conversation, whose answers are never the same.';
 
 create function private.may_talk_to_the_ai()
 returns boolean
@@ -146,7 +148,7 @@ begin
             select
             from private.answered_queries as answered
             where
-                answered.digest = private.query_digest(query, kind)
+                answered.digest = private.query_digest(person, query, kind)
                 and answered.expires_at > now()
         )
     )
@@ -239,7 +241,7 @@ begin
             'Send the milliseconds until the results came, or nothing: they are counted then.'
         ),
         (
-            jsonb_typeof(close_search.conversation) <> 'array' or length(close_search.conversation::text) > 65536,
+            not private.is_small_array(close_search.conversation, 65536),
             'conversation is not an array of at most 65536 characters',
             'Send the turns, oldest first; leave out the oldest when there are too many.'
         )
@@ -267,6 +269,13 @@ begin
             message = 'There is no such search of yours.',
             detail = 'Searches older than 90 days are archived.',
             hint = 'Send the id that start_search returned.';
+    end if;
+    if closed.search_type <> 'ai_chat' and close_search.conversation <> '[]' then
+        raise exception using
+            errcode = 'PT400',
+            message = 'Only a search of the type ai_chat has a conversation.',
+            detail = 'Nothing was changed.',
+            hint = 'Leave conversation out.';
     end if;
     if closed.search_type = 'ai_chat' and not private.may_talk_to_the_ai() then
         raise exception using
@@ -300,7 +309,7 @@ begin
     into closed;
 
     if close_search.results_count > 0 then
-        answered := private.query_digest(closed.search_query, closed.search_type);
+        answered := private.query_digest(person, closed.search_query, closed.search_type);
     end if;
     if answered is not null then
         insert into private.answered_queries as known (digest)

@@ -132,12 +132,17 @@ begin
             message = 'The video is not known.',
             hint = 'Ingest it first.';
     end if;
-    select coalesce(avg(interaction.completion_rate), 0)
+    -- Each person once: whoever sends a thousand views says no more than anybody else.
+    select coalesce(avg(person.completion), 0)
     into retention
-    from public.video_interactions as interaction
-    where
-        interaction.video_id = calculate_quality_score.video_id
-        and interaction.interaction_type = 'view';
+    from (
+        select avg(interaction.completion_rate) as completion
+        from public.video_interactions as interaction
+        where
+            interaction.video_id = calculate_quality_score.video_id
+            and interaction.interaction_type = 'view'
+        group by interaction.user_id
+    ) as person;
 
     insert into public.video_quality_scores as stored (video_id, analysis_version, engagement_rate, retention_rate)
     values (
@@ -171,19 +176,18 @@ language plpgsql
 as $$
 begin
     if
-        jsonb_typeof(analysis) is distinct from 'object'
+        private.is_small_object(analysis, 65536) is not true
         or coalesce(jsonb_typeof(analysis -> 'categories') <> 'array', true)
         or coalesce(jsonb_typeof(analysis -> 'keywords') <> 'array', true)
         or coalesce(jsonb_typeof(analysis -> 'emotions') <> 'object', true)
         or jsonb_path_exists(analysis, '$.categories[*] ? (@.type() != "string")')
         or jsonb_path_exists(analysis, '$.keywords[*] ? (@.type() != "string")')
         or jsonb_path_exists(analysis, '$.emotions.* ? (@.type() != "number")')
-        or length(analysis::text) > 65536
     then
         raise exception using
             errcode = 'PT400',
             message = 'The analysis is no document of categories, keywords and emotions.',
-            detail = format('It is %s.', left(coalesce(analysis::text, 'missing'), 100)),
+            detail = format('It is %s.', coalesce(jsonb_typeof(analysis), 'missing')),
             hint = 'Send {"categories": [texts], "keywords": [texts], "emotions": {name: number}}, all three and at most '
             '65,536 characters.';
     end if;

@@ -375,7 +375,6 @@ grant execute on function private.overall_quality(
 grant execute on function private.is_distribution(jsonb, text[]) to app_authenticated, app_service;
 grant execute on function private.fewest_people() to app_authenticated, app_service;
 grant execute on function private.is_taste(double precision[]) to app_authenticated, app_service;
-grant execute on function private.is_small_object(jsonb, integer) to app_authenticated, app_service;
 grant execute on function private.are_short_texts(text[], integer) to app_authenticated, app_service;
 grant execute on function private.request_network() to app_authenticated, app_service;
 grant execute on function private.trial_has_room() to app_authenticated, app_service;

@@ -1,7 +1,7 @@
 -- Who may ask how often and how long; counting is never a reason to refuse by itself.
 begin;
 \ir ../outcome.psql
-select plan(23);
+select plan(28);
 
 delete from private.counted_requests;
 update private.rate_limits
@@ -94,6 +94,21 @@ update private.counted_requests
 set counted_at = counted_at - interval '1 hour';
 select isnt(private.purge_counted_requests(), 0::bigint, 'what no limit counts any more is forgotten');
 select is((select count(*) from private.counted_requests), 0::bigint, 'all of it');
+
+-- Estimates are made of everybody's rows.
+select is(
+    pg_temp.ask(asked.role_name, '{}', format('{"prefer": "%s"}', asked.prefer)),
+    asked.answer,
+    format('Prefer: %s by %s', asked.prefer, asked.role_name)
+)
+from (
+    values
+    ('authenticated', 'count=planned', 'PT400 Rows are counted exactly or not at all.'),
+    ('authenticated', 'return=minimal,count=estimated', 'PT400 Rows are counted exactly or not at all.'),
+    ('anon', 'COUNT = planned', 'PT400 Rows are counted exactly or not at all.'),
+    ('authenticated', 'count=exact', '1 row'),
+    ('service_role', 'count=planned', '1 row')
+) as asked (role_name, prefer, answer);
 
 select finish();
 rollback;

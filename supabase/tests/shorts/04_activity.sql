@@ -2,7 +2,7 @@
 begin;
 \ir ../model.psql
 \ir ../outcome.psql
-select plan(73);
+select plan(74);
 
 create function pg_temp.completion(
     watched integer,
@@ -304,11 +304,19 @@ select results_eq(
 );
 select is(
     pg_temp.verdicts(
-        'update public.search_sessions set conversation_context = %L',
+        'update public.search_sessions set search_type = ''ai_chat'', conversation_context = %L',
         array['[{"role": "user", "content": "캠핑 영상"}, {"role": "assistant", "content": "…"}]', '{}', '"x"']
     ),
     array['taken'] || array_fill('23514 conversation_context_is_a_small_array'::text, array[2]),
     'S-042: a conversation is the list of its turns'
+);
+select is(
+    pg_temp.verdicts(
+        'update public.search_sessions set search_type = %L, conversation_context = ''[{}]''',
+        array['ai_chat', 'keyword', 'trending']
+    ),
+    array['taken'] || array_fill('23514 only_a_conversation_has_turns'::text, array[2]),
+    'S-042: and no other search has turns'
 );
 select is(
     pg_temp.outcome('authenticated', :'one', format('select %s from public.search_sessions', hidden)),
@@ -576,9 +584,9 @@ select is(
 select is(
     pg_temp.verdicts(
         'update public.watch_events set event_timestamp = interaction_created_at + %L',
-        array['-167 hours', '24 hours', '-169 hours', '25 hours']
+        array['-167 hours', '9 minutes', '-169 hours', '11 minutes']
     ),
-    array['taken', 'taken'] || array_fill('23514 an_event_is_near_its_interaction'::text, array[2]),
+    array['taken', 'taken', '23514 an_event_is_near_its_interaction', '23514 an_event_has_happened'],
     'S-052: an event is from the time of its interaction'
 );
 select is(

@@ -2,7 +2,7 @@
 begin;
 \ir ../outcome.psql
 \ir ../asked.psql
-select plan(59);
+select plan(61);
 
 insert into auth.users (id, email) values
 ('11111111-1111-4111-8111-111111111111', 'free@example.com'),
@@ -255,6 +255,11 @@ select alike(
     'PT400: a conversation too long'
 );
 select is(
+    pg_temp.asked(:'free', format($$select public.end_search(%L, conversation => '[{"role": "user"}]')$$, :'search')),
+    'PT400 Only a search of the type ai_chat has a conversation. / Leave conversation out.',
+    'S-042: PT400: turns of a search that is no conversation'
+);
+select is(
     pg_temp.asked(:'premium', format('select public.end_search(%L, rating => 1)', :'search')),
     'PT404 There is no such search of yours. / Send the id that start_search returned.',
     'PT404: another''s search'
@@ -356,7 +361,8 @@ select is(
     1::bigint,
     'S-209: in the session too'
 );
-select is(pg_temp.hit(:'premium', '  rain  SONG'), 'true', 'S-209: whoever asks, however it is typed');
+select is(pg_temp.hit(:'free', '  rain  SONG'), 'true', 'S-209: however it is typed');
+select is(pg_temp.hit(:'premium', 'Rain song'), 'false', 'S-209: and nobody learns what another one asked');
 select is(pg_temp.hit(:'free', 'Rain song', 'trending'), 'false', 'S-209: another kind is another question');
 select is(
     (select expires_at from private.answered_queries),
