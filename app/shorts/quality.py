@@ -34,7 +34,7 @@ class QualityApi(Caller):
 
         Raises NotFoundError (PT404) for an unknown video, InvalidRequestError (PT400) for an incomplete analysis.
         """
-        await self._call("set_ai_analysis", {"video_id": video_id, "analysis": analysis}, answer=type(None))
+        await self.client.call("set_ai_analysis", {"video_id": video_id, "analysis": analysis})
 
     async def is_playable_in(self, video_id: str, *, region: str) -> bool:
         """Whether the video, which the caller must be allowed to see, plays in `region` (ISO 3166, such as KR).
