@@ -1043,7 +1043,8 @@ comment on column public.search_sessions.results_shown is 'Results that were sho
 comment on column public.search_sessions.results_clicked is 'Results that were clicked.';
 comment on column public.search_sessions.response_time_ms is
 'Milliseconds until the results came; null while they have not.';
-comment on column public.search_sessions.cache_hit is 'Whether the same person''s same question had been answered a little before.';
+comment on column public.search_sessions.cache_hit is
+'Whether the same person''s same question had been answered a little before.';
 comment on column public.search_sessions.api_cost_units is 'YouTube quota units that it cost.';
 comment on column public.search_sessions.user_satisfaction_rating is 'The person''s rating, 1 to 5.';
 comment on column public.search_sessions.session_outcome is 'satisfied, partial or abandoned; null while it is open.';
@@ -5798,6 +5799,8 @@ returns jsonb
 volatile
 security invoker
 set search_path = pg_catalog, pg_temp
+-- The hours of a week are guessed large: to compile the statement takes longer than to run it.
+set jit = off
 language plpgsql
 as $$
 declare

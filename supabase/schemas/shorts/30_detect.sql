@@ -192,6 +192,8 @@ returns jsonb
 volatile
 security invoker
 set search_path = pg_catalog, pg_temp
+-- The hours of a week are guessed large: to compile the statement takes longer than to run it.
+set jit = off
 language plpgsql
 as $$
 declare
