@@ -1,6 +1,6 @@
-"""Harms access on a running test database, one harm at a time, and asks whether something notices.
+"""Harms access on a database, one harm at a time, and asks whether something notices.
 
-./scripts/mutate-access                     on the test stack, which is started for this if it does not run
+./scripts/mutate-access                     on a database made from the migrations for this run
 ./scripts/mutate-access DATABASE_URL        on another database of this machine, as a superuser
 ./scripts/mutate-access --only public.users the harms whose name contains this
 
@@ -35,9 +35,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from scripts import access_mutants
+from scripts import access_mutants, schemas
 from scripts.access_mutants import REALTIME, Mutant
-from scripts.local_stack import for_tests, supervisor
 from scripts.local_stack.errors import StackError
 from scripts.lock_security import FACTS, LOCK, facts, section
 from tests.floor.access_fixtures import IDENTITIES, PEOPLE
@@ -201,17 +200,11 @@ def is_loopback(host: str) -> bool:
 
 
 @contextmanager
-def test_database() -> Iterator[str]:
-    """The running test stack, else one for this run. Its Postgres is all that is needed: the rest may be unwell."""
-    stack = for_tests.test_stack()
-    running = any(part.name == "postgres" and part.state == "healthy" for part in supervisor.status(stack))
-    if not running:
-        for_tests.up()
-    try:
+def own_database() -> Iterator[str]:
+    """A database made from the migrations for this run: a test stack's grows with the tests, and this with it."""
+    with schemas.empty_databases("mutate-access") as (stack,):
+        schemas.build_from_migrations(stack)
         yield stack.database_url("supabase_admin")
-    finally:
-        if not running:
-            for_tests.down()
 
 
 def run(
@@ -298,7 +291,7 @@ def main(arguments: list[str], source: Source = access_mutants.mutants) -> int:
     try:
         if asked.database_url:
             require_loopback(asked.database_url)
-        with test_database() if not asked.database_url else given(asked.database_url) as url, progress() as each:
+        with own_database() if not asked.database_url else given(asked.database_url) as url, progress() as each:
             verdicts = run(url, only=asked.only, lock_only=asked.lock_only, source=source, each=each)
     except psycopg.errors.LockNotAvailable:
         print(
