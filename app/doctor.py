@@ -16,7 +16,7 @@ from .errors import NotFoundError, OndolError, UnexpectedAnswerError
 from .messages import Language, text
 from .realtime import join
 from .shorts.api import ShortsApi
-from .shorts.watch import PUBLIC_TRENDS
+from .shorts.watch import TREND_BROADCAST
 
 __all__ = ["Check", "examine"]
 
@@ -108,12 +108,12 @@ async def _secret_key(settings: Settings, language: Language) -> Check:
 
 
 async def _realtime(client: Client, language: Language) -> Check:
-    """Joins the public topic, and leaves it."""
+    """Joins the topic that everybody may hear, and leaves it."""
     try:
-        await join(PUBLIC_TRENDS, client=client)
+        await join(TREND_BROADCAST, client=client)
     except OndolError as error:
         return _failed("realtime", error, language)
-    return Check("realtime", "ok", PUBLIC_TRENDS.topic)
+    return Check("realtime", "ok", TREND_BROADCAST.topic)
 
 
 async def _edge_function(client: Client, language: Language) -> Check:

@@ -15,6 +15,7 @@ from realtime import (
     RealtimePostgresChangesListenEvent,
     RealtimeSubscribeStates,
 )
+from realtime.types import RealtimeChannelOptions
 
 from .client import Client
 from .errors import OndolError, RealtimeError
@@ -27,10 +28,14 @@ MAX_DELAY_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class BroadcastSource:
-    """Messages that anybody may hear: the public topic `topic`, event `event`."""
+    """Messages of one event of a topic.
+
+    Policies on realtime.messages say who may hear and send on a private topic; to a public one anybody may send.
+    """
 
     topic: str
     event: str
+    private: bool = True
 
 
 @dataclass(frozen=True)
@@ -140,9 +145,17 @@ async def _subscription(source: Source, *, client: Client) -> AsyncIterator[asyn
 def _channel(
     socket: AsyncRealtimeClient, *, source: Source, receive: Callable[[dict[str, Any]], None]
 ) -> AsyncRealtimeChannel:
-    channel = socket.channel(source.topic)
     if isinstance(source, BroadcastSource):
+        options: RealtimeChannelOptions = {
+            "config": {
+                "broadcast": {"self": False, "ack": False},
+                "presence": {"key": "", "enabled": False},
+                "private": source.private,
+            }
+        }
+        channel = socket.channel(source.topic, options)
         return channel.on_broadcast(source.event, lambda message: receive(message["payload"]))
+    channel = socket.channel(source.topic)
     for event in (RealtimePostgresChangesListenEvent.Insert, RealtimePostgresChangesListenEvent.Update):
         channel.on_postgres_changes(
             event,

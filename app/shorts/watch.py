@@ -13,7 +13,7 @@ from .api import Trend, TrendRow
 
 __all__ = ["watch_trends"]
 
-PUBLIC_TRENDS = BroadcastSource(topic="trends", event="trend")
+TREND_BROADCAST = BroadcastSource(topic="trends", event="trend")
 FULL_TRENDS = ChangesSource(table="trending_keywords")
 
 
@@ -28,13 +28,13 @@ async def watch_trends(
 ) -> AsyncGenerator[Trend, None]:
     """Yield each trend that is new or has risen, until the iterator is closed.
 
-    `full` yields whole rows (TrendRow), which the secret key and signed-in premium users may see; otherwise the public
-    broadcast. By default whole rows, when the client has the secret key or somebody is signed in. A lost subscription
-    is made again, see `app.listen`; `on_subscribed` is the moment to refetch with `trending_now`.
+    `full` yields whole rows (TrendRow), which the secret key and signed-in premium users may see; otherwise the
+    broadcast for everybody. By default whole rows, when the client has the secret key or somebody is signed in. A lost
+    subscription is made again, see `app.listen`; `on_subscribed` is the moment to refetch with `trending_now`.
     """
     if full is None:
         full = client.key == client.settings.secret_key or await client.access_token() is not None
-    source: Source = FULL_TRENDS if full else PUBLIC_TRENDS
+    source: Source = FULL_TRENDS if full else TREND_BROADCAST
     model = TrendRow if full else Trend
     payloads = listen(source, client=client, on_subscribed=on_subscribed, on_lost=on_lost, max_attempts=max_attempts)
     try:

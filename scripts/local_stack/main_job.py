@@ -165,7 +165,7 @@ def show_journeys(all_journeys: list[Journey], heard: Listeners, report: ReplayR
     console.print(f"\nHow [bold]{escape(journey.keyword)}[/] ({journey.score:.3f}) travelled, from its commit on:")
     steps = (
         ("outbox row, in the transaction that wrote the trend", journey.committed_at),
-        ("supabase-js subscriber, public broadcast, as anon", heard.by_javascript(journey)),
+        ("supabase-js subscriber, the broadcast for everybody, as anon", heard.by_javascript(journey)),
         ("supabase-py subscriber, the full row", heard.by_python(journey)),
         ("pg_net → edge function notify-trend → signed webhook verified by the Python handler", journey.received_at),
         ("delivery recorded", journey.delivered_at),

@@ -1,4 +1,4 @@
-// Subscribes to the public trend broadcast with the official supabase-js client, as a browser would,
+// Subscribes to the trend broadcast for everybody with the official supabase-js client, as a browser would,
 // and prints one JSON line per event. Configuration: SUPABASE_URL, SUPABASE_PUBLISHABLE_KEY.
 import { createClient } from "@supabase/supabase-js";
 import ws from "ws";
@@ -9,7 +9,7 @@ const client = createClient(process.env.SUPABASE_URL, process.env.SUPABASE_PUBLI
 const print = (line) => console.log(JSON.stringify(line));
 
 client
-  .channel("trends")
+  .channel("trends", { config: { private: true } })
   .on("broadcast", { event: "trend" }, ({ payload }) =>
     print({ event: "trend", received_at: Date.now() / 1000, ...payload }))
   .subscribe((status, error) => print({ event: "status", status, error: error?.message }));

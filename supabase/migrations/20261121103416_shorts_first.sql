@@ -6382,7 +6382,8 @@ begin
                 ),
                 'trend',
                 'trends',
-                false
+                -- On a public topic any client could send, and its trends would look like ours.
+                true
             )
         from public.trending_keywords as trend
         where trend.id = any(news);
@@ -6451,6 +6452,8 @@ begin
         add table public.trending_keywords, public.search_sessions, public.user_feedback;
         -- Else partitions would be published instead, whose names nobody knows.
         alter publication supabase_realtime set (publish_via_partition_root = true);
+        -- No policy filters deletes: everybody who listens would learn the ids of everybody's rows.
+        alter publication supabase_realtime set (publish = 'insert, update');
     end if;
 end
 $$;
@@ -6885,6 +6888,11 @@ grant select, insert, update, delete on private.keyword_signals to app_service;
 -- trending_now: the limited list, for everybody.
 grant execute on function public.trending_now(text, integer) to app_anonymous, app_service;
 grant execute on function private.limited_trends(text, integer) to app_anonymous, app_service;
+
+-- The private topic trends: the same, as it comes. No policy lets a client send to it, so nobody can forge a trend.
+create policy "everybody hears of trends" on realtime.messages
+for select to anon, authenticated
+using (topic = 'trends' and extension = 'broadcast');
 
 -- ingest, detect, receive: the service's own verbs.
 grant execute on function public.ingest_videos(jsonb) to app_service;

@@ -152,7 +152,7 @@ def burst(at: datetime, mentions: int) -> SignalInput:
 async def test_a_burst_reaches_everybody_and_the_service(
     service: ShortsApi, anybody: ShortsApi, settings: Settings, stack: Stack
 ) -> None:
-    """Signals → detection → the public broadcast, the full rows by realtime, and the list of what trends now."""
+    """Signals → detection → the broadcast for everybody, the full rows by realtime, and the list of what trends now."""
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     quiet = [burst(now - timedelta(hours=hours), 1) for hours in range(1, 40)]
 

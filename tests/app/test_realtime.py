@@ -51,7 +51,7 @@ async def test_broadcasts_arrive_in_order_and_other_events_do_not(server: FakeRe
         assert await first(payloads) == {"n": 2}
     assert server.requests[0].endswith("/realtime/v1/websocket?apikey=sb_publishable_x&vsn=1.0.0")
     assert server.joins[0]["topic"] == "realtime:trends"
-    assert server.joins[0]["payload"]["config"]["private"] is False
+    assert server.joins[0]["payload"]["config"]["private"] is True
 
 
 async def test_changes_ask_for_inserts_and_updates_of_one_table(server: FakeRealtime, client: Client) -> None:

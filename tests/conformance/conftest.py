@@ -10,7 +10,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from supabase.lib.client_options import SyncClientOptions
 
 SQL_FILES = sorted((Path(__file__).parent / "sql").glob("*.sql"))
 VISIBLE_WITHIN_SECONDS = 20
+CHANGES = ("insert", "update", "delete", "truncate")
 REQUIRED = ("SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "DATABASE_URL")
 
 # What a session made, in an order in which it can be dropped.
@@ -134,6 +135,29 @@ def _wait_until_visible(target: Target, connection: psycopg.Connection[tuple[str
             if time.monotonic() > deadline:
                 pytest.fail(f"the Data API did not see the fixture objects in {VISIBLE_WITHIN_SECONDS} s")
             time.sleep(0.1)
+
+
+@contextmanager
+def publishing(target: Target, *kinds: str) -> Iterator[None]:
+    """Postgres Changes tells of these kinds of changes only; afterwards of those that it told of before."""
+    told = "select pubinsert, pubupdate, pubdelete, pubtruncate from pg_publication where pubname = 'supabase_realtime'"
+    change = sql.SQL("alter publication supabase_realtime set (publish = {})")
+    with psycopg.connect(target.database_url, autocommit=True) as connection:
+        row = connection.execute(told).fetchone()
+        assert row is not None
+        before = [kind for kind, is_told in zip(CHANGES, row, strict=True) if is_told]
+        connection.execute(change.format(", ".join(kinds)))
+        try:
+            yield
+        finally:
+            connection.execute(change.format(", ".join(before)))
+
+
+@pytest.fixture
+def deletes_are_told(target: Target) -> Iterator[None]:
+    """A project that keeps deletes to itself, as this one does, tells of them for one test."""
+    with publishing(target, *CHANGES):
+        yield
 
 
 @pytest.fixture(scope="session")

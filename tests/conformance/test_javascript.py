@@ -16,6 +16,7 @@ FILES = sorted((Path(__file__).parent / "js").glob("*.test.mjs"))
 SECONDS = 180
 
 
+@pytest.mark.usefixtures("deletes_are_told")
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name.removesuffix(".test.mjs"))
 def test_javascript(file: Path, target: Target) -> None:
     environment = {

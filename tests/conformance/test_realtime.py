@@ -16,7 +16,7 @@ from realtime.exceptions import RealtimeHTTPError
 from realtime.types import RealtimeAcknowledgementStatus
 from supabase import AsyncClient
 
-from .conftest import Person, Target
+from .conftest import Person, Target, publishing
 
 Event = dict[str, Any]
 WITHIN = 10.0  # seconds for anything to arrive
@@ -127,6 +127,7 @@ async def test_everyone_hears_of_the_rows_they_may_see(
         await asyncio.gather(anyone.nothing(), one.nothing())
 
 
+@pytest.mark.usefixtures("deletes_are_told")
 async def test_a_deleted_row_is_told_by_its_key_alone(
     anonymous: AsyncClient, database: psycopg.AsyncConnection[Any]
 ) -> None:
@@ -138,6 +139,24 @@ async def test_a_deleted_row_is_told_by_its_key_alone(
     assert (event["type"], event["old_record"]) == ("DELETE", {"id": 7})
 
 
+async def test_what_the_publication_does_not_publish_is_told_to_nobody(
+    target: Target, anonymous: AsyncClient, service: AsyncClient, database: psycopg.AsyncConnection[Any]
+) -> None:
+    async with (
+        listening(anonymous, {"table": "conformance_open"}) as anyone,
+        listening(service, {"table": "conformance_open"}) as everything,
+    ):
+        await database.execute("insert into public.conformance_open values (1, 'a')")
+        with publishing(target, "insert", "update"):
+            await database.execute("delete from public.conformance_open")
+            await database.execute("insert into public.conformance_open values (2, 'b')")
+            await asyncio.sleep(QUIET)
+        for heard in (anyone, everything):
+            told = await heard.several(2)
+            assert [(event["type"], event["record"]["id"]) for event in told] == [("INSERT", 1), ("INSERT", 2)]
+
+
+@pytest.mark.usefixtures("deletes_are_told")
 async def test_a_full_replica_identity_tells_old_rows_when_there_is_no_row_security(
     anonymous: AsyncClient, database: psycopg.AsyncConnection[Any]
 ) -> None:

@@ -89,7 +89,8 @@ begin
                 ),
                 'trend',
                 'trends',
-                false
+                -- On a public topic any client could send, and its trends would look like ours.
+                true
             )
         from public.trending_keywords as trend
         where trend.id = any(news);
@@ -158,6 +159,8 @@ begin
         add table public.trending_keywords, public.search_sessions, public.user_feedback;
         -- Else partitions would be published instead, whose names nobody knows.
         alter publication supabase_realtime set (publish_via_partition_root = true);
+        -- No policy filters deletes: everybody who listens would learn the ids of everybody's rows.
+        alter publication supabase_realtime set (publish = 'insert, update');
     end if;
 end
 $$;

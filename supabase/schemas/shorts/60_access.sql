@@ -348,6 +348,11 @@ grant select, insert, update, delete on private.keyword_signals to app_service;
 grant execute on function public.trending_now(text, integer) to app_anonymous, app_service;
 grant execute on function private.limited_trends(text, integer) to app_anonymous, app_service;
 
+-- The private topic trends: the same, as it comes. No policy lets a client send to it, so nobody can forge a trend.
+create policy "everybody hears of trends" on realtime.messages
+for select to anon, authenticated
+using (topic = 'trends' and extension = 'broadcast');
+
 -- ingest, detect, receive: the service's own verbs.
 grant execute on function public.ingest_videos(jsonb) to app_service;
 grant execute on function public.ingest_keyword_signals(jsonb) to app_service;

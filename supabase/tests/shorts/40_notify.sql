@@ -1,6 +1,6 @@
 -- Whoever commits a trend has told of it: a webhook event above 0.8, a broadcast for everybody.
 begin;
-select plan(24);
+select plan(25);
 
 -- An empty house: nothing of the running stack is seen in here.
 delete from ops.outbox;
@@ -39,7 +39,10 @@ select set_eq(
     array['mild', 'strong', 'weak'],
     'every new trend is broadcast, whatever its score'
 );
-select is_empty($$select from realtime.messages where private$$, 'in public');
+select is_empty(
+    $$select from realtime.messages where private is distinct from true or extension <> 'broadcast'$$,
+    'S-282: on the private topic, to which no client can send'
+);
 select is_empty(
     $$
         select key
@@ -159,6 +162,15 @@ select is(
     ),
     array['search_sessions', 'trending_keywords', 'user_feedback'],
     'S-178: trends, searches and feedback are published for Postgres Changes, each under its own name'
+);
+select results_eq(
+    $$
+        select pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot
+        from pg_publication
+        where pubname = 'supabase_realtime'
+    $$,
+    'values (true, true, false, false, true)',
+    'S-179, S-180, D50: whose rows are deleted is told to nobody, since no policy could choose who hears it'
 );
 
 select finish();

@@ -1,7 +1,7 @@
 -- What each kind of client may reach. 42501 says two things, so the message is told apart.
 begin;
 \ir ../outcome.psql
-select plan(282);
+select plan(315);
 
 -- An empty house: nothing of the running stack is seen in here.
 delete from auth.users;
@@ -480,6 +480,39 @@ select is(
     pg_temp.outcome('service_role', null, $$select private.vault_secret('wake_secret')$$),
     '42501 permission denied for function vault_secret',
     'not by this function, not even the service'
+);
+
+-- The topic trends: heard by everybody, written by nobody.
+delete from realtime.messages;
+insert into realtime.messages (topic, extension, event, payload, private)
+values
+('trends', 'broadcast', 'trend', '{}', true),
+('trends', 'presence', 'trend', '{}', true),
+('trends2', 'broadcast', 'trend', '{}', true),
+('trends:premium', 'broadcast', 'trend', '{}', true);
+set local client_min_messages = error;
+select is(
+    pg_temp.outcome(client.role_name, client.claims, attempt.statement),
+    attempt.expected,
+    format('S-282: %s: %s', client.name, attempt.statement)
+)
+from client
+cross join (
+    values
+    ($$select from realtime.messages where topic like 'trends%'$$, '1 row'),
+    (
+        $$insert into realtime.messages (topic, extension, private) values ('trends', 'broadcast', true)$$,
+        '42501 new row violates row-level security policy for table "messages"'
+    ),
+    ($$update realtime.messages set payload = '{"keyword": "forged"}'$$, '0 rows'),
+    ($$select realtime.send('{"keyword": "forged"}', 'trend', 'trends', true)$$, '1 row')
+) as attempt (statement, expected)
+order by client.place, client.name, attempt.statement;
+reset client_min_messages;
+select is(
+    (select count(*) from realtime.messages where payload::text like '%forged%'),
+    0::bigint,
+    'S-282: realtime.send keeps its warning to itself, and sends nothing of theirs'
 );
 
 -- The service's verbs are the service's.

@@ -33,7 +33,7 @@ async def next_of(trends: AsyncIterator[Trend]) -> Trend:
         return await anext(trends)
 
 
-async def test_anybody_hears_the_public_broadcast(server: FakeRealtime) -> None:
+async def test_anybody_hears_the_broadcast(server: FakeRealtime) -> None:
     async with Client(settings(server)) as client, aclosing(watch_trends(client, region="KR")) as trends:
         waiting = asyncio.create_task(next_of(trends))
         await server.joined.wait()
@@ -41,6 +41,7 @@ async def test_anybody_hears_the_public_broadcast(server: FakeRealtime) -> None:
         await server.broadcast("trends", "trend", BROADCAST)
         assert await waiting == Trend.model_validate(BROADCAST)
     assert server.joins[0]["topic"] == "realtime:trends"
+    assert server.joins[0]["payload"]["config"]["private"] is True
 
 
 async def test_the_secret_key_sees_whole_rows(server: FakeRealtime) -> None:
