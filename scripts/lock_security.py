@@ -229,6 +229,20 @@ FACTS = {
         select format('publication %s publishes %s.%s', pubname, schemaname, tablename)
         from pg_catalog.pg_publication_tables
         where tablename !~ '^conformance' and schemaname <> 'realtime'
+        union all
+        select format(
+            'publication %s tells of %s',
+            pubname,
+            concat_ws(
+                ', ',
+                case when pubinsert then 'insert' end,
+                case when pubupdate then 'update' end,
+                case when pubdelete then 'delete' end,
+                case when pubtruncate then 'truncate' end
+            )
+        )
+        from pg_catalog.pg_publication
+        where pubname = 'supabase_realtime'
     """,
     "jobs": """
         select format(

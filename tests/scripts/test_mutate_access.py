@@ -62,6 +62,7 @@ FELT = (
     'policy "people edit their own row" of public.users: with check negated',
     'policy "admins hear of sensitive operations" of realtime.messages: using made true',
     'policy "admins hear of sensitive operations" of realtime.messages: opened to every command',
+    'policy "everybody hears of trends" of realtime.messages: opened to every command',
     "row-level security of public.user_tiers: off",
     "row-level security of realtime.messages: off",
     "grant select on private.keyword_signals_YYYY_MM to app_anonymous",
