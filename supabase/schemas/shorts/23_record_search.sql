@@ -9,7 +9,8 @@ alter table private.answered_queries enable row level security;
 create index answered_queries_by_expiry on private.answered_queries (expires_at);
 comment on table private.answered_queries is
 'Questions of a person that found something in the last 10 minutes: asked again, the cache answers.';
-comment on column private.answered_queries.digest is 'SHA-256 of person, kind and normalised question: not for reading.';
+comment on column private.answered_queries.digest is
+'SHA-256 of person, kind and normalised question: not for reading.';
 comment on column private.answered_queries.expires_at is 'From when on the question is new again.';
 
 create function private.query_digest(
