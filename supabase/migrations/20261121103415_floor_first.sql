@@ -6149,3 +6149,6 @@ select cron.schedule(
     ) as judged
     $$
 );
+
+-- Once now: else a house that is minutes old would ring that nobody has looked yet.
+select count(*) from ops.watch_jobs();
