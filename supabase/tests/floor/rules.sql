@@ -1,6 +1,6 @@
 -- What every room must keep, asked of the catalog. Each rule is shown to speak: a planted fault must break it.
 begin;
-select plan(36);
+select plan(37);
 
 create temporary view our_schemas as
 select
@@ -381,6 +381,19 @@ select set_has(
     'rooms_that_lean_on_each_other',
     $$values ('planted.crossing', 'public'::name)$$,
     'a view over another room is seen'
+);
+
+-- What is heard comes from the database: whoever may send to a topic can forge it.
+select is_empty(
+    $$
+        select policyname
+        from pg_policies
+        where
+            schemaname = 'realtime'
+            and tablename = 'messages'
+            and cmd <> 'SELECT'
+    $$,
+    'D50: no policy lets a client send'
 );
 
 -- The two that a hosted project's defaults would undo.
