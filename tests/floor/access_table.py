@@ -249,6 +249,9 @@ class Comparer:
                 )
             if observed.oddities:
                 wrong.append(f"{identity.name}: {'; '.join(sorted(observed.oddities))}")
+            # As many rows, but those of somebody else: the condition is the other way round.
+            if command == "insert" and cell.rows == "own" and identity.person and not observed.put_own:
+                wrong.append(f"{identity.name}: could not insert an own row")
             if observed.given_away and cell.rows == "own":
                 wrong.append(f"{identity.name}: could give an own row to somebody else")
         if wrong:
@@ -333,13 +336,13 @@ class Comparer:
             # The columns that may be written, or all where none may: the rest has defaults.
             granted = self.insertable(relation, identity)
             names = ", ".join(quoted for column, quoted in writable if column in granted or not granted)
-            for row in self.rows_to_put_back(relation, identity):
+            for owner, row in self.rows_to_put_back(relation, identity):
                 literal = sql.Literal(row).as_string(self.connection)
                 remove = f"delete from {table} as removed where to_jsonb(removed) = {literal}::jsonb"
                 put = (
                     f"insert into {table} ({names}) select {names} from jsonb_populate_record(null::{table}, {literal})"
                 )
-                yield "put", "", put, remove
+                yield "put", "own" if owner == identity.person else "", put, remove
 
     def insertable(self, relation: Relation, identity: Identity) -> set[str]:
         """The columns that the catalog lets the role of an identity give in an insert."""
@@ -349,17 +352,17 @@ class Comparer:
         ).fetchall()
         return {row[0] for row in found}
 
-    def rows_to_put_back(self, relation: Relation, identity: Identity) -> list[str]:
-        """An own row and one of somebody else, as JSON; of a relation without owners, one row."""
+    def rows_to_put_back(self, relation: Relation, identity: Identity) -> list[tuple[str | None, str]]:
+        """An own row and one of somebody else, as JSON with its owner; of a relation without owners, one row."""
         if relation.kind not in "rp":
             return []
         query = f"select to_jsonb(stored)::text from {self.text(relation)} as stored"
         if relation.owner_sql is None:
-            wanted = [f"{query} limit 1"]
+            wanted: list[tuple[str | None, str]] = [(None, f"{query} limit 1")]
         else:
             people = [identity.person or PEOPLE[0], B if identity.person != B else PEOPLE[0]]
-            wanted = [f"{query} where {relation.owner_sql} = '{person}' limit 1" for person in people]
-        return [row[0] for one in wanted for row in self.connection.execute(one.encode()).fetchall()]
+            wanted = [(person, f"{query} where {relation.owner_sql} = '{person}' limit 1") for person in people]
+        return [(person, row[0]) for person, one in wanted for row in self.connection.execute(one.encode()).fetchall()]
 
     def expected(self, relation: Relation, command: str, cell: Cell, identity: Identity) -> Observed:
         """What the cell promises, counted by the owner of the database, whom no policy holds."""
@@ -504,6 +507,7 @@ class Observed:
     reached: set[int] = field(default_factory=set)
     matching: int | None = None
     given_away: bool = False
+    put_own: bool = False
     oddities: set[str] = field(default_factory=set)
 
     def take(self, kind: str, column: str, outcome: str) -> None:
@@ -517,6 +521,7 @@ class Observed:
         elif outcome.isdigit():
             if kind == "put":
                 self.rows += int(outcome)
+                self.put_own = self.put_own or (column == "own" and outcome != "0")
             else:
                 self.reached.add(int(outcome))
         elif not (is_denied(outcome) or is_impossible(outcome) or is_refused_row(outcome)):
