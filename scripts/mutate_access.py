@@ -204,7 +204,12 @@ def own_database() -> Iterator[str]:
     """A database made from the migrations for this run: a test stack's grows with the tests, and this with it."""
     with schemas.empty_databases("mutate-access") as (stack,):
         schemas.build_from_migrations(stack)
-        yield stack.database_url("supabase_admin")
+        url = stack.database_url("supabase_admin")
+        with psycopg.connect(url, autocommit=True) as connection:
+            # A job that writes meanwhile would be taken for a refusal.
+            connection.execute("alter system set cron.launch_active_jobs = off")
+            connection.execute("select pg_reload_conf()")
+        yield url
 
 
 def run(
