@@ -156,7 +156,9 @@ async def journeys(stack: Stack) -> list[Journey]:
             left join ops.webhook_deliveries as delivery
                 on outbox.id = delivery.outbox_id and delivery.state = 'delivered'
             left join ops.webhook_receipts as receipt
-                on receipt.webhook_id = 'msg_' || replace(delivery.id::text, '-', '')
+                on receipt.webhook_id = delivery.webhook_id
+            -- Alerts travel the same way, and are none.
+            where outbox.event_type = 'trend.detected'
             """
         )
         return [Journey(*row) for row in await rows.fetchall()]

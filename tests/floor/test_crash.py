@@ -126,7 +126,7 @@ def quiet(message: str) -> None:
 def start(stack: Stack) -> None:
     """Start Postgres; orphans of a killed postmaster keep its memory for a moment."""
     part = parts(stack)[0]
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while True:
         try:
             supervisor.launch_if_needed(part, stack, quiet)
