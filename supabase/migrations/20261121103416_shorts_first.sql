@@ -31,14 +31,14 @@ create table public.users (
     constraint daily_api_usage_is_not_negative check (daily_api_usage >= 0),
     constraint monthly_api_usage_is_not_negative check (monthly_api_usage >= 0),
     constraint avatar_url_is_http check (avatar_url ~ '^https?://' and length(avatar_url) <= 2000),
-    constraint settings_is_a_small_object check (private.is_small_object(settings, 16384)),
+    constraint settings_is_a_small_object check (private.is_small(settings, 'object', 16384)),
     constraint settings_have_their_types check (
         coalesce(jsonb_typeof(settings -> 'notifications'), 'boolean') = 'boolean'
         and coalesce(jsonb_typeof(settings -> 'theme'), 'string') = 'string'
         and coalesce(jsonb_typeof(settings -> 'language'), 'string') = 'string'
         and coalesce(jsonb_typeof(settings -> 'auto_play'), 'boolean') = 'boolean'
     ),
-    constraint preferences_is_a_small_object check (private.is_small_object(preferences, 16384)),
+    constraint preferences_is_a_small_object check (private.is_small(preferences, 'object', 16384)),
     constraint username_is_a_handle check (username::text ~ '^[[:alnum:]_.-]{2,40}$')
 );
 alter table public.users enable row level security;
@@ -752,7 +752,7 @@ set search_path = pg_catalog, pg_temp
 language sql
 as $$
     select
-        private.is_small_object(weights, 1000)
+        private.is_small(weights, 'object', 1000)
         and coalesce(
             (
                 select
@@ -765,7 +765,7 @@ as $$
                         item.key,
                         item.value,
                         case when jsonb_typeof(item.value) = 'number' then (item.value #>> '{}')::numeric end as share
-                    from jsonb_each(case when private.is_small_object(weights, 1000) then weights else '{}' end) as item
+                    from jsonb_each(case when private.is_small(weights, 'object', 1000) then weights else '{}' end) as item
                 ) as weight
             ),
             false
@@ -850,7 +850,7 @@ create table public.user_profiles (
     constraint preferred_categories_are_short_texts check (private.are_short_texts(preferred_categories, 100)),
     constraint preferred_keywords_are_short_texts check (private.are_short_texts(preferred_keywords, 200)),
     constraint disliked_categories_are_short_texts check (private.are_short_texts(disliked_categories, 100)),
-    constraint mood_patterns_is_a_small_object check (private.is_small_object(mood_patterns, 4096)),
+    constraint mood_patterns_is_a_small_object check (private.is_small(mood_patterns, 'object', 4096)),
     constraint personalization_weights_sum_to_one check (
         private.is_distribution(
             personalization_weights,
@@ -864,9 +864,9 @@ create table public.user_profiles (
             ]
         )
     ),
-    constraint personality_vector_is_a_small_object check (private.is_small_object(personality_vector, 16384)),
-    constraint time_preferences_is_a_small_object check (private.is_small_object(time_preferences, 16384)),
-    constraint context_preferences_is_a_small_object check (private.is_small_object(context_preferences, 16384)),
+    constraint personality_vector_is_a_small_object check (private.is_small(personality_vector, 'object', 16384)),
+    constraint time_preferences_is_a_small_object check (private.is_small(time_preferences, 'object', 16384)),
+    constraint context_preferences_is_a_small_object check (private.is_small(context_preferences, 'object', 16384)),
     constraint profile_confidence_is_a_fraction check (profile_confidence between 0 and 1)
 );
 alter table public.user_profiles enable row level security;
@@ -938,7 +938,7 @@ create table public.user_search_patterns (
             array['entertainment', 'education', 'mood_boost', 'trend_following', 'discovery']
         )
     ),
-    constraint interaction_patterns_is_a_small_object check (private.is_small_object(interaction_patterns, 4096))
+    constraint interaction_patterns_is_a_small_object check (private.is_small(interaction_patterns, 'object', 4096))
 );
 alter table public.user_search_patterns enable row level security;
 comment on table public.user_search_patterns is
@@ -1019,8 +1019,8 @@ create table public.search_sessions (
     ),
     constraint response_time_is_possible check (response_time_ms between 0 and 86400000),
     constraint api_cost_is_not_negative check (api_cost_units >= 0),
-    constraint user_context_is_a_small_object check (private.is_small_object(user_context, 4096)),
-    constraint conversation_context_is_a_small_array check (private.is_small_array(conversation_context, 65536)),
+    constraint user_context_is_a_small_object check (private.is_small(user_context, 'object', 4096)),
+    constraint conversation_context_is_a_small_array check (private.is_small(conversation_context, 'array', 65536)),
     constraint only_a_conversation_has_turns check (search_type = 'ai_chat' or conversation_context = '[]'),
     constraint a_session_ends_after_it_started check (session_ended_at >= session_started_at)
 ) partition by range (session_started_at);
@@ -1127,7 +1127,7 @@ create table public.video_interactions (
     constraint watch_percentage_is_a_fraction check (watch_percentage between 0 and 1),
     constraint user_rating_is_1_to_5 check (user_rating between 1 and 5),
     constraint feedback_text_is_not_too_long check (length(feedback_text) <= 2000),
-    constraint interaction_context_is_a_small_object check (private.is_small_object(interaction_context, 4096)),
+    constraint interaction_context_is_a_small_object check (private.is_small(interaction_context, 'object', 4096)),
     -- A device may have been without a network for a week; beyond that, and from the future, it is no memory.
     constraint an_interaction_is_recent check (
         interaction_timestamp between created_at - interval '168 hours' and created_at + interval '10 minutes'
@@ -1903,13 +1903,21 @@ as $$
 declare
     exceeded uuid;
 begin
-    with used as (
+    -- Materialized: the question of the trial is asked once a person, and not once a row.
+    with sent as materialized (
         select
             interaction.user_id,
             count(*)::integer as added
         from new_interactions as interaction
-        where private.is_on_trial(interaction.user_id)
         group by interaction.user_id
+    ),
+
+    used as (
+        select
+            sent.user_id,
+            sent.added
+        from sent
+        where private.is_on_trial(sent.user_id)
     ),
 
     -- Who inserts at the same time waits for this row, and then counts on from it.
@@ -3383,7 +3391,7 @@ begin
             'Send entertainment, education, mood_boost, trend_following, discovery or nothing.'
         ),
         (
-            not private.is_small_object(open_search.user_context, 4096),
+            not private.is_small(open_search.user_context, 'object', 4096),
             'user_context is not an object of at most 4096 characters',
             'Send device_type, browser, location, time_of_day and weather, as far as they are known.'
         ),
@@ -3536,7 +3544,7 @@ begin
             'Send the milliseconds until the results came, or nothing: they are counted then.'
         ),
         (
-            not private.is_small_array(close_search.conversation, 65536),
+            not private.is_small(close_search.conversation, 'array', 65536),
             'conversation is not an array of at most 65536 characters',
             'Send the turns, oldest first; leave out the oldest when there are too many.'
         )
@@ -3875,7 +3883,7 @@ as $$
             (jsonb_typeof(typed.sent -> 'feedback_text') <> 'string', 'ON003', 'feedback_text is not text'),
             (length(typed.feedback_text) > 2000, 'ON004', 'feedback_text is longer than 2000 characters'),
             (
-                not private.is_small_object(typed.interaction_context, 4096),
+                not private.is_small(typed.interaction_context, 'object', 4096),
                 'ON014',
                 'interaction_context is not an object of at most 4096 characters'
             ),
@@ -4853,7 +4861,7 @@ language plpgsql
 as $$
 begin
     if
-        private.is_small_object(analysis, 65536) is not true
+        private.is_small(analysis, 'object', 65536) is not true
         or coalesce(jsonb_typeof(analysis -> 'categories') <> 'array', true)
         or coalesce(jsonb_typeof(analysis -> 'keywords') <> 'array', true)
         or coalesce(jsonb_typeof(analysis -> 'emotions') <> 'object', true)

@@ -19,8 +19,9 @@ as $$
 $$;
 comment on function private.has_plain_numbers(jsonb) is 'Whether no number in it has more than 500 digits.';
 
-create function private.is_small_object(
+create function private.is_small(
     document jsonb,
+    kind text,
     most_characters integer
 )
 returns boolean
@@ -32,36 +33,14 @@ language sql
 as $$
     select
         case
-            when jsonb_typeof(document) <> 'object' or pg_column_size(document) > 8 * most_characters then false
+            when jsonb_typeof(document) <> kind or pg_column_size(document) > 8 * most_characters then false
             when not private.has_plain_numbers(document) then false
             else length(document::text) <= most_characters
         end
 $$;
-comment on function private.is_small_object(jsonb, integer) is
-'Whether it is a JSON object that nobody uses as a store for something else.';
-
-create function private.is_small_array(
-    document jsonb,
-    most_characters integer
-)
-returns boolean
-immutable
-parallel safe
-security invoker
-set search_path = pg_catalog, pg_temp
-language sql
-as $$
-    select
-        case
-            when jsonb_typeof(document) <> 'array' or pg_column_size(document) > 8 * most_characters then false
-            when not private.has_plain_numbers(document) then false
-            else length(document::text) <= most_characters
-        end
-$$;
-comment on function private.is_small_array(jsonb, integer) is
-'Whether it is a JSON array that nobody uses as a store for something else.';
+comment on function private.is_small(jsonb, text, integer) is
+'Whether it is JSON of this kind, object or array, that nobody uses as a store for something else.';
 
 -- Checks of tables run with the rights of who writes.
 grant execute on function private.has_plain_numbers(jsonb) to app_authenticated, app_service;
-grant execute on function private.is_small_object(jsonb, integer) to app_authenticated, app_service;
-grant execute on function private.is_small_array(jsonb, integer) to app_authenticated, app_service;
+grant execute on function private.is_small(jsonb, text, integer) to app_authenticated, app_service;

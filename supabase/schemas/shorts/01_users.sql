@@ -26,14 +26,14 @@ create table public.users (
     constraint daily_api_usage_is_not_negative check (daily_api_usage >= 0),
     constraint monthly_api_usage_is_not_negative check (monthly_api_usage >= 0),
     constraint avatar_url_is_http check (avatar_url ~ '^https?://' and length(avatar_url) <= 2000),
-    constraint settings_is_a_small_object check (private.is_small_object(settings, 16384)),
+    constraint settings_is_a_small_object check (private.is_small(settings, 'object', 16384)),
     constraint settings_have_their_types check (
         coalesce(jsonb_typeof(settings -> 'notifications'), 'boolean') = 'boolean'
         and coalesce(jsonb_typeof(settings -> 'theme'), 'string') = 'string'
         and coalesce(jsonb_typeof(settings -> 'language'), 'string') = 'string'
         and coalesce(jsonb_typeof(settings -> 'auto_play'), 'boolean') = 'boolean'
     ),
-    constraint preferences_is_a_small_object check (private.is_small_object(preferences, 16384)),
+    constraint preferences_is_a_small_object check (private.is_small(preferences, 'object', 16384)),
     constraint username_is_a_handle check (username::text ~ '^[[:alnum:]_.-]{2,40}$')
 );
 alter table public.users enable row level security;

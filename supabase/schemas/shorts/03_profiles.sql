@@ -14,7 +14,7 @@ set search_path = pg_catalog, pg_temp
 language sql
 as $$
     select
-        private.is_small_object(weights, 1000)
+        private.is_small(weights, 'object', 1000)
         and coalesce(
             (
                 select
@@ -27,7 +27,7 @@ as $$
                         item.key,
                         item.value,
                         case when jsonb_typeof(item.value) = 'number' then (item.value #>> '{}')::numeric end as share
-                    from jsonb_each(case when private.is_small_object(weights, 1000) then weights else '{}' end) as item
+                    from jsonb_each(case when private.is_small(weights, 'object', 1000) then weights else '{}' end) as item
                 ) as weight
             ),
             false
@@ -112,7 +112,7 @@ create table public.user_profiles (
     constraint preferred_categories_are_short_texts check (private.are_short_texts(preferred_categories, 100)),
     constraint preferred_keywords_are_short_texts check (private.are_short_texts(preferred_keywords, 200)),
     constraint disliked_categories_are_short_texts check (private.are_short_texts(disliked_categories, 100)),
-    constraint mood_patterns_is_a_small_object check (private.is_small_object(mood_patterns, 4096)),
+    constraint mood_patterns_is_a_small_object check (private.is_small(mood_patterns, 'object', 4096)),
     constraint personalization_weights_sum_to_one check (
         private.is_distribution(
             personalization_weights,
@@ -126,9 +126,9 @@ create table public.user_profiles (
             ]
         )
     ),
-    constraint personality_vector_is_a_small_object check (private.is_small_object(personality_vector, 16384)),
-    constraint time_preferences_is_a_small_object check (private.is_small_object(time_preferences, 16384)),
-    constraint context_preferences_is_a_small_object check (private.is_small_object(context_preferences, 16384)),
+    constraint personality_vector_is_a_small_object check (private.is_small(personality_vector, 'object', 16384)),
+    constraint time_preferences_is_a_small_object check (private.is_small(time_preferences, 'object', 16384)),
+    constraint context_preferences_is_a_small_object check (private.is_small(context_preferences, 'object', 16384)),
     constraint profile_confidence_is_a_fraction check (profile_confidence between 0 and 1)
 );
 alter table public.user_profiles enable row level security;
@@ -200,7 +200,7 @@ create table public.user_search_patterns (
             array['entertainment', 'education', 'mood_boost', 'trend_following', 'discovery']
         )
     ),
-    constraint interaction_patterns_is_a_small_object check (private.is_small_object(interaction_patterns, 4096))
+    constraint interaction_patterns_is_a_small_object check (private.is_small(interaction_patterns, 'object', 4096))
 );
 alter table public.user_search_patterns enable row level security;
 comment on table public.user_search_patterns is

@@ -45,8 +45,8 @@ create table public.search_sessions (
     ),
     constraint response_time_is_possible check (response_time_ms between 0 and 86400000),
     constraint api_cost_is_not_negative check (api_cost_units >= 0),
-    constraint user_context_is_a_small_object check (private.is_small_object(user_context, 4096)),
-    constraint conversation_context_is_a_small_array check (private.is_small_array(conversation_context, 65536)),
+    constraint user_context_is_a_small_object check (private.is_small(user_context, 'object', 4096)),
+    constraint conversation_context_is_a_small_array check (private.is_small(conversation_context, 'array', 65536)),
     constraint only_a_conversation_has_turns check (search_type = 'ai_chat' or conversation_context = '[]'),
     constraint a_session_ends_after_it_started check (session_ended_at >= session_started_at)
 ) partition by range (session_started_at);
@@ -153,7 +153,7 @@ create table public.video_interactions (
     constraint watch_percentage_is_a_fraction check (watch_percentage between 0 and 1),
     constraint user_rating_is_1_to_5 check (user_rating between 1 and 5),
     constraint feedback_text_is_not_too_long check (length(feedback_text) <= 2000),
-    constraint interaction_context_is_a_small_object check (private.is_small_object(interaction_context, 4096)),
+    constraint interaction_context_is_a_small_object check (private.is_small(interaction_context, 'object', 4096)),
     -- A device may have been without a network for a week; beyond that, and from the future, it is no memory.
     constraint an_interaction_is_recent check (
         interaction_timestamp between created_at - interval '168 hours' and created_at + interval '10 minutes'

@@ -86,13 +86,21 @@ as $$
 declare
     exceeded uuid;
 begin
-    with used as (
+    -- Materialized: the question of the trial is asked once a person, and not once a row.
+    with sent as materialized (
         select
             interaction.user_id,
             count(*)::integer as added
         from new_interactions as interaction
-        where private.is_on_trial(interaction.user_id)
         group by interaction.user_id
+    ),
+
+    used as (
+        select
+            sent.user_id,
+            sent.added
+        from sent
+        where private.is_on_trial(sent.user_id)
     ),
 
     -- Who inserts at the same time waits for this row, and then counts on from it.

@@ -89,7 +89,7 @@ begin
             'Send entertainment, education, mood_boost, trend_following, discovery or nothing.'
         ),
         (
-            not private.is_small_object(open_search.user_context, 4096),
+            not private.is_small(open_search.user_context, 'object', 4096),
             'user_context is not an object of at most 4096 characters',
             'Send device_type, browser, location, time_of_day and weather, as far as they are known.'
         ),
@@ -242,7 +242,7 @@ begin
             'Send the milliseconds until the results came, or nothing: they are counted then.'
         ),
         (
-            not private.is_small_array(close_search.conversation, 65536),
+            not private.is_small(close_search.conversation, 'array', 65536),
             'conversation is not an array of at most 65536 characters',
             'Send the turns, oldest first; leave out the oldest when there are too many.'
         )

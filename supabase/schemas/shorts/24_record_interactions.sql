@@ -223,7 +223,7 @@ as $$
             (jsonb_typeof(typed.sent -> 'feedback_text') <> 'string', 'ON003', 'feedback_text is not text'),
             (length(typed.feedback_text) > 2000, 'ON004', 'feedback_text is longer than 2000 characters'),
             (
-                not private.is_small_object(typed.interaction_context, 4096),
+                not private.is_small(typed.interaction_context, 'object', 4096),
                 'ON014',
                 'interaction_context is not an object of at most 4096 characters'
             ),

@@ -176,7 +176,7 @@ language plpgsql
 as $$
 begin
     if
-        private.is_small_object(analysis, 65536) is not true
+        private.is_small(analysis, 'object', 65536) is not true
         or coalesce(jsonb_typeof(analysis -> 'categories') <> 'array', true)
         or coalesce(jsonb_typeof(analysis -> 'keywords') <> 'array', true)
         or coalesce(jsonb_typeof(analysis -> 'emotions') <> 'object', true)
