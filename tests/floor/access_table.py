@@ -67,6 +67,8 @@ def seeded_transaction(database_url: str) -> Iterator[psycopg.Connection[Any]]:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.execute("set local lock_timeout = '5s'")
         connection.execute("set local search_path = pg_catalog")
+        # Before the first snapshot: the job that seals every minute would else change what is read here.
+        connection.execute("lock table ops.audit_unsealed in share row exclusive mode")
         # Many small statements: compiling them takes longer than running them.
         connection.execute("set local jit = off")
         connection.execute(ATTEMPT)
