@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from app.cli import bars_of, show_report
+from app.cli.ingest_dataset import show_report
+from app.cli.trends import bars_of
 from app.shorts.dataset import Refusal
 from app.shorts.ingest import IngestReport
 
@@ -171,7 +172,7 @@ def test_ingest_of_a_dead_backend_fails_after_its_retries(tmp_path: Path) -> Non
 
 
 def test_the_report_as_json_names_file_line_and_code() -> None:
-    from app.cli import describe_report
+    from app.cli.ingest_dataset import describe_report
 
     report = IngestReport(videos_read=3)
     report.refuse(Refusal("videos.csv", 4, "nul_byte", "title 'a'"))
@@ -197,7 +198,7 @@ def test_a_series_is_drawn_as_bars() -> None:
 def test_moments_are_in_the_readers_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
     import time
 
-    from app.cli import moment
+    from app.cli.console import moment
 
     monkeypatch.setenv("TZ", "Asia/Seoul")
     time.tzset()
