@@ -31,7 +31,8 @@ class Checkout:
 
     def start(self, *arguments: str, prefix: tuple[str, ...] = (), **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*prefix, "./scripts/dev", *arguments],
+            # A shell that runs the tests in its background has them ignore Ctrl-C, and so whatever they start.
+            ["env", "--default-signal=INT,HUP", *prefix, "./scripts/dev", *arguments],
             cwd=self.folder,
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
