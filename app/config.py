@@ -17,6 +17,8 @@ __all__ = ["KEYS", "Key", "Secret", "Settings", "environment", "read_settings"]
 
 DOTENV = Path(".env")
 MAX_TIMEOUT_SECONDS = 600.0
+YOUTUBE_API_URL = "https://www.googleapis.com/youtube/v3"
+BRIGHT_DATA_API_URL = "https://api.brightdata.com"
 
 
 class Secret:
@@ -60,6 +62,22 @@ KEYS = (
         "The server's key: sb_secret_…, or the older service_role key. Needed to ingest and replay; never publish it.",
         "",
     ),
+    Key(
+        "YOUTUBE_API_KEY",
+        "A key of the YouTube Data API v3, for `ondol ingest youtube` and `refresh`; docs/youtube.md: how to get it.",
+        "",
+    ),
+    Key(
+        "YOUTUBE_API_URL",
+        "Where the YouTube Data API answers; set it only to test against another server.",
+        "",
+    ),
+    Key("BRIGHT_DATA_API_KEY", "A key of Bright Data's API, for `ondol ingest brightdata`.", ""),
+    Key(
+        "BRIGHT_DATA_API_URL",
+        "Where Bright Data's API answers; set it only to test against another server.",
+        "",
+    ),
     Key("ONDOL_TIMEOUT_SECONDS", "How long one call may take, in seconds; the default is 10.", "10"),
     Key("ONDOL_LANG", "The language of messages: en or ko; by default the locale decides.", ""),
 )
@@ -72,14 +90,24 @@ class Settings:
     url: str
     publishable_key: Secret
     secret_key: Secret | None = None
+    youtube_api_key: Secret | None = None
+    youtube_api_url: str = YOUTUBE_API_URL
+    bright_data_api_key: Secret | None = None
+    bright_data_api_url: str = BRIGHT_DATA_API_URL
     timeout_seconds: float = 10.0
     language: Language = "en"
 
     def require_secret_key(self) -> Secret:
         """The secret key, or the refusal that names it."""
-        if self.secret_key is None:
-            raise SettingsError("setting_missing", name="SUPABASE_SECRET_KEY")
-        return self.secret_key
+        return _given(self.secret_key, name="SUPABASE_SECRET_KEY")
+
+    def require_youtube_api_key(self) -> Secret:
+        """The key of the YouTube Data API, or the refusal that names it."""
+        return _given(self.youtube_api_key, name="YOUTUBE_API_KEY")
+
+    def require_bright_data_api_key(self) -> Secret:
+        """Bright Data's key, or the refusal that names it."""
+        return _given(self.bright_data_api_key, name="BRIGHT_DATA_API_KEY")
 
 
 def environment(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = DOTENV) -> dict[str, str]:
@@ -96,7 +124,11 @@ def read_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
     return Settings(
         url=_url("SUPABASE_URL", values),
         publishable_key=_key("SUPABASE_PUBLISHABLE_KEY", values),
-        secret_key=_key("SUPABASE_SECRET_KEY", values) if "SUPABASE_SECRET_KEY" in values else None,
+        secret_key=_optional_key("SUPABASE_SECRET_KEY", values),
+        youtube_api_key=_optional_key("YOUTUBE_API_KEY", values),
+        youtube_api_url=_url("YOUTUBE_API_URL", {"YOUTUBE_API_URL": YOUTUBE_API_URL, **values}),
+        bright_data_api_key=_optional_key("BRIGHT_DATA_API_KEY", values),
+        bright_data_api_url=_url("BRIGHT_DATA_API_URL", {"BRIGHT_DATA_API_URL": BRIGHT_DATA_API_URL, **values}),
         timeout_seconds=_seconds("ONDOL_TIMEOUT_SECONDS", values, default=10.0),
         language=choose_language(values),
     )
@@ -113,6 +145,16 @@ def _key(name: str, values: Mapping[str, str]) -> Secret:
     if not (value.isascii() and value.isprintable()):  # an HTTP header cannot carry it
         raise SettingsError("setting_wrong", name=name, problem="a key has only ASCII letters, digits and signs")
     return Secret(value)
+
+
+def _optional_key(name: str, values: Mapping[str, str]) -> Secret | None:
+    return _key(name, values) if name in values else None
+
+
+def _given(key: Secret | None, *, name: str) -> Secret:
+    if key is None:
+        raise SettingsError("setting_missing", name=name)
+    return key
 
 
 def _url(name: str, values: Mapping[str, str]) -> str:

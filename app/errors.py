@@ -3,6 +3,8 @@
     OndolError                      say(language), next_step(language)
     ├── SettingsError               a setting is missing or wrong; names it
     ├── DatasetError                a data set cannot be used as a whole; names file, line or column
+    ├── SourceError                 a source outside (YouTube, Bright Data) refused or failed
+    │   └── QuotaSpentError         the source's quota of today is spent
     ├── RealtimeError               a subscription was refused or could not be kept
     ├── UnreachableError            no answer: no connection, connection lost
     │   └── TimedOutError           no answer in time
@@ -29,10 +31,12 @@ __all__ = [
     "NotAllowedError",
     "NotFoundError",
     "OndolError",
+    "QuotaSpentError",
     "RealtimeError",
     "RequestError",
     "ServerError",
     "SettingsError",
+    "SourceError",
     "TimedOutError",
     "TooManyRequestsError",
     "UnexpectedAnswerError",
@@ -69,6 +73,22 @@ class SettingsError(OndolError):
 
 class DatasetError(OndolError):
     """A data set cannot be used as a whole."""
+
+
+class SourceError(OndolError):
+    """A source outside refused the call (`transient` false) or failed for now (`transient` true)."""
+
+    def __init__(self, key: str, *, transient: bool = False, **values: object) -> None:
+        super().__init__(key, **values)
+        self._is_transient = transient
+
+    @property
+    def is_transient(self) -> bool:
+        return self._is_transient
+
+
+class QuotaSpentError(SourceError):
+    """The quota of `bucket` is spent until `resets_at`; nothing is lost, the next run goes on."""
 
 
 class RealtimeError(OndolError):

@@ -71,6 +71,28 @@ TEXTS: dict[str, Text] = {
         "Check that the file is complete and may be read, for instance with `gzip --test`.",
         "파일이 온전하고 읽을 수 있는지 확인하십시오(예: `gzip --test`).",
     ),
+    "source_refused": Text(
+        "{source} refused {doing}: {problem}", "{source}에서 {doing} 요청을 거절했습니다: {problem}"
+    ),
+    "source_refused.next": Text(
+        "Check the key and what it may do in the source's own console.",
+        "해당 서비스의 콘솔에서 키와 그 권한을 확인하십시오.",
+    ),
+    "source_failed": Text(
+        "{source} failed at {doing} for now: {problem}", "{source}에서 {doing} 요청이 지금은 실패했습니다: {problem}"
+    ),
+    "source_failed.next": Text(
+        "Run the same command again later; what was done is kept.",
+        "나중에 같은 명령을 다시 실행하십시오. 이미 한 일은 남아 있습니다.",
+    ),
+    "quota_spent": Text(
+        "The quota {bucket} is spent: {used} of {daily_limit} until {resets_at}.",
+        "{bucket} 할당량을 다 썼습니다: {daily_limit} 중 {used}, {resets_at}까지.",
+    ),
+    "quota_spent.next": Text(
+        "Run the same command again after that time; what was done is kept.",
+        "그 시각이 지난 뒤 같은 명령을 다시 실행하십시오. 이미 한 일은 남아 있습니다.",
+    ),
     "region_unknown": Text("There is no region {region}.", "{region} 지역은 없습니다."),
     "region_unknown.next": Text(
         "Use the two letters of ISO 3166, for instance KR.", "ISO 3166의 두 글자를 쓰십시오(예: KR)."

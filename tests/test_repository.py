@@ -22,6 +22,8 @@ APACHE_2 = "c71d239df91726fc519c6eb72d318ec65820627232b2f796219e87dcf35d0ab4"
 KNOWN_HOSTS = {
     *("example.com", "abc.supabase.co", "x.co", "localhost.co", "youtu.be"),
     *("apache.org", "github.com", "keepachangelog.com", "semver.org", "standardwebhooks.com"),
+    *("googleapis.com", "developers.google.com", "console.cloud.google.com", "youtube.com", "i.ytimg.com"),
+    *("api.brightdata.com", "docs.brightdata.com"),
     *("dotenvx.com", "paulmillr.com"),  # the lock file: where two authors take donations
 }
 RESERVED = (".test", ".example", ".invalid")

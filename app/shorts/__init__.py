@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Detection,
         Ingested,
         KeywordInput,
+        RegionLists,
         Rejection,
         ShortsApi,
         SignalInput,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from .replay import ReplayReport, ReplayTarget, replay_trends, snapshots
     from .summaries import Activity, CategoryDay, SummariesApi
     from .watch import watch_trends
+    from .youtube import Unusable, duration_seconds, video_input
 
 __all__ = [
     "REGIONS",
@@ -75,6 +77,7 @@ __all__ = [
     "Recorded",
     "RecordedEvents",
     "Refusal",
+    "RegionLists",
     "RejectedRow",
     "Rejection",
     "ReplayReport",
@@ -89,6 +92,7 @@ __all__ = [
     "Totals",
     "Trend",
     "TrendRow",
+    "Unusable",
     "VideoInput",
     "VideoRow",
     "WatchEventInput",
@@ -96,6 +100,7 @@ __all__ = [
     "check_dataset",
     "check_regions",
     "dataset_files",
+    "duration_seconds",
     "hourly_signals",
     "ingest_dataset",
     "keywords_of",
@@ -105,12 +110,13 @@ __all__ = [
     "read_videos",
     "replay_trends",
     "snapshots",
+    "video_input",
     "watch_trends",
 ]
 
 _MODULES = (  # the lightest first
     *("regions", "keywords", "dataset", "activity", "quality", "summaries", "api"),
-    *("watch", "ingest", "replay"),
+    *("youtube", "watch", "ingest", "replay"),
 )
 
 

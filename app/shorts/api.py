@@ -15,6 +15,7 @@ __all__ = [
     "Detection",
     "Ingested",
     "KeywordInput",
+    "RegionLists",
     "Rejection",
     "ShortsApi",
     "SignalInput",
@@ -27,11 +28,19 @@ SignalSource = Literal["youtube_api", "bright_data", "internal"]
 
 
 class KeywordInput(TypedDict):
-    """`relevance` is between 0 and 1."""
+    """`relevance` is between 0 and 1; `rank` is the video's place in the source's answer to the keyword, from 1."""
 
     keyword: str
     relevance: float
     source: Literal["youtube_api", "ai_analysis", "user_feedback"]
+    rank: NotRequired[int]
+
+
+class RegionLists(TypedDict):
+    """Where a video plays: YouTube sends one list or the other, or none."""
+
+    allowed: NotRequired[list[str]]
+    blocked: NotRequired[list[str]]
 
 
 class VideoInput(TypedDict):
@@ -52,7 +61,14 @@ class VideoInput(TypedDict):
     comment_count: NotRequired[int]
     region: NotRequired[str]
     privacy_status: NotRequired[str]
+    upload_status: NotRequired[str]
+    live_broadcast: NotRequired[str]
+    is_embeddable: NotRequired[bool]
+    is_age_restricted: NotRequired[bool]
     is_playable: NotRequired[bool]
+    region_restrictions: NotRequired[RegionLists]
+    thumbnail_url: NotRequired[str]
+    tags: NotRequired[list[str]]
 
 
 class SignalInput(TypedDict):

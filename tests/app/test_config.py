@@ -104,7 +104,7 @@ def test_no_other_module_reads_a_setting() -> None:
             if isinstance(node, ast.Constant)
             and id(node) not in declared
             and isinstance(node.value, str)
-            and re.fullmatch(r"(SUPABASE|ONDOL)_[A-Z_]+", node.value)
+            and re.fullmatch(r"(SUPABASE|ONDOL|YOUTUBE|BRIGHT_DATA)_[A-Z_]+", node.value)
         }
     assert named == {key.name for key in KEYS}
 

@@ -18,7 +18,7 @@ SHORTS = tuple(
     f"app.shorts.{name}"
     for name in (
         *("regions", "keywords", "dataset", "activity", "quality", "summaries", "api"),
-        *("watch", "ingest", "replay"),
+        *("youtube", "watch", "ingest", "replay"),
     )
 )
 

@@ -18,7 +18,8 @@ create function private.plays_everywhere(
     privacy_status text,
     upload_status text,
     is_age_restricted boolean,
-    player_error_code integer
+    player_error_code integer,
+    live_broadcast text
 )
 returns boolean
 immutable
@@ -33,8 +34,9 @@ as $$
         and coalesce(upload_status, 'processed') in ('processed', 'uploaded')
         and not coalesce(is_age_restricted, false)
         and player_error_code is null
+        and coalesce(live_broadcast, 'none') <> 'upcoming'
 $$;
-comment on function private.plays_everywhere(boolean, text, text, boolean, integer) is
+comment on function private.plays_everywhere(boolean, text, text, boolean, integer, text) is
 'Whether an embedded player can show the video, regions aside. What is unknown counts against it.';
 
 create table public.cached_channels (
@@ -106,8 +108,14 @@ create table public.cached_videos (
     is_age_restricted boolean,
     player_error_code integer,
     collected_at timestamptz not null default now(),
+    live_broadcast varchar(10),
+    player_error_at timestamptz,
+    times_taken_out integer not null default 0,
+    purged_at timestamptz,
     is_playable boolean not null generated always as (
-        private.plays_everywhere(is_embeddable, privacy_status, upload_status, is_age_restricted, player_error_code)
+        private.plays_everywhere(
+            is_embeddable, privacy_status, upload_status, is_age_restricted, player_error_code, live_broadcast
+        )
     ) stored,
     is_shorts boolean not null generated always as (
         coalesce(duration between 1 and private.shorts_limit_seconds(), false)
@@ -118,6 +126,8 @@ create table public.cached_videos (
         duration >= 0 and view_count >= 0 and like_count >= 0 and comment_count >= 0 and cache_hit_count >= 0
     ),
     constraint privacy_status_is_known check (privacy_status in ('public', 'unlisted', 'private')),
+    constraint live_broadcast_is_known check (live_broadcast in ('none', 'live', 'upcoming')),
+    constraint times_taken_out_is_not_negative check (times_taken_out >= 0),
     constraint region_restrictions_is_an_object check (jsonb_typeof(region_restrictions) = 'object'),
     constraint ai_analysis_is_whole check (ai_analysis ?& array['categories', 'keywords', 'emotions']),
     constraint quality_score_is_a_fraction check (quality_score between 0 and 1)
@@ -160,6 +170,12 @@ comment on column public.cached_videos.is_age_restricted is 'Whether YouTube ask
 comment on column public.cached_videos.player_error_code is 'The error that players reported: 100, 101, 150 or 153.';
 comment on column public.cached_videos.collected_at is
 'When the source said all this. Older news never overwrites newer.';
+comment on column public.cached_videos.live_broadcast is 'none, live or upcoming; null while unknown.';
+comment on column public.cached_videos.player_error_at is 'When players'' reports took it out; null while it is in.';
+comment on column public.cached_videos.times_taken_out is
+'How often players'' reports took it out: each time it waits longer before it is believed again.';
+comment on column public.cached_videos.purged_at is
+'When the terms of its source had everything but the id deleted; null while the rest is there.';
 comment on column public.cached_videos.is_playable is
 'Whether an embedded player can show it: computed from the flags, the upload and age states and the player''s errors.';
 comment on column public.cached_videos.is_shorts is 'Whether it is short enough for a Short.';

@@ -373,7 +373,7 @@ grant execute on function private.read_videos(jsonb) to app_service;
 grant execute on function private.read_keyword_signals(jsonb) to app_service;
 -- The planner of every query on cached_videos reads it: an index is made with it.
 grant execute on function private.shorts_limit_seconds() to app_anonymous, app_service;
-grant execute on function private.plays_everywhere(boolean, text, text, boolean, integer) to app_service;
+grant execute on function private.plays_everywhere(boolean, text, text, boolean, integer, text) to app_service;
 grant execute on function private.overall_quality(
     double precision, double precision, double precision, numeric, numeric
 ) to app_service;
