@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         read_videos,
     )
     from .ingest import IngestReport, IngestTarget, Totals, check_regions, hourly_signals, ingest_dataset
-    from .keywords import Keyword, keywords_of
+    from .keywords import Keyword, add_keywords, keywords_of, keywords_of_many
     from .quality import AiAnalysis, QualityApi
     from .regions import REGIONS
     from .replay import ReplayReport, ReplayTarget, replay_trends, snapshots
@@ -97,6 +97,7 @@ __all__ = [
     "VideoRow",
     "WatchEventInput",
     "WatchedVideo",
+    "add_keywords",
     "check_dataset",
     "check_regions",
     "dataset_files",
@@ -104,6 +105,7 @@ __all__ = [
     "hourly_signals",
     "ingest_dataset",
     "keywords_of",
+    "keywords_of_many",
     "parse_chart_row",
     "parse_video_row",
     "read_chart",
