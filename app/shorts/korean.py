@@ -17,7 +17,6 @@ __all__ = ["Noun", "nouns_of_many"]
 
 WORKERS = 2  # threads of the tokenizer: more bring little, and the machine has other work
 BATCH = 1_000  # texts that are in memory at a time
-NAME_SCORE = 5.0  # a name wins against reading it as a sentence
 LONGEST_NAME_BEFORE_TITLE = 2  # 영파씨 and 김씨 are names; 설기현씨 is a name and a title
 
 _HANGUL = re.compile("[가-힣]")
@@ -64,7 +63,7 @@ def _tokenizer() -> Any:
     # The dictionary of terms of several words costs a second and 190 MB and gains nothing measurable: docs/keywords.md.
     kiwi = import_module("kiwipiepy").Kiwi(num_workers=WORKERS, load_multi_dict=False)
     for name in names():
-        kiwi.add_user_word(name, "NNP", NAME_SCORE)
+        kiwi.add_user_word(name, "NNP")
     return kiwi
 
 
