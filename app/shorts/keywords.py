@@ -49,7 +49,6 @@ _WORD = re.compile(
     rf"[{_KATAKANA}]+|[{_HIRAGANA}]{{3,}}|[{_HAN}]+"
     rf"|(?:(?![{_HANGUL}{_KATAKANA}{_HIRAGANA}{_HAN}]){_LETTER})+"
 )
-_APART = "  "  # stands for what was taken out: words at its two sides are no phrase
 
 
 class Keyword(NamedTuple):
@@ -102,9 +101,9 @@ def add_keywords(videos: Sequence[VideoInput]) -> list[VideoInput]:
 
 def _read(title: str) -> _Title:
     # YouTube's search answers escape HTML.
-    cleaned = _LINK.sub(_APART, _normalize(html.unescape(title)))
+    cleaned = _LINK.sub(" ", _normalize(html.unescape(title)))
     hashtags = [tag.strip("_") for tag in _HASHTAG.findall(cleaned)]
-    words = _LONE_JAMO.sub(" ", _HASHTAG.sub(_APART, cleaned))
+    words = _LONE_JAMO.sub(" ", _HASHTAG.sub(" ", cleaned))
     return _Title(hashtags, _BETWEEN_NAMES.sub(",", words))
 
 

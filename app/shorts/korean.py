@@ -21,7 +21,7 @@ LONGEST_NAME_BEFORE_TITLE = 2  # 영파씨 and 김씨 are names; 설기현씨 is
 
 _HANGUL = re.compile("[가-힣]")
 _HANGUL_RUN = re.compile("[가-힣]+")
-_FOREIGN_TO_UTF_16 = re.compile("[\0\ud800-\udfff\U00010000-\U0010ffff]")  # the tokenizer counts in UTF-16
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # the tokenizer would take two of them for one character
 _NOUNS = {"NNG", "NNP", "XPN"}  # common, proper, and what is put before: 신기록, 총정리
 _NOT_OF_THE_NOUN = {"들", "끼리", "짜리", "쯤", "째", "당", "적"}  # plural, measure, adjective
 _NUMERAL, _COUNTED, _AFTER_NOUN, _OF, _MAKES_ADJECTIVE = "NR", "NNB", "XSN", "JKG", "XSA"
@@ -52,7 +52,7 @@ def nouns_of_many(texts: Iterable[str]) -> Iterator[list[Noun]]:
 
 
 def _nouns_of_batch(texts: Sequence[str]) -> Iterator[list[Noun]]:
-    readable = [_FOREIGN_TO_UTF_16.sub(" ", text) for text in texts]
+    readable = [_HALF_CHARACTER.sub(" ", text) for text in texts]
     with _lock:  # one batch at a time: the threads stay WORKERS, whoever asks
         tokens = list(_tokenizer().tokenize(readable))
     return map(_nouns, readable, tokens)

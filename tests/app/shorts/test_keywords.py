@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.shorts import keywords as module
+from app.shorts import korean
 from app.shorts.api import VideoInput
 from app.shorts.keywords import (
     BATCH,
@@ -81,6 +85,8 @@ def test_keywords_of_real_kinds_of_titles(title: str, expected: list[str]) -> No
         # names that no dictionary knows, and names that a tokenizer takes apart
         ("리센느의 왁뿌볼을", ["리센느", "왁뿌볼"]),
         ("박영진이 송하영을, 김건희와의 강훈식은", ["박영진", "송하영", "김건희", "강훈식"]),
+        ("뒤통수에 욕 박는 송하영", ["뒤통수", "송하영"]),
+        ("그런다고 김건희와의 관계가", ["김건희", "관계"]),
         ("유재석X이효리X비룡", ["유재석", "이효리", "비룡"]),
         # names that read like sentences: names.txt
         ("놀면 뭐하니, 박명수", ["놀면 뭐하니", "박명수"]),
@@ -90,10 +96,16 @@ def test_keywords_of_real_kinds_of_titles(title: str, expected: list[str]) -> No
         ("[오픈 월드] 게임을", ["오픈 월드", "오픈", "월드", "게임"]),
         ("V8 테슬라", ["v8 테슬라", "v8", "테슬라"]),
         ("태국 달걀 볶음밥", ["태국", "달걀", "볶음밥"]),
+        ("먹방 챌린지ㅋㅋㅋ", ["먹방 챌린지", "먹방", "챌린지"]),
+        ("먹방 #김치 챌린지", ["김치", "먹방", "챌린지"]),
         ("김치가 냉장고", ["김치", "냉장고"]),
+        ("엄만 김치", ["엄마", "김치"]),
+        ("김치 엄만", ["김치", "엄마"]),
+        ("김치 김치", ["김치"]),
         ("쇼츠 김치 #쇼츠", ["김치"]),
         # of a verb or an adjective nothing stays
         ("예쁘고 깔끔한 노래를 부르다", ["노래"]),
+        ("어른다운 침착함이", ["어른"]),
     ],
 )
 def test_korean_gives_nouns_and_noun_phrases(title: str, expected: list[str]) -> None:
@@ -228,7 +240,29 @@ def test_what_the_tokenizer_cannot_read_takes_nothing_else_along() -> None:
         ["김치", "국수"],
         [],
     ]
-    assert [(noun.start, noun.end) for noun in next(nouns_of_many(["🔥🔥 김치를"]))] == [(3, 5)]
+    for before in ("🔥🔥", "\ud83d\ude00"):
+        (noun,) = next(nouns_of_many([f"{before} 버스기사가"]))
+        assert noun == (3, 7, "버스기사", False)
+
+
+def test_threads_that_come_at_once_build_one_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[object] = []
+
+    class SlowKiwi:
+        def __init__(self, **_: object) -> None:
+            time.sleep(0.05)
+            built.append(self)
+
+        def add_user_word(self, *_: object) -> None: ...
+
+        def tokenize(self, texts: list[str]) -> list[list[object]]:
+            return [[] for _ in texts]
+
+    monkeypatch.setattr(korean, "import_module", lambda name: SimpleNamespace(Kiwi=SlowKiwi))
+    monkeypatch.setattr(korean, "_tokenizer", cache(korean._tokenizer.__wrapped__))
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(keywords_of, ["노래"] * 8)) == [[]] * 8
+    assert len(built) == 1
 
 
 def video(title: str, **given: object) -> VideoInput:
