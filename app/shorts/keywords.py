@@ -174,7 +174,6 @@ def _says_something(keyword: str) -> bool:
         and not keyword.replace("_", "").replace(" ", "").isnumeric()
         and _LONE_JAMO.search(keyword) is None
         and not all(word in stop_words() for word in keyword.split())
-        and keyword not in stop_words()
     )
 
 
