@@ -86,7 +86,7 @@ def test_keywords_of_real_kinds_of_titles(title: str, expected: list[str]) -> No
         ("리센느의 왁뿌볼을", ["리센느", "왁뿌볼"]),
         ("박영진이 송하영을, 김건희와의 강훈식은", ["박영진", "송하영", "김건희", "강훈식"]),
         ("김하영", ["김하영"]),
-        ("그런다고 김건희와의 관계가", ["김건희", "관계"]),
+        ("김건희와의 관계가", ["김건희", "관계"]),
         ("영파씨, 설기현씨가 말하는", ["영파씨", "설기현"]),
         ("유재석X이효리X비룡", ["유재석", "이효리", "비룡"]),
         # names that read like sentences: names.txt
@@ -236,8 +236,10 @@ print(len(os.listdir("/proc/self/task")) - before)
 
 
 def test_what_the_tokenizer_cannot_read_takes_nothing_else_along() -> None:
-    assert [[noun.word for noun in nouns] for nouns in nouns_of_many(["박영진이\ud83d", "🔥김치\0국수", ""])] == [
-        ["박영진"],
+    assert [
+        [noun.word for noun in nouns] for nouns in nouns_of_many(["박영진이 \ud83d버스기사가", "🔥김치\0국수", ""])
+    ] == [
+        ["박영진", "버스기사"],
         ["김치", "국수"],
         [],
     ]
