@@ -1,4 +1,4 @@
-"""How good the keywords are: against 200 titles of the real data sets that a person labelled."""
+"""How good the keywords are: against 200 titles of the real data sets that were labelled by hand."""
 
 from __future__ import annotations
 
