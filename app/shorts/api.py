@@ -8,6 +8,7 @@ from typing import Literal, NotRequired, TypedDict
 
 from .activity import ActivityApi
 from .calls import Row, checked
+from .freshness import FinishedRefreshes, FreshnessApi, QueuedVideos
 from .quality import QualityApi
 from .summaries import SummariesApi
 
@@ -100,6 +101,11 @@ class Ingested(Row):
     rejected: list[Rejection]
 
 
+# Their fields are of the models above, which freshness.py cannot import: it is a part of what stands here.
+QueuedVideos.model_rebuild(_types_namespace={"Rejection": Rejection})
+FinishedRefreshes.model_rebuild(_types_namespace={"Ingested": Ingested})
+
+
 class Detection(Row):
     """What one run of detection did: keywords tested, trends found, webhook events written."""
 
@@ -133,7 +139,7 @@ class TrendRow(Trend):
     hourly_trend_data: list[float | None]
 
 
-class ShortsApi(ActivityApi, QualityApi, SummariesApi):
+class ShortsApi(ActivityApi, FreshnessApi, QualityApi, SummariesApi):
     """The shorts room through `client`; ingest and detect need a client with the secret key."""
 
     async def ingest_videos(self, videos: Sequence[VideoInput]) -> Ingested:

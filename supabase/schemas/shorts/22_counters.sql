@@ -234,7 +234,10 @@ begin
 
     marked as (
         update public.cached_videos as video
-        set player_error_code = held.error_code
+        set
+            player_error_code = held.error_code,
+            player_error_at = now(),
+            times_taken_out = video.times_taken_out + 1
         from held
         where video.video_id = held.video_id
         returning video.video_id

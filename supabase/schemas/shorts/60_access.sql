@@ -385,3 +385,39 @@ grant execute on function private.request_network() to app_authenticated, app_se
 grant execute on function private.trial_has_room() to app_authenticated, app_service;
 grant execute on function private.test_bursts(timestamptz, text) to app_service;
 grant execute on function private.trend_dedupe_key(text, text, timestamptz) to app_service;
+
+-- quotas, the queue of videos to look up, runs: for the service; only an operator changes a limit.
+grant select on private.quota_limits to app_service;
+grant select, insert, update on private.quota_days to app_service;
+grant select, insert, update, delete on private.refresh_queue to app_service;
+grant select, insert, update, delete on private.refresh_keywords to app_service;
+grant select, insert, update on private.ingest_runs to app_service;
+grant execute on function public.take_quota(text, integer) to app_service;
+grant execute on function public.close_quota(text) to app_service;
+grant execute on function public.queue_videos(jsonb) to app_service;
+grant execute on function public.claim_refreshes(integer, integer) to app_service;
+grant execute on function public.finish_refreshes(uuid, jsonb, jsonb) to app_service;
+grant execute on function public.release_refreshes(uuid, text, integer) to app_service;
+grant execute on function public.begin_ingest_run(text, jsonb) to app_service;
+grant execute on function public.save_ingest_run(uuid, jsonb, jsonb) to app_service;
+grant execute on function public.end_ingest_run(uuid, text, jsonb) to app_service;
+grant execute on function public.ingest_status() to app_service;
+grant execute on function private.pacific_day(timestamptz) to app_service;
+grant execute on function private.pacific_midnight(date) to app_service;
+grant execute on function private.quota_state(text) to app_service;
+grant execute on function private.quota_limit(text) to app_service;
+grant execute on function private.refresh_priority(text) to app_service;
+grant execute on function private.second_chance_wait(integer) to app_service;
+grant execute on function private.player_error_after(
+    integer, timestamptz, integer, timestamptz, boolean
+) to app_service;
+grant execute on function private.search_relevance(integer) to app_service;
+grant execute on function private.read_queued_videos(jsonb) to app_service;
+grant execute on function private.map_searches(jsonb) to app_service;
+grant execute on function private.retry_wait(integer, integer) to app_service;
+grant execute on function private.give_back_refreshes(uuid, text, integer) to app_service;
+grant execute on function private.check_lease(uuid) to app_service;
+grant execute on function private.store_missing_videos(text[]) to app_service;
+grant execute on function private.give_second_chances(text[]) to app_service;
+grant execute on function private.check_object(text, jsonb) to app_service;
+grant execute on function private.no_such_run(uuid) to app_service;

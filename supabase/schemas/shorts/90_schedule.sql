@@ -48,3 +48,12 @@ select cron.schedule(
     '40 17 * * *',
     $$select ops.log_job_run('shorts-prune-watch-events', private.prune_watch_events())$$
 );
+
+-- Every 15 minutes: what is due goes into the queue of the refresh worker, and old records of its work go.
+select cron.schedule(
+    'shorts-queue-due-videos',
+    '*/15 * * * *',
+    $$select ops.log_job_run(
+        'shorts-queue-due-videos', private.queue_due_videos() || private.forget_ingest_history()
+    )$$
+);
