@@ -305,7 +305,8 @@ select is(
     pg_temp.finish(
         pg_temp.lease(),
         jsonb_build_array(
-            pg_temp.news('stale', '{"privacy_status": "private"}'), pg_temp.news('stale-used', '{"is_embeddable": true}')
+            pg_temp.news('stale', '{"privacy_status": "private"}'),
+            pg_temp.news('stale-used', '{"is_embeddable": true}')
         )
     ),
     '{"stored": {"received": 2, "inserted": 0, "updated": 2, "unchanged": 0, "rejected": []}, "gone": 0, "left": 0}',
@@ -518,7 +519,10 @@ select is(
 
 -- Given back, later each time.
 delete from private.refresh_queue;
-insert into private.refresh_queue (video_id, reason, attempts) values ('slow', 'requested', 0), ('slower', 'unknown', 9);
+insert into private.refresh_queue (video_id, reason, attempts)
+values
+('slow', 'requested', 0),
+('slower', 'unknown', 9);
 select is(cardinality(pg_temp.claim()), 2, 'two are tried');
 select is(
     pg_temp.served(format('select public.release_refreshes(%L, %L)', pg_temp.lease(), repeat('x', 600))),

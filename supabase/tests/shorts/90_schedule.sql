@@ -1,6 +1,6 @@
 -- The room's jobs are exactly these, and they run.
 begin;
-select plan(12);
+select plan(14);
 
 select results_eq(
     $$
@@ -19,11 +19,12 @@ select results_eq(
         ('shorts-detect-trends', '*/5 * * * *', true),
         ('shorts-fold-counters', '* * * * *', true),
         ('shorts-prune-watch-events', '40 17 * * *', true),
+        ('shorts-queue-due-videos', '*/15 * * * *', true),
         ('shorts-refresh-summaries', '50 * * * *', true),
         ('shorts-rollup-keywords', '25 * * * *', true),
         ('shorts-rollup-yesterday', '10 15 * * *', true)
     $$,
-    'S-142, S-210, S-243: the jobs of the room'
+    'S-142, S-192, S-210, S-243: the jobs of the room'
 );
 select lives_ok(command, jobname || ' runs')
 from cron.job
@@ -55,6 +56,8 @@ insert into public.search_sessions (user_id, search_query, session_started_at)
 values
 ('11111111-1111-4111-8111-111111111111', 'old', now() - interval '91 days'),
 ('11111111-1111-4111-8111-111111111111', 'young', now());
+insert into public.cached_videos (video_id, title, expires_at)
+values ('stale', 'expires', now());
 delete from ops.job_runs;
 do $$
 declare
@@ -63,7 +66,7 @@ begin
     for job in
         select command
         from cron.job
-        where jobname in ('shorts-archive-sessions', 'shorts-rollup-keywords')
+        where jobname in ('shorts-archive-sessions', 'shorts-queue-due-videos', 'shorts-rollup-keywords')
         order by jobname
     loop
         execute job;
@@ -79,6 +82,10 @@ select is(
     (select counts -> 'written' from ops.job_runs where job_name = 'shorts-rollup-keywords'),
     '1'::jsonb,
     'S-210: so are those of a roll-up'
+);
+select ok(
+    (select counts -> 'expiring' >= '1' from ops.job_runs where job_name = 'shorts-queue-due-videos'),
+    'S-192: and of what was queued to be looked up'
 );
 
 select finish();
