@@ -1,7 +1,7 @@
 -- What is to be looked up is in the queue once, comes out by urgency, and leaves it only with an answer.
 begin;
 \ir ../served.psql
-select plan(94);
+select plan(95);
 
 delete from private.refresh_queue;
 delete from private.playback_errors;
@@ -106,7 +106,8 @@ insert into public.cached_videos (video_id, title, is_embeddable, privacy_status
 values
 ('fresh', 'young', true, 'public', now() - interval '59 minutes', 0),
 ('hour', 'an hour old', true, 'public', now() - interval '1 hour', 9),
-('vague', 'flags unknown', null, null, now(), 0);
+('vague', 'embedding unknown', null, 'public', now(), 0),
+('vaguer', 'privacy unknown', true, null, now(), 0);
 select is(
     pg_temp.queue(
         '[
@@ -114,10 +115,11 @@ select is(
             {"video_id": "fresh", "reason": "discovered", "keyword": "fish", "rank": 2},
             {"video_id": "fresh", "reason": "requested"},
             {"video_id": "hour", "reason": "discovered", "keyword": "fish", "rank": 1},
-            {"video_id": "vague", "reason": "discovered"}
+            {"video_id": "vague", "reason": "discovered"},
+            {"video_id": "vaguer", "reason": "discovered"}
         ]'
     ),
-    '{"received": 5, "queued": 2, "merged": 0, "fresh": 3, "rejected": []}',
+    '{"received": 6, "queued": 3, "merged": 0, "fresh": 3, "rejected": []}',
     'what was told within the hour, and whole, is fresh'
 );
 select results_eq(
@@ -233,6 +235,7 @@ select ok(
 );
 
 -- A lease that ran out.
+insert into private.refresh_keywords (video_id, keyword) values ('a-error', 'not the late one''s');
 update private.refresh_queue
 set leased_until = now()
 where lease = pg_temp.lease(2);
@@ -259,6 +262,9 @@ select is(
     (select title from public.cached_videos where video_id = 'a-error'),
     'of a-error',
     'though the news, which was paid for, is stored'
+);
+select is_empty(
+    $$select from public.keyword_video_mappings where video_id = 'a-error'$$, 'and its keyword left to the other'
 );
 select is(
     pg_temp.served(format($$select public.release_refreshes(%L, 'late')$$, pg_temp.lease(3))),
@@ -726,13 +732,21 @@ values
 ('flagless', 'a', null, 'public', null, now() - interval '1 day', now(), null),
 ('stateless', 'a', true, null, null, now() - interval '1 day', now() + interval '6 days', null),
 ('deleted', 'a', null, 'private', 'deleted', now() - interval '1 day', now(), null),
-('purged', 'a', null, null, null, now() - interval '1 day', now(), now());
+('purged', 'a', null, null, null, now() - interval '1 day', now(), now()),
+('purged-known', 'a', true, 'public', null, now() - interval '1 day', now(), now()),
+('purged-error', 'a', true, 'public', null, now() - interval '1 day', now(), now());
+update public.cached_videos
+set
+    player_error_code = 150,
+    player_error_at = now()
+where video_id = 'purged-error';
 insert into private.playback_errors (video_id, user_id, reported_on, error_code, reported_at, used_at)
 values
 ('reported', '11111111-1111-4111-8111-111111111111', private.korean_day(), 150, now(), null),
 ('app-error', '11111111-1111-4111-8111-111111111111', private.korean_day(), 5, now(), null),
 ('told-since', '11111111-1111-4111-8111-111111111111', private.korean_day(), 150, now() - interval '1 hour', null),
 ('used-report', '11111111-1111-4111-8111-111111111111', private.korean_day(), 150, now(), now()),
+('purged', '11111111-1111-4111-8111-111111111111', private.korean_day(), 150, now(), null),
 ('old-report', '11111111-1111-4111-8111-111111111111', private.korean_day(), 150, now() - interval '24 hours', null);
 insert into public.cached_videos (video_id, title)
 select format('many%s', n), 'a' from generate_series(1, 20) as n;
