@@ -186,7 +186,7 @@ class IngestStatus(Row):
 class FreshnessApi(Caller):
     """The part of `ShortsApi` that keeps the cache true; it needs a client with the secret key."""
 
-    async def take_quota(self, bucket: QuotaBucket, units: int = 1) -> TakenQuota:
+    async def take_quota(self, bucket: QuotaBucket, *, units: int = 1) -> TakenQuota:
         """Count `units` of today's quota, all or none, before the call that costs them.
 
         Raises NotFoundError (PT404) for an unknown bucket, InvalidRequestError (PT400) for less than one unit.
@@ -213,7 +213,7 @@ class FreshnessApi(Caller):
         return await self._call("claim_refreshes", arguments, answer=ClaimedRefreshes)
 
     async def finish_refreshes(
-        self, lease: UUID, videos: Sequence[VideoInput], missing: Sequence[str] = ()
+        self, lease: UUID, *, videos: Sequence[VideoInput], missing: Sequence[str] = ()
     ) -> FinishedRefreshes:
         """Store what the source answered for the lease, in one transaction; repeating it changes nothing.
 
@@ -227,7 +227,7 @@ class FreshnessApi(Caller):
         arguments = {"lease": str(lease), "problem": problem, "retry_after_seconds": retry_after_seconds}
         return await self._call("release_refreshes", arguments, answer=ReleasedRefreshes)
 
-    async def begin_ingest_run(self, source: RunSource, request: Mapping[str, Any]) -> IngestRun:
+    async def begin_ingest_run(self, source: RunSource, *, request: Mapping[str, Any]) -> IngestRun:
         """Begin a run, or go on with the one of the last 24 hours that asked the same and was not done.
 
         Raises InvalidRequestError: PT400 for an unknown source, PT413 for a `request` above 1,000,000 characters.
@@ -235,7 +235,7 @@ class FreshnessApi(Caller):
         return await self._call("begin_ingest_run", {"source": source, "request": dict(request)}, answer=IngestRun)
 
     async def save_ingest_run(
-        self, run: UUID, state: Mapping[str, Any], videos: Sequence[QueueInput] = ()
+        self, run: UUID, *, state: Mapping[str, Any], videos: Sequence[QueueInput] = ()
     ) -> QueuedVideos:
         """Store how far the run got and queue the videos it found (at most 5,000), both or neither.
 
@@ -244,7 +244,7 @@ class FreshnessApi(Caller):
         arguments = {"id": str(run), "state": dict(state), "videos": list(videos)}
         return await self._call("save_ingest_run", arguments, answer=QueuedVideos)
 
-    async def end_ingest_run(self, run: UUID, outcome: RunOutcome, counts: Mapping[str, Any]) -> EndedRun:
+    async def end_ingest_run(self, run: UUID, *, outcome: RunOutcome, counts: Mapping[str, Any]) -> EndedRun:
         """Note what came of the run; one that failed or was interrupted can be begun again.
 
         Raises NotFoundError (PT404) for an unknown run.

@@ -55,7 +55,7 @@ select results_eq(
         'like_count integer',
         'comment_count integer',
         'is_playable boolean not null generated private.plays_everywhere(is_embeddable, (privacy_status)::text, '
-        || '(upload_status)::text, is_age_restricted, player_error_code)',
+        || '(upload_status)::text, is_age_restricted, player_error_code, (live_broadcast)::text)',
         'is_embeddable boolean default false',
         'region_restrictions jsonb not null default {}',
         'privacy_status varchar(20) default ''private''::character varying',
@@ -214,21 +214,23 @@ select is(
 );
 
 insert into public.cached_videos (
-    video_id, title, is_embeddable, privacy_status, upload_status, is_age_restricted, player_error_code
+    video_id, title, is_embeddable, privacy_status, upload_status, is_age_restricted, player_error_code, live_broadcast
 )
 values
-('p1', 'plays', true, 'public', null, null, null),
-('p2', 'plays', true, 'unlisted', 'processed', false, null),
-('n1', 'no embedding', false, 'public', 'processed', false, null),
-('n2', 'private', true, 'private', 'processed', false, null),
-('n3', 'failed', true, 'public', 'failed', false, null),
-('n4', 'adults only', true, 'public', 'processed', true, null),
-('n5', 'players say 150', true, 'public', 'processed', false, 150),
-('n6', 'unknown', null, null, null, null, null);
+('p1', 'plays', true, 'public', null, null, null, null),
+('p2', 'plays', true, 'unlisted', 'processed', false, null, 'none'),
+('p3', 'is on the air', true, 'public', 'processed', false, null, 'live'),
+('n1', 'no embedding', false, 'public', 'processed', false, null, 'none'),
+('n2', 'private', true, 'private', 'processed', false, null, 'none'),
+('n3', 'failed', true, 'public', 'failed', false, null, 'none'),
+('n4', 'adults only', true, 'public', 'processed', true, null, 'none'),
+('n5', 'players say 150', true, 'public', 'processed', false, 150, 'none'),
+('n6', 'unknown', null, null, null, null, null, null),
+('n7', 'not on the air yet', true, 'public', 'uploaded', false, null, 'upcoming');
 select set_eq(
     $$select video_id::text from public.cached_videos where is_playable and video_id ~ '^[pn][0-9]'$$,
-    array['p1', 'p2'],
-    'C-33: is_playable is computed from embedding, privacy, upload, age and the players'' errors'
+    array['p1', 'p2', 'p3'],
+    'C-33: is_playable is computed from embedding, privacy, upload, age, the players'' errors and the broadcast'
 );
 select throws_ok(
     $$update public.cached_videos set is_playable = true$$,

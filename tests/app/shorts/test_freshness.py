@@ -110,15 +110,15 @@ class Backend:
         ),
         (
             "finish_refreshes",
-            [ID, NEWS, ("gone",)],
-            {},
+            [ID],
+            {"videos": NEWS, "missing": ("gone",)},
             {"lease": str(ID), "videos": NEWS, "missing": ["gone"]},
             {"stored": STORED, "gone": 1, "left": 0},
         ),
         (
             "finish_refreshes",
-            [ID, ()],
-            {},
+            [ID],
+            {"videos": ()},
             {"lease": str(ID), "videos": [], "missing": []},
             {"stored": {**STORED, "rejected": [REJECTED]}, "gone": 0, "left": 1},
         ),
@@ -129,19 +129,31 @@ class Backend:
             {"lease": str(ID), "problem": "busy", "retry_after_seconds": 9},
             {"released": 3},
         ),
-        ("begin_ingest_run", ["youtube", {"q": "김치"}], {}, {"source": "youtube", "request": {"q": "김치"}}, RUN),
+        (
+            "begin_ingest_run",
+            ["youtube"],
+            {"request": {"q": "김치"}},
+            {"source": "youtube", "request": {"q": "김치"}},
+            RUN,
+        ),
         (
             "save_ingest_run",
-            [ID, {"page": 3}, ROWS],
-            {},
+            [ID],
+            {"state": {"page": 3}, "videos": ROWS},
             {"id": str(ID), "state": {"page": 3}, "videos": ROWS},
             QUEUED,
         ),
-        ("save_ingest_run", [ID, {}], {}, {"id": str(ID), "state": {}, "videos": []}, {**QUEUED, "rejected": []}),
+        (
+            "save_ingest_run",
+            [ID],
+            {"state": {}},
+            {"id": str(ID), "state": {}, "videos": []},
+            {**QUEUED, "rejected": []},
+        ),
         (
             "end_ingest_run",
-            [ID, "done", {"stored": 3}],
-            {},
+            [ID],
+            {"outcome": "done", "counts": {"stored": 3}},
             {"id": str(ID), "outcome": "done", "counts": {"stored": 3}},
             {"id": str(ID), "outcome": "done", "ended_at": "2026-07-10T07:00:00Z"},
         ),
@@ -163,7 +175,9 @@ async def test_answers_are_typed() -> None:
     assert (taken.granted, taken.resets_at) == (True, AT)
     claim = await Backend(CLAIM).use(lambda api: api.claim_refreshes())
     assert (claim.lease, claim.videos[0].keywords[0].rank) == (ID, 3)
-    done = await Backend({"stored": STORED, "gone": 0, "left": 0}).use(lambda api: api.finish_refreshes(ID, NEWS))
+    done = await Backend({"stored": STORED, "gone": 0, "left": 0}).use(
+        lambda api: api.finish_refreshes(ID, videos=NEWS)
+    )
     assert done.stored == Ingested.model_validate(STORED)
 
 
@@ -173,7 +187,7 @@ async def test_answers_are_typed() -> None:
 async def test_a_refusal_keeps_code_and_hint(status: int, code: str, kind: type[Exception]) -> None:
     body = {"code": code, "message": "no", "details": None, "hint": "Look here."}
     with pytest.raises(kind) as raised:
-        await Backend(body, status).use(lambda api: api.take_quota("youtube_units", 0))
+        await Backend(body, status).use(lambda api: api.take_quota("youtube_units", units=0))
     error: Any = raised.value
     assert (error.code, error.hint) == (code, "Look here.")
 
