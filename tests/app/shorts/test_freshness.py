@@ -93,8 +93,8 @@ class Backend:
         ("take_quota", ["youtube_units"], {}, {"bucket": "youtube_units", "units": 1}, {**QUOTA, "granted": True}),
         (
             "take_quota",
-            ["youtube_search", 5],
-            {},
+            ["youtube_search"],
+            {"units": 5},
             {"bucket": "youtube_search", "units": 5},
             {**QUOTA, "granted": False},
         ),
