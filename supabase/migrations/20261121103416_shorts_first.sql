@@ -420,6 +420,10 @@ create table public.cached_channels (
     verified boolean not null default false,
     trust_score numeric(3, 2) not null default 0.5,
     last_updated timestamptz not null default now(),
+    thumbnail_url text,
+    published_at timestamptz,
+    collected_at timestamptz,
+    updated_at timestamptz not null default now(),
     constraint channel_counts_are_not_negative check (
         subscriber_count >= 0 and video_count >= 0 and total_view_count >= 0 and upload_frequency >= 0
     ),
@@ -435,13 +439,47 @@ comment on column public.cached_channels.channel_title is 'Name of the channel.'
 comment on column public.cached_channels.subscriber_count is 'Subscribers, rounded by YouTube; null when hidden.';
 comment on column public.cached_channels.video_count is 'Public videos.';
 comment on column public.cached_channels.total_view_count is 'Views of all its videos.';
-comment on column public.cached_channels.primary_category is 'What it is mostly about.';
+comment on column public.cached_channels.primary_category is
+'The most frequent category of its videos: the name, or YouTube''s number while that has none.';
 comment on column public.cached_channels.content_language is 'Main language, such as ko.';
-comment on column public.cached_channels.upload_frequency is 'Videos a week.';
+comment on column public.cached_channels.upload_frequency is
+'Videos a week, at most 99.99: over its life, or over 90 days of what was seen, whichever is more.';
 comment on column public.cached_channels.avg_video_quality is 'Mean quality score of its videos, 0 to 1.';
 comment on column public.cached_channels.verified is 'Whether YouTube has verified it.';
 comment on column public.cached_channels.trust_score is 'How far we trust it, 0 to 1; 0.5 while nothing is known.';
-comment on column public.cached_channels.last_updated is 'When the source said so.';
+comment on column public.cached_channels.last_updated is 'When a source last named it, be it with a video.';
+comment on column public.cached_channels.thumbnail_url is 'Address of its picture.';
+comment on column public.cached_channels.published_at is 'When it was opened on YouTube.';
+comment on column public.cached_channels.collected_at is
+'When the source said what the channel is; null while only videos named it. Older news never overwrites newer.';
+comment on column public.cached_channels.updated_at is 'When what a source says of it last changed.';
+
+-- To have been scored is no change of the channel.
+create trigger set_updated_at
+before update on public.cached_channels
+for each row
+when (
+    (
+        new.channel_title,
+        new.subscriber_count,
+        new.video_count,
+        new.total_view_count,
+        new.content_language,
+        new.verified,
+        new.thumbnail_url,
+        new.published_at
+    ) is distinct from (
+        old.channel_title,
+        old.subscriber_count,
+        old.video_count,
+        old.total_view_count,
+        old.content_language,
+        old.verified,
+        old.thumbnail_url,
+        old.published_at
+    )
+)
+execute function private.touch_updated_at();
 
 create table public.cached_videos (
     id uuid primary key default gen_random_uuid(),
@@ -1560,6 +1598,10 @@ create table public.video_quality_scores (
         )
     ) stored,
     calculated_at timestamptz not null default now(),
+    engagement_score double precision,
+    like_score double precision,
+    retention_score double precision,
+    answered_at timestamptz,
     constraint a_video_is_scored_once_a_version unique (video_id, analysis_version),
     constraint analysis_version_is_text check (length(analysis_version) > 0),
     constraint quality_scores_are_fractions check (
@@ -1580,6 +1622,11 @@ create table public.video_quality_scores (
         and relevance_score between 0 and 1
         and trend_alignment between 0 and 1
         and freshness_score between 0 and 1
+    ),
+    constraint statistical_scores_are_fractions check (
+        engagement_score between 0 and 1
+        and like_score between 0 and 1
+        and retention_score between 0 and 1
     )
 );
 alter table public.video_quality_scores enable row level security;
@@ -1593,11 +1640,14 @@ comment on column public.video_quality_scores.title_effectiveness is 'The title,
 comment on column public.video_quality_scores.engagement_rate is '(likes + comments) / views, 0 to 1.';
 comment on column public.video_quality_scores.retention_rate is 'Mean share of the video that is watched, 0 to 1.';
 comment on column public.video_quality_scores.viral_potential is 'How far it may spread, 0 to 1, by an AI.';
-comment on column public.video_quality_scores.channel_trust_score is 'Trust in its channel, 0 to 1.';
-comment on column public.video_quality_scores.creator_consistency is 'How even the channel''s videos are, 0 to 1.';
+comment on column public.video_quality_scores.channel_trust_score is
+'Trust in its channel, 0 to 1, as cached_channels has it; 0 while the channel is unknown.';
+comment on column public.video_quality_scores.creator_consistency is
+'How even the channel''s videos are, 0 to 1; 0 while unknown.';
 comment on column public.video_quality_scores.overall_quality_score is
 'What cached_videos.quality_score says: the AI''s own figure, or overall_score where it gives none (0).';
-comment on column public.video_quality_scores.analyzed_at is 'When it was analysed.';
+comment on column public.video_quality_scores.analyzed_at is
+'When it was analysed: cached_videos.quality_score follows the newest.';
 comment on column public.video_quality_scores.analysis_version is 'By which version.';
 comment on column public.video_quality_scores.confidence_level is 'How sure the analysis is, 0 to 1.';
 comment on column public.video_quality_scores.created_at is 'When the row was written.';
@@ -1606,11 +1656,20 @@ comment on column public.video_quality_scores.content_quality is 'The same as co
 comment on column public.video_quality_scores.audio_quality is 'Sound, 0 to 1; null while nobody knows.';
 comment on column public.video_quality_scores.video_quality is 'Picture, 0 to 1; null while nobody knows.';
 comment on column public.video_quality_scores.relevance_score is 'How well it keeps what its title says, 0 to 1.';
-comment on column public.video_quality_scores.trend_alignment is 'How far it is about what trends, 0 to 1.';
-comment on column public.video_quality_scores.freshness_score is 'How new it is, 0 to 1.';
+comment on column public.video_quality_scores.trend_alignment is
+'How far it is about what trends, 0 to 1: the best of relevance by strength; null while it has no keywords.';
+comment on column public.video_quality_scores.freshness_score is 'How new it is, 0 to 1; null while unknown.';
 comment on column public.video_quality_scores.overall_score is
 'Content .30, engagement .25, retention .20, trend .15, freshness .10; what is unknown counts as 0.';
 comment on column public.video_quality_scores.calculated_at is 'When the figures were last computed.';
+comment on column public.video_quality_scores.engagement_score is
+'engagement_rate shrunk towards what is usual of the channel, 0 to 1; null while unknown. For ranking.';
+comment on column public.video_quality_scores.like_score is
+'Likes per view that are certain (lower end of Wilson''s interval), 0 to 1; null while unknown. For ranking.';
+comment on column public.video_quality_scores.retention_score is
+'retention_rate shrunk towards one half by how few watched, 0 to 1; null while nobody did. For ranking.';
+comment on column public.video_quality_scores.answered_at is
+'When an AI''s answer of this version was last taken; null while there was none.';
 
 create trigger set_updated_at
 before update on public.video_quality_scores
@@ -4243,6 +4302,257 @@ comment on function public.ingest_keyword_signals(jsonb) is
 'Sets at most 5000 hourly counts of keywords. Repeating a batch changes nothing; bad rows come back as '
 '{index, code, message}, see docs/errors.md.';
 
+-- supabase/schemas/shorts/21_quality_formulas.sql
+
+-- Promises every component of a score in one place, each with its source. Pure: figures in, a figure out.
+-- The weights of the whole are in 05_quality.sql, since a generated column needs them; docs/quality.md has a table.
+
+create function private.wilson_lower_bound(
+    successes double precision,
+    trials double precision,
+    z double precision default 1.96
+)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- E. B. Wilson 1927, "Probable inference, the law of succession, and statistical inference", JASA 22, 209-212.
+    select
+        case
+            when trials > 0 and successes > 0
+                then greatest(
+                    (
+                        share.part + z * z / (2 * trials)
+                        - z * sqrt((share.part * (1 - share.part) + z * z / (4 * trials)) / trials)
+                    )
+                    / (1 + z * z / trials),
+                    0
+                )
+            else 0
+        end
+    from (
+        values (least(successes / nullif(trials, 0), 1))
+    ) as share (part)
+$$;
+comment on function private.wilson_lower_bound(double precision, double precision, double precision) is
+'The lower end of Wilson''s interval for a share, 0 to 1: 8 of 10 at z = 1.96 is 0.4902. 0 of 0 is 0.';
+
+create function private.wilson_towards_half(
+    successes double precision,
+    trials double precision
+)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- The same interval: its lower end above one half, its upper end below it, one half where it holds both.
+    select
+        greatest(
+            private.wilson_lower_bound(successes, trials),
+            least(1 - private.wilson_lower_bound(trials - successes, trials), 0.5)
+        )
+$$;
+comment on function private.wilson_towards_half(double precision, double precision) is
+'A share as far from one half as Wilson''s interval proves, 0 to 1. One success more never lowers it, one failure more '
+'never raises it; nothing known is 0.5.';
+
+create function private.shrunk_rate(
+    successes double precision,
+    trials double precision,
+    prior_rate double precision,
+    prior_trials double precision
+)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- Mean of a beta-binomial posterior. C. N. Morris 1983, "Parametric empirical Bayes inference", JASA 78, 47-55.
+    select
+        (case when successes > trials then trials else successes end + prior_trials * prior_rate)
+        / nullif(trials + prior_trials, 0)
+$$;
+comment on function private.shrunk_rate(double precision, double precision, double precision, double precision) is
+'A rate, 0 to 1, that begins at the prior''s and moves to the data''s as trials outgrow prior_trials.';
+
+create function private.engagement_rate(
+    likes bigint,
+    comments bigint,
+    views bigint
+)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- The design's own formula, exact.
+    select
+        least(
+            coalesce(
+                (coalesce(likes, 0)::double precision + coalesce(comments, 0))
+                / nullif(views, 0),
+                0
+            ),
+            1
+        )
+$$;
+comment on function private.engagement_rate(bigint, bigint, bigint) is
+'(likes + comments) / views, 0 to 1; what is unknown counts 0, and without views nothing is engaged.';
+
+create function private.channel_engagement(
+    total_of_rates double precision,
+    videos bigint
+)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- Fitted by moments to 21,523 videos of charts (July 2026): mean rate 0.030; videos of a channel differ half as
+    -- much as channels do (standard deviations 0.016 and 0.032), so that the mean of all weighs no more than a video.
+    select (coalesce(total_of_rates, 0) + 0.03) / (coalesce(videos, 0) + 1)
+$$;
+comment on function private.channel_engagement(double precision, bigint) is
+'What engagement a channel''s videos usually have, 0 to 1: their mean, with one video of 0.03 added.';
+
+create function private.engagement_score(
+    likes bigint,
+    comments bigint,
+    views bigint,
+    usual_of_channel double precision
+)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- Fitted to the same videos: within a channel rates differ as if each were of 107 views.
+    select
+        case
+            when likes is not null and views is not null
+                then private.shrunk_rate(likes::double precision + coalesce(comments, 0), views, usual_of_channel, 100)
+        end
+$$;
+comment on function private.engagement_score(bigint, bigint, bigint, double precision) is
+'Engagement shrunk towards what is usual of the channel, which weighs 100 views; null without likes or views.';
+
+create function private.like_score(
+    likes bigint,
+    views bigint
+)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- Wilson, above; after E. Miller 2009, "How not to sort by average rating".
+    select case when likes is not null and views > 0 then private.wilson_lower_bound(likes, views) end
+$$;
+comment on function private.like_score(bigint, bigint) is
+'Likes per view that are certain to 97.5%, 0 to 1; null where likes or views are unknown, or there are no views.';
+
+create function private.retention_score(
+    mean_completion double precision,
+    people bigint
+)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- Our own choice: five people outweigh "half of it is watched".
+    select case when people > 0 then private.shrunk_rate(mean_completion * people, people, 0.5, 5) end
+$$;
+comment on function private.retention_score(double precision, bigint) is
+'The mean share that people watch, shrunk towards one half, which weighs five people; null where nobody watched.';
+
+create function private.freshness(age interval)
+returns numeric
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- Our own choice: e-folding in 14 days, so that half is left after 9.7 days, and nothing from 75 days on.
+    select
+        case
+            when age is not null
+                then round(exp(-least(greatest(extract(epoch from age), 0) / (14 * 86400), 100))::numeric, 2)
+        end
+$$;
+comment on function private.freshness(interval) is 'exp(-age / 14 days), 0 to 1; null where the age is unknown.';
+
+create function private.evenness(
+    spread double precision,
+    mean double precision,
+    videos bigint
+)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- One less the coefficient of variation (K. Pearson 1896); of logarithms, since views span powers of ten.
+    select case when videos >= 3 then least(greatest(1 - coalesce(spread / nullif(mean, 0), 0), 0), 1) end
+$$;
+comment on function private.evenness(double precision, double precision, bigint) is
+'How even a channel''s videos are, 0 to 1: 1 - standard deviation / mean of ln(1 + views); null below three videos.';
+
+create function private.channel_trust(
+    age interval,
+    subscribers bigint,
+    kept bigint,
+    videos bigint,
+    evenness double precision
+)
+returns numeric
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- Our own choice of weights. Each part is 0.5 while nothing is known of it, so that it changes nothing.
+    select
+        round(
+            (
+                0.40 * private.wilson_towards_half(kept, videos)
+                + 0.20 * case
+                    when age is not null
+                        then 1 - exp(-least(greatest(extract(epoch from age), 0) / (3 * 31557600), 100))
+                    else 0.5
+                end
+                + 0.20 * case when subscribers is not null then least(log(1 + subscribers) / 6, 1) else 0.5 end
+                + 0.20 * coalesce(private.shrunk_rate(evenness * videos, videos, 0.5, 10), 0.5)
+            )::numeric,
+            2
+        )
+$$;
+comment on function private.channel_trust(interval, bigint, bigint, bigint, double precision) is
+'Trust in a channel, 0 to 1: .40 videos that stayed playable, .20 age (3 years), .20 size (a million subscribers), .20 '
+'evenness, shrunk by ten videos. 0.5 where nothing is known.';
+
 -- supabase/schemas/shorts/22_counters.sql
 
 -- Promises that to count is to append: rows that everybody reads are written once a minute, and nothing counts twice.
@@ -5160,6 +5470,500 @@ as $$
 $$;
 comment on function public.end_search(uuid, text, integer, integer, integer, integer, integer, jsonb) is
 'Closes a search of one''s own: {"id", "session_ended_at", "response_time_ms"}. Repeat it to add what came later.';
+
+-- supabase/schemas/shorts/24_channels.sql
+
+-- Promises that channels come in like videos do, in any order and again, and that their statistics follow their videos.
+
+create function private.read_channels(channels jsonb)
+returns table (
+    index integer,
+    code text,
+    message text,
+    channel_id text,
+    title text,
+    content_language text,
+    thumbnail_url text,
+    subscriber_count bigint,
+    video_count integer,
+    total_view_count bigint,
+    published_at timestamptz,
+    collected_at timestamptz
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- Materialized: the planner would else read each field again for every rule.
+    with given as materialized (
+        select
+            (item.ordinality - 1)::integer as index,
+            case when jsonb_typeof(item.value) = 'object' then jsonb_strip_nulls(item.value) end as channel
+        from jsonb_array_elements(channels) with ordinality as item (value, ordinality)
+    ),
+
+    typed as materialized (
+        select
+            given.index,
+            given.channel,
+            given.channel ->> 'channel_id' as channel_id,
+            btrim(given.channel ->> 'title') as title,
+            given.channel ->> 'content_language' as content_language,
+            given.channel ->> 'thumbnail_url' as thumbnail_url,
+            case
+                when pg_input_is_valid(given.channel ->> 'subscriber_count', 'bigint')
+                    then (given.channel ->> 'subscriber_count')::bigint
+            end as subscriber_count,
+            case
+                when pg_input_is_valid(given.channel ->> 'video_count', 'integer')
+                    then (given.channel ->> 'video_count')::integer
+            end as video_count,
+            case
+                when pg_input_is_valid(given.channel ->> 'total_view_count', 'bigint')
+                    then (given.channel ->> 'total_view_count')::bigint
+            end as total_view_count,
+            case
+                when
+                    given.channel ->> 'published_at' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]'
+                    and pg_input_is_valid(given.channel ->> 'published_at', 'timestamptz')
+                    then (given.channel ->> 'published_at')::timestamptz
+            end as published_at,
+            case
+                when
+                    given.channel ->> 'collected_at' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]'
+                    and pg_input_is_valid(given.channel ->> 'collected_at', 'timestamptz')
+                    then (given.channel ->> 'collected_at')::timestamptz
+            end as collected_at
+        from given
+    )
+
+    select
+        typed.index,
+        problem.code,
+        problem.message,
+        typed.channel_id,
+        typed.title,
+        typed.content_language,
+        typed.thumbnail_url,
+        typed.subscriber_count,
+        typed.video_count,
+        typed.total_view_count,
+        typed.published_at,
+        typed.collected_at
+    from typed
+    left join lateral (
+        select
+            rule.code,
+            rule.message
+        from (
+            values
+            (typed.channel is null, 'ON001', 'the row is not an object'),
+            (
+                'string' <> any(array[
+                    jsonb_typeof(typed.channel -> 'channel_id'),
+                    jsonb_typeof(typed.channel -> 'title'),
+                    jsonb_typeof(typed.channel -> 'content_language'),
+                    jsonb_typeof(typed.channel -> 'thumbnail_url')
+                ]),
+                'ON003',
+                'one of channel_id, title, content_language, thumbnail_url is not text'
+            ),
+            (
+                coalesce(typed.channel_id !~ '^[A-Za-z0-9_-]{1,50}$', true),
+                'ON002',
+                'channel_id is not an id of at most 50 letters, digits, _ and -'
+            ),
+            (coalesce(typed.title = '', true), 'ON003', 'title is missing or empty'),
+            (length(typed.title) > 200, 'ON004', 'title is longer than 200 characters'),
+            (length(typed.thumbnail_url) > 2000, 'ON004', 'thumbnail_url is longer than 2000 characters'),
+            (typed.collected_at is null, 'ON005', 'collected_at is missing or is not an ISO 8601 time'),
+            (
+                typed.channel ? 'published_at' and typed.published_at is null,
+                'ON005',
+                'published_at is not an ISO 8601 time'
+            ),
+            (
+                typed.collected_at not between '2005-01-01 00:00+00' and now() + interval '1 hour',
+                'ON006',
+                'collected_at is before YouTube or in the future'
+            ),
+            (
+                typed.published_at not between '2005-01-01 00:00+00' and now() + interval '1 hour',
+                'ON006',
+                'published_at is before YouTube or in the future'
+            ),
+            (
+                typed.channel ? 'subscriber_count'
+                and coalesce(typed.subscriber_count not between 0 and 100000000000, true),
+                'ON007',
+                'subscriber_count is not a whole number from 0 to 100000000000'
+            ),
+            (
+                typed.channel ? 'video_count' and coalesce(typed.video_count < 0, true),
+                'ON007',
+                'video_count is not a whole number from 0 to 2147483647'
+            ),
+            (
+                typed.channel ? 'total_view_count'
+                and coalesce(typed.total_view_count not between 0 and 1000000000000000, true),
+                'ON007',
+                'total_view_count is not a whole number from 0 to 1000000000000000'
+            ),
+            (
+                length(typed.content_language) > 10
+                or typed.content_language !~ '^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$',
+                'ON009',
+                'content_language is not a language such as ko or zh-Hant'
+            )
+        ) as rule (is_broken, code, message)
+        where rule.is_broken
+        limit 1
+    ) as problem on true
+$$;
+comment on function private.read_channels(jsonb) is
+'The batch as typed rows, each with its first problem or none. Never raises, whatever an element holds.';
+
+create function public.ingest_channels(channels jsonb)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    answer jsonb;
+begin
+    perform private.check_batch(channels);
+
+    with read as materialized (
+        select *
+        from private.read_channels(channels)
+    ),
+
+    -- The newest news of each channel; sorted, so that two batches never deadlock.
+    newest as materialized (
+        select distinct on (read.channel_id) read.*
+        from read
+        where read.code is null
+        order by
+            read.channel_id asc,
+            read.collected_at desc,
+            read.index desc
+    ),
+
+    stored_channels as (
+        insert into public.cached_channels as stored (
+            channel_id,
+            channel_title,
+            content_language,
+            thumbnail_url,
+            subscriber_count,
+            video_count,
+            total_view_count,
+            published_at,
+            collected_at,
+            last_updated
+        )
+        select
+            newest.channel_id,
+            newest.title,
+            newest.content_language,
+            newest.thumbnail_url,
+            newest.subscriber_count,
+            newest.video_count,
+            newest.total_view_count,
+            newest.published_at,
+            newest.collected_at,
+            newest.collected_at
+        from newest
+        on conflict (channel_id) do update
+            set
+                -- A video that was collected later knows the newer name.
+                channel_title = case
+                    when stored.last_updated <= excluded.last_updated or stored.channel_title = stored.channel_id
+                        then excluded.channel_title
+                    else stored.channel_title
+                end,
+                -- What the source left out keeps what is known.
+                content_language = coalesce(excluded.content_language, stored.content_language),
+                thumbnail_url = coalesce(excluded.thumbnail_url, stored.thumbnail_url),
+                subscriber_count = coalesce(excluded.subscriber_count, stored.subscriber_count),
+                video_count = coalesce(excluded.video_count, stored.video_count),
+                total_view_count = coalesce(excluded.total_view_count, stored.total_view_count),
+                published_at = coalesce(excluded.published_at, stored.published_at),
+                collected_at = excluded.collected_at,
+                last_updated = greatest(stored.last_updated, excluded.last_updated)
+            where
+                stored.collected_at is null
+                or stored.collected_at < excluded.collected_at
+                or (
+                    stored.collected_at = excluded.collected_at
+                    and (
+                        stored.content_language,
+                        stored.thumbnail_url,
+                        stored.subscriber_count,
+                        stored.video_count,
+                        stored.total_view_count,
+                        stored.published_at,
+                        stored.channel_title
+                    ) is distinct from (
+                        coalesce(excluded.content_language, stored.content_language),
+                        coalesce(excluded.thumbnail_url, stored.thumbnail_url),
+                        coalesce(excluded.subscriber_count, stored.subscriber_count),
+                        coalesce(excluded.video_count, stored.video_count),
+                        coalesce(excluded.total_view_count, stored.total_view_count),
+                        coalesce(excluded.published_at, stored.published_at),
+                        case
+                            when
+                                stored.last_updated <= excluded.last_updated
+                                or stored.channel_title = stored.channel_id
+                                then excluded.channel_title
+                            else stored.channel_title
+                        end
+                    )
+                )
+        returning stored.xmax = 0 as is_new
+    ),
+
+    tally as (
+        select
+            (select count(*) from read) as received,
+            (select count(*) from read where read.code is not null) as rejected,
+            (select count(*) from stored_channels where stored_channels.is_new) as inserted,
+            (select count(*) from stored_channels where not stored_channels.is_new) as updated
+    )
+
+    select
+        jsonb_build_object(
+            'received', tally.received,
+            'inserted', tally.inserted,
+            'updated', tally.updated,
+            'unchanged', tally.received - tally.rejected - tally.inserted - tally.updated,
+            'rejected', (
+                select
+                    coalesce(
+                        jsonb_agg(
+                            jsonb_build_object('index', read.index, 'code', read.code, 'message', read.message)
+                            order by read.index
+                        ),
+                        '[]'
+                    )
+                from read
+                where read.code is not null
+            )
+        )
+    into answer
+    from tally;
+    return answer;
+end
+$$;
+comment on function public.ingest_channels(jsonb) is
+'Stores at most 5000 channels. Repeating a batch changes nothing; older news never overwrites newer; bad rows come '
+'back as {index, code, message}, see docs/errors.md. For the service.';
+
+create table private.channel_statistics (
+    channel_id varchar(50) primary key references public.cached_channels (channel_id) on delete cascade,
+    usual_engagement numeric(6, 4) not null,
+    evenness numeric(3, 2),
+    scored_at timestamptz not null,
+    changed_at timestamptz not null,
+    constraint channel_statistics_are_fractions check (usual_engagement between 0 and 1 and evenness between 0 and 1)
+);
+alter table private.channel_statistics enable row level security;
+comment on table private.channel_statistics is
+'What the scores of a channel''s videos need of it. Rounded, so that one video more does not score all anew.';
+comment on column private.channel_statistics.usual_engagement is 'What engagement its videos usually have, 0 to 1.';
+comment on column private.channel_statistics.evenness is 'How even they are, 0 to 1; null below three videos.';
+comment on column private.channel_statistics.scored_at is 'When it was last looked at.';
+comment on column private.channel_statistics.changed_at is
+'When a figure that its videos'' scores are made of last changed: these, or its trust_score.';
+
+create function private.score_channels(batch_size integer default 5000)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+language plpgsql
+as $$
+declare
+    scored bigint;
+    changed bigint;
+begin
+    -- One run at a time: a second one would do the same.
+    perform pg_advisory_xact_lock(hashtextextended('shorts-score-channels', 0));
+
+    with touched as materialized (
+        select
+            video.channel_id,
+            max(video.updated_at) as touched_at
+        from public.cached_videos as video
+        where video.channel_id is not null
+        group by video.channel_id
+    ),
+
+    -- A minute back: what began before the last run and ended after it was not seen by it. Weekly, since channels
+    -- age. What is being written just now is left to the next run.
+    due as materialized (
+        select
+            channel.channel_id,
+            channel.subscriber_count,
+            channel.video_count,
+            channel.published_at
+        from public.cached_channels as channel
+        where
+            channel.channel_id in (
+                select candidate.channel_id
+                from public.cached_channels as candidate
+                left join private.channel_statistics as known on candidate.channel_id = known.channel_id
+                left join touched on candidate.channel_id = touched.channel_id
+                where
+                    known.channel_id is null
+                    or greatest(candidate.updated_at, touched.touched_at) > known.scored_at - interval '1 minute'
+                    or known.scored_at < now() - interval '7 days'
+                order by
+                    known.scored_at asc nulls first,
+                    candidate.channel_id asc
+                limit score_channels.batch_size
+            )
+        order by channel.channel_id
+        for no key update skip locked
+    ),
+
+    seen as materialized (
+        select
+            video.channel_id,
+            count(*) filter (
+                where video.is_embeddable is not null and video.privacy_status is not null
+            ) as videos,
+            count(*) filter (where video.is_playable and video.times_taken_out = 0) as kept,
+            count(*) filter (where video.view_count > 0 and video.like_count is not null) as rated,
+            sum(private.engagement_rate(video.like_count, video.comment_count, video.view_count)) filter (
+                where video.view_count > 0 and video.like_count is not null
+            ) as total_of_rates,
+            private.evenness(
+                stddev_samp(ln(1 + video.view_count::double precision)),
+                avg(ln(1 + video.view_count::double precision)),
+                count(video.view_count)
+            ) as evenness,
+            avg(video.quality_score) as quality,
+            count(*) filter (where video.published_at > now() - interval '90 days') / (90.0 / 7) as a_week,
+            count(video.published_at) as dated,
+            mode() within group (
+                order by left(coalesce(video.category_name, video.category_id::text), 50)
+            ) as category
+        from public.cached_videos as video
+        where
+            video.channel_id in (
+                select due.channel_id
+                from due
+            )
+            and video.purged_at is null
+        group by video.channel_id
+    ),
+
+    figures as materialized (
+        select
+            due.channel_id,
+            round(private.channel_engagement(seen.total_of_rates, seen.rated)::numeric, 4) as usual_engagement,
+            round(seen.evenness::numeric, 2) as evenness,
+            private.channel_trust(
+                now() - due.published_at,
+                due.subscriber_count,
+                coalesce(seen.kept, 0),
+                coalesce(seen.videos, 0),
+                seen.evenness
+            ) as trust_score,
+            round(seen.quality::numeric, 2) as avg_video_quality,
+            seen.category as primary_category,
+            -- What was seen in 90 days is the least that it can be; its own figures know all videos of its life.
+            round(
+                greatest(
+                    case when seen.dated > 0 then least(seen.a_week, 99.99) end,
+                    case
+                        when due.published_at < now() - interval '7 days' and due.video_count is not null
+                            then
+                                least(
+                                    due.video_count / (extract(epoch from now() - due.published_at) / 604800),
+                                    99.99
+                                )
+                    end
+                ),
+                2
+            ) as upload_frequency
+        from due
+        left join seen on due.channel_id = seen.channel_id
+    ),
+
+    compared as materialized (
+        select
+            figures.*,
+            known.channel_id is null
+            or (known.usual_engagement, known.evenness, channel.trust_score)
+            is distinct from (figures.usual_engagement, figures.evenness, figures.trust_score) as is_changed
+        from figures
+        inner join public.cached_channels as channel on figures.channel_id = channel.channel_id
+        left join private.channel_statistics as known on figures.channel_id = known.channel_id
+    ),
+
+    noted as (
+        insert into private.channel_statistics as stored (
+            channel_id, usual_engagement, evenness, scored_at, changed_at
+        )
+        select
+            compared.channel_id,
+            compared.usual_engagement,
+            compared.evenness,
+            now(),
+            now()
+        from compared
+        order by compared.channel_id
+        on conflict (channel_id) do update
+            set
+                usual_engagement = excluded.usual_engagement,
+                evenness = excluded.evenness,
+                scored_at = excluded.scored_at,
+                changed_at = case
+                    when stored.channel_id in (select compared.channel_id from compared where compared.is_changed)
+                        then excluded.changed_at
+                    else stored.changed_at
+                end
+    ),
+
+    written as (
+        update public.cached_channels as channel
+        set
+            trust_score = compared.trust_score,
+            avg_video_quality = compared.avg_video_quality,
+            primary_category = compared.primary_category,
+            upload_frequency = compared.upload_frequency
+        from compared
+        where
+            channel.channel_id = compared.channel_id
+            and (
+                channel.trust_score,
+                channel.avg_video_quality,
+                channel.primary_category,
+                channel.upload_frequency
+            ) is distinct from (
+                compared.trust_score,
+                compared.avg_video_quality,
+                compared.primary_category,
+                compared.upload_frequency
+            )
+        returning channel.channel_id
+    )
+
+    select
+        (select count(*) from compared),
+        (select count(*) from written)
+    into scored, changed;
+    return jsonb_build_object('scored', scored, 'changed', changed);
+end
+$$;
+comment on function private.score_channels(integer) is
+'Computes the statistics and the trust of channels that changed, or whose videos did: at most batch_size of them.';
 
 -- supabase/schemas/shorts/24_record_interactions.sql
 
@@ -6226,6 +7030,23 @@ before insert or update on public.video_quality_scores
 for each row
 execute function private.set_overall_quality();
 
+create function private.version_order(analysis_version text)
+returns numeric[]
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        array(
+            select part.digits[1]::numeric
+            from regexp_matches(analysis_version, '[0-9]+', 'g') with ordinality as part (digits, place)
+            order by part.place
+        )
+$$;
+comment on function private.version_order(text) is 'What versions are compared by, their numbers: v10.0 is after v9.1.';
+
 create function private.sync_quality_score()
 returns trigger
 volatile
@@ -6260,7 +7081,7 @@ begin
         order by
             score.video_id asc,
             score.analyzed_at desc,
-            score.analysis_version desc
+            private.version_order(score.analysis_version) desc
     ) as newest
     where
         stored.video_id = newest.video_id
@@ -6283,6 +7104,92 @@ referencing new table as new_scores
 for each statement
 execute function private.sync_quality_score();
 
+create function private.quality_figures(video_ids text[])
+returns table (
+    video_id text,
+    engagement_rate double precision,
+    engagement_score double precision,
+    like_score double precision,
+    retention_rate double precision,
+    retention_score double precision,
+    channel_trust_score double precision,
+    creator_consistency double precision,
+    trend_alignment numeric,
+    freshness_score numeric
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    with watched as (
+        select
+            person.video_id,
+            avg(person.completion) as completion,
+            count(*) as people
+        from (
+            -- Each person once: whoever sends a thousand views says no more than anybody else.
+            select
+                interaction.video_id,
+                avg(interaction.completion_rate) as completion
+            from public.video_interactions as interaction
+            where
+                interaction.video_id = any(quality_figures.video_ids)
+                and interaction.interaction_type = 'view'
+            group by
+                interaction.video_id,
+                interaction.user_id
+        ) as person
+        group by person.video_id
+    ),
+
+    open_trends as materialized (
+        select
+            trend.keyword,
+            max(trend.trend_score) as strength
+        from public.trending_keywords as trend
+        where
+            trend.closed_at is null
+            and trend.expires_at > now()
+        group by trend.keyword
+    ),
+
+    aligned as (
+        select
+            mapping.video_id,
+            round(max(mapping.relevance_score * coalesce(open_trends.strength, 0))::numeric, 2) as alignment
+        from public.keyword_video_mappings as mapping
+        left join open_trends on mapping.keyword = open_trends.keyword
+        where mapping.video_id = any(quality_figures.video_ids)
+        group by mapping.video_id
+    )
+
+    select
+        video.video_id,
+        private.engagement_rate(video.like_count, video.comment_count, video.view_count),
+        private.engagement_score(
+            video.like_count,
+            video.comment_count,
+            video.view_count,
+            coalesce(channel_statistics.usual_engagement, private.channel_engagement(0, 0))::double precision
+        ),
+        private.like_score(video.like_count, video.view_count),
+        coalesce(watched.completion, 0)::double precision,
+        private.retention_score(watched.completion::double precision, watched.people),
+        coalesce(channel.trust_score, 0)::double precision,
+        coalesce(channel_statistics.evenness, 0)::double precision,
+        aligned.alignment,
+        private.freshness(now() - video.published_at)
+    from public.cached_videos as video
+    left join public.cached_channels as channel on video.channel_id = channel.channel_id
+    left join private.channel_statistics as channel_statistics on video.channel_id = channel_statistics.channel_id
+    left join watched on video.video_id = watched.video_id
+    left join aligned on video.video_id = aligned.video_id
+    where video.video_id = any(quality_figures.video_ids)
+$$;
+comment on function private.quality_figures(text[]) is
+'What is computed of videos, nothing of an AI''s: the formulas of 21_quality_formulas.sql over what is stored now.';
+
 create function public.calculate_quality_score(
     video_id text,
     analysis_version text default 'v1.0'
@@ -6294,8 +7201,6 @@ set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
 declare
-    engagement double precision;
-    retention double precision;
     answer numeric;
 begin
     if coalesce(length(calculate_quality_score.analysis_version) not between 1 and 20, true) then
@@ -6304,67 +7209,234 @@ begin
             message = 'The version of the analysis is not 1 to 20 characters.',
             hint = 'Send one such as v1.0, or nothing.';
     end if;
+    insert into public.video_quality_scores as stored (
+        video_id,
+        analysis_version,
+        engagement_rate,
+        engagement_score,
+        like_score,
+        retention_rate,
+        retention_score,
+        channel_trust_score,
+        creator_consistency,
+        trend_alignment,
+        freshness_score
+    )
     select
-        least(
-            coalesce(
-                (coalesce(video.like_count, 0)::double precision + coalesce(video.comment_count, 0))
-                / nullif(video.view_count, 0),
-                0
-            ),
-            1
-        )
-    into engagement
-    from public.cached_videos as video
-    where video.video_id = calculate_quality_score.video_id;
+        figure.video_id,
+        calculate_quality_score.analysis_version,
+        figure.engagement_rate,
+        figure.engagement_score,
+        figure.like_score,
+        figure.retention_rate,
+        figure.retention_score,
+        figure.channel_trust_score,
+        figure.creator_consistency,
+        figure.trend_alignment,
+        figure.freshness_score
+    from private.quality_figures(array[calculate_quality_score.video_id]) as figure
+    on conflict on constraint a_video_is_scored_once_a_version do update
+        set
+            engagement_rate = excluded.engagement_rate,
+            engagement_score = excluded.engagement_score,
+            like_score = excluded.like_score,
+            retention_rate = excluded.retention_rate,
+            retention_score = excluded.retention_score,
+            channel_trust_score = excluded.channel_trust_score,
+            creator_consistency = excluded.creator_consistency,
+            trend_alignment = excluded.trend_alignment,
+            freshness_score = excluded.freshness_score,
+            calculated_at = now()
+    returning stored.overall_score into answer;
     if not found then
         raise exception using
             errcode = 'PT404',
             message = 'The video is not known.',
             hint = 'Ingest it first.';
     end if;
-    -- Each person once: whoever sends a thousand views says no more than anybody else.
-    select coalesce(avg(person.completion), 0)
-    into retention
-    from (
-        select avg(interaction.completion_rate) as completion
-        from public.video_interactions as interaction
-        where
-            interaction.video_id = calculate_quality_score.video_id
-            and interaction.interaction_type = 'view'
-        group by interaction.user_id
-    ) as person;
-
-    insert into public.video_quality_scores as stored (video_id, analysis_version, engagement_rate, retention_rate)
-    values (
-        calculate_quality_score.video_id,
-        calculate_quality_score.analysis_version,
-        engagement,
-        retention
-    )
-    on conflict on constraint a_video_is_scored_once_a_version do update
-        set
-            engagement_rate = excluded.engagement_rate,
-            retention_rate = excluded.retention_rate,
-            calculated_at = now()
-    returning stored.overall_score into answer;
     return answer;
 end
 $$;
 comment on function public.calculate_quality_score(text, text) is
-'Computes how a video engages, (likes + comments) / views, and how much of it is watched, the mean completion of its '
-'views; stores both with what the AI said and returns the overall score, 0 to 1. For the service.';
+'Computes what is computed of a video, such as (likes + comments) / views and the mean share that people watch; stores '
+'it with what the AI said and returns the overall score, 0 to 1. For the service.';
 
-create function public.set_ai_analysis(
-    video_id text,
-    analysis jsonb
+create function private.score_videos(batch_size integer default 5000)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+language plpgsql
+as $$
+declare
+    due text[];
+    versions text[];
+    scored bigint;
+begin
+    -- One run at a time: a second one would do the same.
+    perform pg_advisory_xact_lock(hashtextextended('shorts-score-videos', 0));
+
+    with newest as materialized (
+        select distinct on (score.video_id)
+            score.video_id,
+            score.analysis_version,
+            score.calculated_at,
+            score.freshness_score,
+            score.trend_alignment
+        from public.video_quality_scores as score
+        order by
+            score.video_id asc,
+            score.analyzed_at desc,
+            private.version_order(score.analysis_version) desc
+    ),
+
+    -- A day is enough: the job runs every ten minutes, and what it computed is refreshed daily while it is new.
+    watched as materialized (
+        select
+            interaction.video_id,
+            max(interaction.created_at) as watched_at
+        from public.video_interactions as interaction
+        where
+            interaction.interaction_type = 'view'
+            and interaction.created_at > now() - interval '1 day'
+        group by interaction.video_id
+    ),
+
+    trended as materialized (
+        select
+            mapping.video_id,
+            max(trend.updated_at) as trended_at
+        from public.trending_keywords as trend
+        inner join public.keyword_video_mappings as mapping on trend.keyword = mapping.keyword
+        where
+            trend.closed_at is null
+            and trend.expires_at > now()
+        group by mapping.video_id
+    ),
+
+    picked as (
+        select
+            video.video_id,
+            coalesce(newest.analysis_version, 'v1.0') as analysis_version
+        from public.cached_videos as video
+        left join newest on video.video_id = newest.video_id
+        left join watched on video.video_id = watched.video_id
+        left join trended on video.video_id = trended.video_id
+        left join private.channel_statistics as channel_statistics
+            on video.channel_id = channel_statistics.channel_id
+        where
+            video.purged_at is null
+            and (
+                newest.video_id is null
+                -- A minute back: what began before the last run and ended after it was not seen by it. Its own change
+                -- of the video has its very time.
+                or (
+                    video.updated_at > newest.calculated_at - interval '1 minute'
+                    and video.updated_at <> newest.calculated_at
+                )
+                or watched.watched_at > newest.calculated_at - interval '1 minute'
+                or channel_statistics.changed_at > newest.calculated_at
+                -- Trends come, grow and go within hours, and what is new grows old.
+                or (
+                    greatest(trended.trended_at, now() - interval '1 hour') > newest.calculated_at
+                    and (trended.trended_at > newest.calculated_at or newest.trend_alignment > 0)
+                )
+                or (newest.freshness_score > 0 and newest.calculated_at < now() - interval '1 day')
+            )
+        -- Those who waited longest, so that nobody waits for ever.
+        order by
+            newest.calculated_at asc nulls first,
+            video.video_id asc
+        limit score_videos.batch_size
+    )
+
+    select
+        array_agg(picked.video_id),
+        array_agg(picked.analysis_version)
+    into due, versions
+    from picked;
+
+    -- Sorted, the scores before their videos: the order in which all that scores takes them.
+    insert into public.video_quality_scores as stored (
+        video_id,
+        analysis_version,
+        engagement_rate,
+        engagement_score,
+        like_score,
+        retention_rate,
+        retention_score,
+        channel_trust_score,
+        creator_consistency,
+        trend_alignment,
+        freshness_score
+    )
+    select
+        figure.video_id,
+        chosen.analysis_version,
+        figure.engagement_rate,
+        figure.engagement_score,
+        figure.like_score,
+        figure.retention_rate,
+        figure.retention_score,
+        figure.channel_trust_score,
+        figure.creator_consistency,
+        figure.trend_alignment,
+        figure.freshness_score
+    from private.quality_figures(due) as figure
+    inner join unnest(due, versions) as chosen (video_id, analysis_version) on figure.video_id = chosen.video_id
+    order by figure.video_id
+    on conflict on constraint a_video_is_scored_once_a_version do update
+        set
+            engagement_rate = excluded.engagement_rate,
+            engagement_score = excluded.engagement_score,
+            like_score = excluded.like_score,
+            retention_rate = excluded.retention_rate,
+            retention_score = excluded.retention_score,
+            channel_trust_score = excluded.channel_trust_score,
+            creator_consistency = excluded.creator_consistency,
+            trend_alignment = excluded.trend_alignment,
+            freshness_score = excluded.freshness_score,
+            calculated_at = now();
+    get diagnostics scored = row_count;
+    return jsonb_build_object('scored', scored);
+end
+$$;
+comment on function private.score_videos(integer) is
+'Computes anew the scores of videos that changed, were watched, trend or trended, or have grown older by a day, in '
+'the row of their newest analysis: at most batch_size of them.';
+
+create function private.check_ai_analysis(
+    analysis jsonb,
+    analysis_version text,
+    confidence double precision,
+    scores jsonb
 )
 returns void
-volatile
+immutable
 security invoker
 set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
+declare
+    known constant text[] := array[
+        'content_quality_score',
+        'thumbnail_attractiveness',
+        'title_effectiveness',
+        'viral_potential',
+        'audio_quality',
+        'video_quality',
+        'relevance_score',
+        'overall_quality_score'
+    ];
+    wrong text;
 begin
+    if coalesce(length(check_ai_analysis.analysis_version) not between 1 and 20, true) then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The version of the analysis is not 1 to 20 characters.',
+            hint = 'Send one such as v1.0, or nothing.';
+    end if;
     if
         private.is_small(analysis, 'object', 65536) is not true
         or coalesce(jsonb_typeof(analysis -> 'categories') <> 'array', true)
@@ -6381,17 +7453,66 @@ begin
             hint = 'Send {"categories": [texts], "keywords": [texts], "emotions": {name: number}}, all three and at most '
             '65,536 characters.';
     end if;
-    update public.cached_videos as stored
-    set ai_analysis = set_ai_analysis.analysis
-    where
-        stored.video_id = set_ai_analysis.video_id
-        and stored.ai_analysis is distinct from set_ai_analysis.analysis;
+    if confidence not between 0 and 1 then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The confidence is not from 0 to 1.',
+            detail = format('It is %s.', confidence),
+            hint = 'Send a number from 0 to 1, or nothing.';
+    end if;
+    if jsonb_typeof(scores) = 'object' then
+        select left(given.key, 100)
+        into wrong
+        from jsonb_each(scores) as given
+        where
+            given.key <> all(known)
+            or not jsonb_path_exists(given.value, 'strict $ ? (@.type() == "number" && @ >= 0 && @ <= 1)')
+        order by given.key
+        limit 1;
+    elsif scores is not null then
+        wrong := 'no object';
+    end if;
+    if wrong is not null then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The scores are not an AI''s, each from 0 to 1.',
+            detail = format('The first that is not: %s.', wrong),
+            hint = format('Send an object with any of %s, or nothing.', array_to_string(known, ', '));
+    end if;
+end
+$$;
+comment on function private.check_ai_analysis(jsonb, text, double precision, jsonb) is
+'Refuses what is no whole answer of an AI. What is computed here, such as engagement_rate, is not the AI''s to say.';
+
+create function public.set_ai_analysis(
+    video_id text,
+    analysis jsonb,
+    analysis_version text default 'v1.0',
+    confidence double precision default null,
+    scores jsonb default null
+)
+returns boolean
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    known public.video_quality_scores;
+    newest public.video_quality_scores;
+    is_old boolean;
+begin
+    perform private.check_ai_analysis(
+        set_ai_analysis.analysis,
+        set_ai_analysis.analysis_version,
+        set_ai_analysis.confidence,
+        set_ai_analysis.scores
+    );
     if
-        not found
-        and not exists (
+        not exists (
             select
-            from public.cached_videos as known
-            where known.video_id = set_ai_analysis.video_id
+            from public.cached_videos as video
+            where video.video_id = set_ai_analysis.video_id
         )
     then
         raise exception using
@@ -6399,10 +7520,155 @@ begin
             message = 'The video is not known.',
             hint = 'Ingest it first.';
     end if;
+    -- One answer of a video after the other, since which is older depends on what is stored.
+    perform pg_advisory_xact_lock(hashtextextended('ai-analysis ' || set_ai_analysis.video_id, 0));
+    select score.*
+    into newest
+    from public.video_quality_scores as score
+    where
+        score.video_id = set_ai_analysis.video_id
+        and score.answered_at is not null
+    order by
+        score.analyzed_at desc,
+        private.version_order(score.analysis_version) desc
+    limit 1;
+    select score.*
+    into known
+    from public.video_quality_scores as score
+    where
+        score.video_id = set_ai_analysis.video_id
+        and score.analysis_version = set_ai_analysis.analysis_version;
+    is_old := coalesce(
+        private.version_order(set_ai_analysis.analysis_version) < private.version_order(newest.analysis_version),
+        false
+    );
+
+    if
+        known.answered_at is null
+        or known.confidence_level <> coalesce(set_ai_analysis.confidence, known.confidence_level)
+        or exists (
+            select
+            from jsonb_each_text(set_ai_analysis.scores) as given
+            where
+                case
+                    when given.key in ('audio_quality', 'video_quality', 'relevance_score')
+                        then (to_jsonb(known) ->> given.key)::numeric is distinct from round(given.value::numeric, 2)
+                    else (to_jsonb(known) ->> given.key)::double precision <> given.value::double precision
+                end
+        )
+        or (
+            not is_old
+            and exists (
+                select
+                from public.cached_videos as video
+                where
+                    video.video_id = set_ai_analysis.video_id
+                    and video.ai_analysis is distinct from set_ai_analysis.analysis
+            )
+        )
+    then
+        -- The score before its video: the order in which all that scores takes them.
+        insert into public.video_quality_scores as stored (
+            video_id,
+            analysis_version,
+            confidence_level,
+            content_quality_score,
+            thumbnail_attractiveness,
+            title_effectiveness,
+            viral_potential,
+            overall_quality_score,
+            audio_quality,
+            video_quality,
+            relevance_score,
+            engagement_rate,
+            engagement_score,
+            like_score,
+            retention_rate,
+            retention_score,
+            channel_trust_score,
+            creator_consistency,
+            trend_alignment,
+            freshness_score,
+            analyzed_at,
+            answered_at
+        )
+        select
+            figure.video_id,
+            set_ai_analysis.analysis_version,
+            coalesce(set_ai_analysis.confidence, 0),
+            coalesce((set_ai_analysis.scores ->> 'content_quality_score')::double precision, 0),
+            coalesce((set_ai_analysis.scores ->> 'thumbnail_attractiveness')::double precision, 0),
+            coalesce((set_ai_analysis.scores ->> 'title_effectiveness')::double precision, 0),
+            coalesce((set_ai_analysis.scores ->> 'viral_potential')::double precision, 0),
+            coalesce((set_ai_analysis.scores ->> 'overall_quality_score')::double precision, 0),
+            (set_ai_analysis.scores ->> 'audio_quality')::numeric,
+            (set_ai_analysis.scores ->> 'video_quality')::numeric,
+            (set_ai_analysis.scores ->> 'relevance_score')::numeric,
+            figure.engagement_rate,
+            figure.engagement_score,
+            figure.like_score,
+            figure.retention_rate,
+            figure.retention_score,
+            figure.channel_trust_score,
+            figure.creator_consistency,
+            figure.trend_alignment,
+            figure.freshness_score,
+            -- What comes late is no newer than what is there: the higher version is before it.
+            case when is_old then newest.analyzed_at else now() end,
+            now()
+        from private.quality_figures(array[set_ai_analysis.video_id]) as figure
+        on conflict on constraint a_video_is_scored_once_a_version do update
+            set
+                confidence_level = coalesce(set_ai_analysis.confidence, stored.confidence_level),
+                content_quality_score = coalesce(
+                    (set_ai_analysis.scores ->> 'content_quality_score')::double precision,
+                    stored.content_quality_score
+                ),
+                thumbnail_attractiveness = coalesce(
+                    (set_ai_analysis.scores ->> 'thumbnail_attractiveness')::double precision,
+                    stored.thumbnail_attractiveness
+                ),
+                title_effectiveness = coalesce(
+                    (set_ai_analysis.scores ->> 'title_effectiveness')::double precision,
+                    stored.title_effectiveness
+                ),
+                viral_potential = coalesce(
+                    (set_ai_analysis.scores ->> 'viral_potential')::double precision,
+                    stored.viral_potential
+                ),
+                overall_quality_score = coalesce(
+                    (set_ai_analysis.scores ->> 'overall_quality_score')::double precision,
+                    stored.overall_quality_score
+                ),
+                audio_quality = coalesce(excluded.audio_quality, stored.audio_quality),
+                video_quality = coalesce(excluded.video_quality, stored.video_quality),
+                relevance_score = coalesce(excluded.relevance_score, stored.relevance_score),
+                engagement_rate = excluded.engagement_rate,
+                engagement_score = excluded.engagement_score,
+                like_score = excluded.like_score,
+                retention_rate = excluded.retention_rate,
+                retention_score = excluded.retention_score,
+                channel_trust_score = excluded.channel_trust_score,
+                creator_consistency = excluded.creator_consistency,
+                trend_alignment = excluded.trend_alignment,
+                freshness_score = excluded.freshness_score,
+                analyzed_at = case when is_old then stored.analyzed_at else excluded.analyzed_at end,
+                answered_at = excluded.answered_at,
+                calculated_at = now();
+    end if;
+    if not is_old then
+        update public.cached_videos as video
+        set ai_analysis = set_ai_analysis.analysis
+        where
+            video.video_id = set_ai_analysis.video_id
+            and video.ai_analysis is distinct from set_ai_analysis.analysis;
+    end if;
+    return not is_old;
 end
 $$;
-comment on function public.set_ai_analysis(text, jsonb) is
-'Replaces what the AI says of a video, whole; the same again changes nothing. For the service.';
+comment on function public.set_ai_analysis(text, jsonb, text, double precision, jsonb) is
+'Stores what an AI says of a video: the document whole, its scores in the one row of that version; the same again '
+'changes nothing, what is not given stays. False when a higher version''s document is kept. For the service.';
 
 create function private.plays_in(
     region_restrictions jsonb,
@@ -8379,7 +9645,7 @@ using ((select private.has_tier('premium')));
 -- quality, summaries: the service scores; where a video plays is for everybody, one's own month for who is signed in,
 -- categories for premium and up, who are told apart inside.
 grant execute on function public.calculate_quality_score(text, text) to app_service;
-grant execute on function public.set_ai_analysis(text, jsonb) to app_service;
+grant execute on function public.set_ai_analysis(text, jsonb, text, double precision, jsonb) to app_service;
 grant execute on function public.is_playable_in(text, text) to app_anonymous, app_service;
 grant execute on function private.plays_in(jsonb, text) to app_anonymous, app_service;
 grant execute on function public.my_activity() to app_authenticated;
@@ -8476,6 +9742,25 @@ grant execute on function private.store_missing_videos(text[]) to app_service;
 grant execute on function private.give_second_chances(text[]) to app_service;
 grant execute on function private.check_object(text, jsonb) to app_service;
 grant execute on function private.no_such_run(uuid) to app_service;
+-- channels, statistics and the formulas of scores: the service's own, and what its verbs call under its rights.
+grant select on private.channel_statistics to app_service;
+grant execute on function public.ingest_channels(jsonb) to app_service;
+grant execute on function private.read_channels(jsonb) to app_service;
+grant execute on function private.quality_figures(text[]) to app_service;
+grant execute on function private.check_ai_analysis(jsonb, text, double precision, jsonb) to app_service;
+grant execute on function private.version_order(text) to app_service;
+grant execute on function private.wilson_lower_bound(
+    double precision, double precision, double precision
+) to app_service;
+grant execute on function private.shrunk_rate(
+    double precision, double precision, double precision, double precision
+) to app_service;
+grant execute on function private.engagement_rate(bigint, bigint, bigint) to app_service;
+grant execute on function private.engagement_score(bigint, bigint, bigint, double precision) to app_service;
+grant execute on function private.channel_engagement(double precision, bigint) to app_service;
+grant execute on function private.like_score(bigint, bigint) to app_service;
+grant execute on function private.retention_score(double precision, bigint) to app_service;
+grant execute on function private.freshness(interval) to app_service;
 
 -- supabase/schemas/shorts/80_monitoring.sql
 
@@ -8586,4 +9871,14 @@ select cron.schedule(
     $$select ops.log_job_run(
         'shorts-queue-due-videos', private.queue_due_videos() || private.forget_ingest_history()
     )$$
+-- Every ten minutes, channels three minutes before the videos that are scored by them.
+select cron.schedule(
+    'shorts-score-channels',
+    '2-59/10 * * * *',
+    $$select ops.log_job_run('shorts-score-channels', private.score_channels())$$
+);
+select cron.schedule(
+    'shorts-score-videos',
+    '5-59/10 * * * *',
+    $$select ops.log_job_run('shorts-score-videos', private.score_videos())$$
 );

@@ -53,6 +53,10 @@ create table public.cached_channels (
     verified boolean not null default false,
     trust_score numeric(3, 2) not null default 0.5,
     last_updated timestamptz not null default now(),
+    thumbnail_url text,
+    published_at timestamptz,
+    collected_at timestamptz,
+    updated_at timestamptz not null default now(),
     constraint channel_counts_are_not_negative check (
         subscriber_count >= 0 and video_count >= 0 and total_view_count >= 0 and upload_frequency >= 0
     ),
@@ -68,13 +72,47 @@ comment on column public.cached_channels.channel_title is 'Name of the channel.'
 comment on column public.cached_channels.subscriber_count is 'Subscribers, rounded by YouTube; null when hidden.';
 comment on column public.cached_channels.video_count is 'Public videos.';
 comment on column public.cached_channels.total_view_count is 'Views of all its videos.';
-comment on column public.cached_channels.primary_category is 'What it is mostly about.';
+comment on column public.cached_channels.primary_category is
+'The most frequent category of its videos: the name, or YouTube''s number while that has none.';
 comment on column public.cached_channels.content_language is 'Main language, such as ko.';
-comment on column public.cached_channels.upload_frequency is 'Videos a week.';
+comment on column public.cached_channels.upload_frequency is
+'Videos a week, at most 99.99: over its life, or over 90 days of what was seen, whichever is more.';
 comment on column public.cached_channels.avg_video_quality is 'Mean quality score of its videos, 0 to 1.';
 comment on column public.cached_channels.verified is 'Whether YouTube has verified it.';
 comment on column public.cached_channels.trust_score is 'How far we trust it, 0 to 1; 0.5 while nothing is known.';
-comment on column public.cached_channels.last_updated is 'When the source said so.';
+comment on column public.cached_channels.last_updated is 'When a source last named it, be it with a video.';
+comment on column public.cached_channels.thumbnail_url is 'Address of its picture.';
+comment on column public.cached_channels.published_at is 'When it was opened on YouTube.';
+comment on column public.cached_channels.collected_at is
+'When the source said what the channel is; null while only videos named it. Older news never overwrites newer.';
+comment on column public.cached_channels.updated_at is 'When what a source says of it last changed.';
+
+-- To have been scored is no change of the channel.
+create trigger set_updated_at
+before update on public.cached_channels
+for each row
+when (
+    (
+        new.channel_title,
+        new.subscriber_count,
+        new.video_count,
+        new.total_view_count,
+        new.content_language,
+        new.verified,
+        new.thumbnail_url,
+        new.published_at
+    ) is distinct from (
+        old.channel_title,
+        old.subscriber_count,
+        old.video_count,
+        old.total_view_count,
+        old.content_language,
+        old.verified,
+        old.thumbnail_url,
+        old.published_at
+    )
+)
+execute function private.touch_updated_at();
 
 create table public.cached_videos (
     id uuid primary key default gen_random_uuid(),

@@ -56,6 +56,10 @@ create table public.video_quality_scores (
         )
     ) stored,
     calculated_at timestamptz not null default now(),
+    engagement_score double precision,
+    like_score double precision,
+    retention_score double precision,
+    answered_at timestamptz,
     constraint a_video_is_scored_once_a_version unique (video_id, analysis_version),
     constraint analysis_version_is_text check (length(analysis_version) > 0),
     constraint quality_scores_are_fractions check (
@@ -76,6 +80,11 @@ create table public.video_quality_scores (
         and relevance_score between 0 and 1
         and trend_alignment between 0 and 1
         and freshness_score between 0 and 1
+    ),
+    constraint statistical_scores_are_fractions check (
+        engagement_score between 0 and 1
+        and like_score between 0 and 1
+        and retention_score between 0 and 1
     )
 );
 alter table public.video_quality_scores enable row level security;
@@ -89,11 +98,14 @@ comment on column public.video_quality_scores.title_effectiveness is 'The title,
 comment on column public.video_quality_scores.engagement_rate is '(likes + comments) / views, 0 to 1.';
 comment on column public.video_quality_scores.retention_rate is 'Mean share of the video that is watched, 0 to 1.';
 comment on column public.video_quality_scores.viral_potential is 'How far it may spread, 0 to 1, by an AI.';
-comment on column public.video_quality_scores.channel_trust_score is 'Trust in its channel, 0 to 1.';
-comment on column public.video_quality_scores.creator_consistency is 'How even the channel''s videos are, 0 to 1.';
+comment on column public.video_quality_scores.channel_trust_score is
+'Trust in its channel, 0 to 1, as cached_channels has it; 0 while the channel is unknown.';
+comment on column public.video_quality_scores.creator_consistency is
+'How even the channel''s videos are, 0 to 1; 0 while unknown.';
 comment on column public.video_quality_scores.overall_quality_score is
 'What cached_videos.quality_score says: the AI''s own figure, or overall_score where it gives none (0).';
-comment on column public.video_quality_scores.analyzed_at is 'When it was analysed.';
+comment on column public.video_quality_scores.analyzed_at is
+'When it was analysed: cached_videos.quality_score follows the newest.';
 comment on column public.video_quality_scores.analysis_version is 'By which version.';
 comment on column public.video_quality_scores.confidence_level is 'How sure the analysis is, 0 to 1.';
 comment on column public.video_quality_scores.created_at is 'When the row was written.';
@@ -102,11 +114,20 @@ comment on column public.video_quality_scores.content_quality is 'The same as co
 comment on column public.video_quality_scores.audio_quality is 'Sound, 0 to 1; null while nobody knows.';
 comment on column public.video_quality_scores.video_quality is 'Picture, 0 to 1; null while nobody knows.';
 comment on column public.video_quality_scores.relevance_score is 'How well it keeps what its title says, 0 to 1.';
-comment on column public.video_quality_scores.trend_alignment is 'How far it is about what trends, 0 to 1.';
-comment on column public.video_quality_scores.freshness_score is 'How new it is, 0 to 1.';
+comment on column public.video_quality_scores.trend_alignment is
+'How far it is about what trends, 0 to 1: the best of relevance by strength; null while it has no keywords.';
+comment on column public.video_quality_scores.freshness_score is 'How new it is, 0 to 1; null while unknown.';
 comment on column public.video_quality_scores.overall_score is
 'Content .30, engagement .25, retention .20, trend .15, freshness .10; what is unknown counts as 0.';
 comment on column public.video_quality_scores.calculated_at is 'When the figures were last computed.';
+comment on column public.video_quality_scores.engagement_score is
+'engagement_rate shrunk towards what is usual of the channel, 0 to 1; null while unknown. For ranking.';
+comment on column public.video_quality_scores.like_score is
+'Likes per view that are certain (lower end of Wilson''s interval), 0 to 1; null while unknown. For ranking.';
+comment on column public.video_quality_scores.retention_score is
+'retention_rate shrunk towards one half by how few watched, 0 to 1; null while nobody did. For ranking.';
+comment on column public.video_quality_scores.answered_at is
+'When an AI''s answer of this version was last taken; null while there was none.';
 
 create trigger set_updated_at
 before update on public.video_quality_scores

@@ -324,7 +324,7 @@ using ((select private.has_tier('premium')));
 -- quality, summaries: the service scores; where a video plays is for everybody, one's own month for who is signed in,
 -- categories for premium and up, who are told apart inside.
 grant execute on function public.calculate_quality_score(text, text) to app_service;
-grant execute on function public.set_ai_analysis(text, jsonb) to app_service;
+grant execute on function public.set_ai_analysis(text, jsonb, text, double precision, jsonb) to app_service;
 grant execute on function public.is_playable_in(text, text) to app_anonymous, app_service;
 grant execute on function private.plays_in(jsonb, text) to app_anonymous, app_service;
 grant execute on function public.my_activity() to app_authenticated;
@@ -421,3 +421,22 @@ grant execute on function private.store_missing_videos(text[]) to app_service;
 grant execute on function private.give_second_chances(text[]) to app_service;
 grant execute on function private.check_object(text, jsonb) to app_service;
 grant execute on function private.no_such_run(uuid) to app_service;
+-- channels, statistics and the formulas of scores: the service's own, and what its verbs call under its rights.
+grant select on private.channel_statistics to app_service;
+grant execute on function public.ingest_channels(jsonb) to app_service;
+grant execute on function private.read_channels(jsonb) to app_service;
+grant execute on function private.quality_figures(text[]) to app_service;
+grant execute on function private.check_ai_analysis(jsonb, text, double precision, jsonb) to app_service;
+grant execute on function private.version_order(text) to app_service;
+grant execute on function private.wilson_lower_bound(
+    double precision, double precision, double precision
+) to app_service;
+grant execute on function private.shrunk_rate(
+    double precision, double precision, double precision, double precision
+) to app_service;
+grant execute on function private.engagement_rate(bigint, bigint, bigint) to app_service;
+grant execute on function private.engagement_score(bigint, bigint, bigint, double precision) to app_service;
+grant execute on function private.channel_engagement(double precision, bigint) to app_service;
+grant execute on function private.like_score(bigint, bigint) to app_service;
+grant execute on function private.retention_score(double precision, bigint) to app_service;
+grant execute on function private.freshness(interval) to app_service;

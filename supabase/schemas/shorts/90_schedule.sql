@@ -56,4 +56,14 @@ select cron.schedule(
     $$select ops.log_job_run(
         'shorts-queue-due-videos', private.queue_due_videos() || private.forget_ingest_history()
     )$$
+-- Every ten minutes, channels three minutes before the videos that are scored by them.
+select cron.schedule(
+    'shorts-score-channels',
+    '2-59/10 * * * *',
+    $$select ops.log_job_run('shorts-score-channels', private.score_channels())$$
+);
+select cron.schedule(
+    'shorts-score-videos',
+    '5-59/10 * * * *',
+    $$select ops.log_job_run('shorts-score-videos', private.score_videos())$$
 );

@@ -127,9 +127,12 @@ select set_eq(
         ('video_quality', '23514 quality_parts_are_fractions'),
         ('relevance_score', '23514 quality_parts_are_fractions'),
         ('trend_alignment', '23514 quality_parts_are_fractions'),
-        ('freshness_score', '23514 quality_parts_are_fractions')
+        ('freshness_score', '23514 quality_parts_are_fractions'),
+        ('engagement_score', '23514 statistical_scores_are_fractions'),
+        ('like_score', '23514 statistical_scores_are_fractions'),
+        ('retention_score', '23514 statistical_scores_are_fractions')
     $$,
-    'S-072, S-034, S-035, D63, D64: all fifteen are 0 to 1'
+    'S-072, S-034, S-035, D63, D64: all eighteen are 0 to 1'
 );
 select is(
     pg_temp.verdicts(

@@ -1,6 +1,6 @@
 -- A video's score follows what is known of it; an AI's answer is stored whole or not at all.
 begin;
-select plan(31);
+select plan(60);
 \ir ../outcome.psql
 
 insert into auth.users (id, email)
@@ -186,6 +186,333 @@ select throws_ok(
     'The video is not known.',
     'S-032: an unknown video has no analysis'
 );
+
+-- What an AI says, with its version, its confidence and its scores.
+select is(
+    public.set_ai_analysis(
+        'planted4',
+        '{"categories": ["music"], "keywords": [], "emotions": {}}',
+        'v1.0',
+        0.8,
+        '{"content_quality_score": 0.5, "viral_potential": 1, "audio_quality": 0.256}'
+    ),
+    true,
+    'S-217: an answer is taken whole'
+);
+select results_eq(
+    $$
+        select
+            analysis_version::text, confidence_level, content_quality_score, viral_potential, audio_quality,
+            video_quality, thumbnail_attractiveness, overall_score, answered_at
+        from public.video_quality_scores
+        where video_id = 'planted4'
+    $$,
+    $$values ('v1.0', 0.8::float8, 0.5::float8, 1::float8, 0.26, null::numeric, 0::float8, 0.1500, now())$$,
+    'S-217: version, confidence and scores are in one row; what was not said stays unknown'
+);
+create temporary table answered as
+select
+    score.id,
+    score.ctid::text as place
+from public.video_quality_scores as score
+where score.video_id = 'planted4';
+select is(
+    public.set_ai_analysis(
+        'planted4',
+        '{"categories": ["music"], "keywords": [], "emotions": {}}',
+        'v1.0',
+        0.8,
+        '{"content_quality_score": 0.5, "viral_potential": 1, "audio_quality": 0.256}'
+    ),
+    true,
+    'S-217: the same again is taken'
+);
+select public.set_ai_analysis('planted4', '{"categories": ["music"], "keywords": [], "emotions": {}}');
+select results_eq(
+    $$select id, ctid::text from public.video_quality_scores where video_id = 'planted4'$$,
+    'select id, place from answered',
+    'S-217: twice with v1.0 is one row, and nothing is written'
+);
+update public.video_quality_scores
+set analyzed_at = now() - interval '1 hour', calculated_at = now() - interval '1 hour';
+select public.set_ai_analysis(
+    'planted4', '{"categories": ["music"], "keywords": [], "emotions": {}}', scores => '{"title_effectiveness": 0.7}'
+);
+select results_eq(
+    $$
+        select content_quality_score, title_effectiveness, confidence_level, analyzed_at, calculated_at
+        from public.video_quality_scores
+        where video_id = 'planted4'
+    $$,
+    $$values (0.5::float8, 0.7::float8, 0.8::float8, now(), now())$$,
+    'S-217: what is not given stays as it is, what is given is news'
+);
+update public.video_quality_scores
+set analyzed_at = now() - interval '1 hour';
+select is(
+    public.set_ai_analysis(
+        'planted4',
+        '{"categories": ["sport"], "keywords": [], "emotions": {}}',
+        'v10.0',
+        null,
+        '{"content_quality_score": 1}'
+    ),
+    true,
+    'S-217: a new version is taken'
+);
+select results_eq(
+    $$
+        select analysis_version::text, content_quality_score, title_effectiveness
+        from public.video_quality_scores
+        where video_id = 'planted4'
+        order by analysis_version
+    $$,
+    $$values ('v1.0', 0.5::float8, 0.7::float8), ('v10.0', 1::float8, 0::float8)$$,
+    'S-217: and has a row of its own'
+);
+select is(
+    (select quality_score from public.cached_videos where video_id = 'planted4'),
+    0.3::double precision,
+    'S-217: the score of the video follows the newest analysis'
+);
+select is(
+    array[
+        public.set_ai_analysis(
+            'planted4',
+            '{"categories": ["late"], "keywords": [], "emotions": {}}',
+            'v9.1',
+            null,
+            '{"content_quality_score": 0.1}'
+        ),
+        public.set_ai_analysis(
+            'planted4',
+            '{"categories": ["late"], "keywords": [], "emotions": {}}',
+            'v1.0',
+            null,
+            '{"content_quality_score": 0.1}'
+        )
+    ],
+    array[false, false],
+    'S-217: what comes late, of a lower version, is told so'
+);
+select results_eq(
+    $$
+        select video.ai_analysis -> 'categories' ->> 0, video.quality_score, count(*)
+        from public.cached_videos as video
+        inner join public.video_quality_scores as score on video.video_id = score.video_id
+        where video.video_id = 'planted4'
+        group by video.video_id, video.ai_analysis, video.quality_score
+    $$,
+    $$values ('sport', 0.3::float8, 3::bigint)$$,
+    'S-217: its scores are kept in its row, the newer document and score stay'
+);
+select is(
+    public.set_ai_analysis(
+        'planted4',
+        '{"categories": ["again"], "keywords": [], "emotions": {}}',
+        'v10.0',
+        null,
+        '{"overall_quality_score": 0.9}'
+    ),
+    true,
+    'S-217: the same version may correct itself'
+);
+select results_eq(
+    $$select ai_analysis -> 'categories' ->> 0, quality_score from public.cached_videos where video_id = 'planted4'$$,
+    $$values ('again', 0.9::float8)$$,
+    'S-217, S-134: and an overall score of its own counts'
+);
+select is(
+    (
+        select
+            array_agg(
+                pg_temp.outcome(
+                    'service_role',
+                    null,
+                    format('select public.set_ai_analysis(%L, %L, scores => %L)', 'planted4', document, scores)
+                )
+                order by place
+            )
+        from unnest(
+            array[
+                '[]', '"x"', 'null', '{"engagement_rate": 0.5}', '{"mood": 0.5}', '{"viral_potential": 1.01}',
+                '{"viral_potential": -0.1}', '{"viral_potential": "0.5"}', '{"viral_potential": null}',
+                '{"viral_potential": [0.5]}', '{"viral_potential": 1e400}'
+            ]
+        ) with ordinality as wrong (scores, place)
+        cross join (values ('{"categories": [], "keywords": [], "emotions": {}}')) as right_one (document)
+    ),
+    array_fill('PT400 The scores are not an AI''s, each from 0 to 1.'::text, array[11]),
+    'S-217: unknown scores, those that are computed here, and what is no fraction are refused'
+);
+select is(
+    (
+        select
+            array_agg(
+                pg_temp.outcome(
+                    'service_role',
+                    null,
+                    format(
+                        'select public.set_ai_analysis(%L, %L, %L, %L)',
+                        'planted4',
+                        '{"categories": [], "keywords": [], "emotions": {}}',
+                        wrong.version,
+                        wrong.confidence
+                    )
+                )
+                order by wrong.place
+            )
+        from (
+            values (1, '', '0.5'), (2, repeat('v', 21), '0.5'), (3, 'v1.0', '1.1'), (4, 'v1.0', '-1'), (5, 'v1.0', 'NaN')
+        ) as wrong (place, version, confidence)
+    ),
+    array[
+        'PT400 The version of the analysis is not 1 to 20 characters.',
+        'PT400 The version of the analysis is not 1 to 20 characters.',
+        'PT400 The confidence is not from 0 to 1.',
+        'PT400 The confidence is not from 0 to 1.',
+        'PT400 The confidence is not from 0 to 1.'
+    ],
+    'S-217: so are a version that is none, and a confidence that is none'
+);
+select is(
+    (select count(*) from pg_proc where proname = 'set_ai_analysis'),
+    1::bigint,
+    'S-217: there is one of its name, so that two arguments are enough'
+);
+select is(
+    array[
+        private.version_order('v10.0') > private.version_order('v9.1'),
+        private.version_order('v1.0') < private.version_order('v1.1'),
+        private.version_order('draft') < private.version_order('v0')
+    ],
+    array[true, true, true],
+    'S-217: versions are compared by their numbers'
+);
+
+-- What the job computes.
+delete from public.video_quality_scores;
+delete from public.video_interactions;
+delete from public.trending_keywords;
+delete from public.cached_videos
+where video_id not like 'planted%';
+insert into public.cached_channels (channel_id, channel_title, trust_score)
+values ('UC-planted', 'c', 0.8);
+insert into private.channel_statistics (channel_id, usual_engagement, evenness, scored_at, changed_at)
+values ('UC-planted', 0.1, 0.75, now(), now() - interval '1 day');
+update public.cached_videos
+set channel_id = 'UC-planted', like_count = 150, published_at = now() - interval '14 days'
+where video_id = 'planted1';
+insert into public.keyword_video_mappings (keyword, video_id, relevance_score)
+values
+('김치', 'planted1', 0.5),
+('quiet', 'planted1', 1),
+('quiet', 'planted2', 1);
+insert into public.trending_keywords (keyword, trend_score, closed_at)
+values
+('김치', 0.8, null),
+('quiet', 1, now());
+insert into public.video_interactions (user_id, video_id, interaction_type, watch_duration, total_duration)
+values ('11111111-1111-4111-8111-111111111111', 'planted1', 'view', 15, 20);
+select is(private.score_videos(2), '{"scored": 2}'::jsonb, 'S-124: a batch is as large as is said');
+select is(private.score_videos(), '{"scored": 4}'::jsonb, 'S-124: the rest comes next, and what was watched just now');
+select is(private.score_videos(), '{"scored": 1}'::jsonb, 'S-124: then only that, within the minute');
+select results_eq(
+    $$
+        select
+            video_id::text, analysis_version::text, engagement_rate, round(engagement_score::numeric, 6),
+            round(like_score::numeric, 4), retention_rate, round(retention_score::numeric, 4), channel_trust_score, creator_consistency,
+            trend_alignment, freshness_score
+        from public.video_quality_scores
+        where video_id in ('planted1', 'planted2', 'planted4')
+        order by video_id
+    $$,
+    $$
+        values
+        (
+            'planted1', 'v1.0', 0.1::float8, 0.1, 0.0643, 0.75::float8, 0.5417,
+            0.8::float8, 0.75::float8, 0.40, 0.37
+        ),
+        ('planted2', 'v1.0', 0, 0.03, null, 0, null, 0, 0, 0.00, null),
+        ('planted4', 'v1.0', 0, null, null, 0, null, 0, 0, null, null)
+    $$,
+    'S-124, S-034, S-035: every component is what its formula says; what is unknown is null or 0, never invented'
+);
+select is(
+    (
+        select count(*)
+        from public.video_quality_scores
+        where
+            content_quality_score <> 0
+            or thumbnail_attractiveness <> 0
+            or title_effectiveness <> 0
+            or viral_potential <> 0
+            or audio_quality is not null
+            or video_quality is not null
+            or relevance_score is not null
+            or confidence_level <> 0
+    ),
+    0::bigint,
+    'S-217: the job says nothing that is an AI''s to say'
+);
+select is(
+    (select quality_score from public.cached_videos where video_id = 'planted1'),
+    round(0.25 * 0.1 + 0.20 * 0.75 + 0.15 * 0.4 + 0.10 * 0.37, 4)::double precision,
+    'S-134: the video has the score'
+);
+
+-- What makes a score due again, each alone.
+create temporary table due_again (
+    place integer,
+    reason text,
+    change text
+);
+insert into due_again
+values
+(1, 'nothing', 'select'),
+(2, 'counts', $$update public.cached_videos set view_count = 4000 where video_id = 'planted2'$$),
+(
+    3,
+    'a view',
+    $$
+        insert into public.video_interactions (user_id, video_id, interaction_type)
+        values ('11111111-1111-4111-8111-111111111111', 'planted2', 'view')
+    $$
+),
+(4, 'its channel', $$update private.channel_statistics set changed_at = now()$$),
+(5, 'a trend', $$update public.trending_keywords set trend_score = 0.9 where keyword = '김치'$$),
+(6, 'a trend that went', $$update public.video_quality_scores set trend_alignment = 1 where video_id = 'planted5'$$),
+(7, 'purged', $$update public.cached_videos set purged_at = now() where video_id = 'planted5'$$);
+create function pg_temp.scored_after(change text)
+returns jsonb
+language plpgsql
+as $$
+begin
+    delete from public.video_interactions;
+    delete from public.trending_keywords where closed_at is not null;
+    update public.trending_keywords set updated_at = now() - interval '1 day';
+    alter table public.trending_keywords disable trigger set_updated_at;
+    update public.trending_keywords set updated_at = now() - interval '1 day';
+    alter table public.trending_keywords enable trigger set_updated_at;
+    alter table public.cached_videos disable trigger set_updated_at;
+    update public.cached_videos set updated_at = now() - interval '1 day';
+    alter table public.cached_videos enable trigger set_updated_at;
+    update public.video_quality_scores set trend_alignment = 0, calculated_at = now() - interval '2 hours';
+    alter table public.cached_videos disable trigger set_updated_at;
+    update public.cached_videos set updated_at = now() - interval '1 day';
+    alter table public.cached_videos enable trigger set_updated_at;
+    update private.channel_statistics set changed_at = now() - interval '1 day';
+    execute change;
+    return private.score_videos() -> 'scored';
+end
+$$;
+select is(
+    pg_temp.scored_after(due_again.change),
+    case when due_again.reason in ('nothing', 'purged') then '0' else '1' end::jsonb,
+    'S-124: due again by ' || due_again.reason
+)
+from due_again
+order by due_again.place;
 
 -- Where a video plays.
 select results_eq(

@@ -22,7 +22,9 @@ select results_eq(
         ('shorts-queue-due-videos', '*/15 * * * *', true),
         ('shorts-refresh-summaries', '50 * * * *', true),
         ('shorts-rollup-keywords', '25 * * * *', true),
-        ('shorts-rollup-yesterday', '10 15 * * *', true)
+        ('shorts-rollup-yesterday', '10 15 * * *', true),
+        ('shorts-score-channels', '2-59/10 * * * *', true),
+        ('shorts-score-videos', '5-59/10 * * * *', true)
     $$,
     'S-142, S-192, S-210, S-243: the jobs of the room'
 );
