@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     )
     from .api import (
         Detection,
-        Ingested,
         KeywordInput,
         RegionLists,
-        Rejection,
         ShortsApi,
         SignalInput,
         Trend,
         TrendRow,
         VideoInput,
     )
+    from .batches import Ingested, Rejection
+    from .channels import ChannelInput, ChannelsApi
     from .dataset import (
         ChartRow,
         Refusal,
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     )
     from .ingest import IngestReport, IngestTarget, Totals, check_regions, hourly_signals, ingest_dataset
     from .keywords import Keyword, add_keywords, keywords_of, keywords_of_many
-    from .quality import AiAnalysis, QualityApi
+    from .quality import AiAnalysis, AiScores, QualityApi
     from .regions import REGIONS
     from .replay import ReplayReport, ReplayTarget, replay_trends, snapshots
     from .summaries import Activity, CategoryDay, SummariesApi
@@ -78,8 +78,11 @@ __all__ = [
     "Activity",
     "ActivityApi",
     "AiAnalysis",
+    "AiScores",
     "CacheState",
     "CategoryDay",
+    "ChannelInput",
+    "ChannelsApi",
     "ChartRow",
     "ClaimedRefreshes",
     "ClaimedVideo",
@@ -151,7 +154,8 @@ __all__ = [
 ]
 
 _MODULES = (  # the lightest first
-    *("regions", "keywords", "dataset", "activity", "freshness", "quality", "summaries", "api"),
+    *("regions", "keywords", "dataset", "batches", "activity", "channels", "freshness", "quality", "summaries"),
+    *("api",),
     *("youtube", "watch", "ingest", "replay"),
 )
 

@@ -7,17 +7,18 @@ from datetime import datetime
 from typing import Literal, NotRequired, TypedDict
 
 from .activity import ActivityApi
+from .batches import Ingested as Ingested  # offered here too, where it was
+from .batches import Rejection as Rejection
 from .calls import Row, checked
-from .freshness import FinishedRefreshes, FreshnessApi, QueuedVideos
+from .channels import ChannelsApi
+from .freshness import FreshnessApi
 from .quality import QualityApi
 from .summaries import SummariesApi
 
 __all__ = [
     "Detection",
-    "Ingested",
     "KeywordInput",
     "RegionLists",
-    "Rejection",
     "ShortsApi",
     "SignalInput",
     "Trend",
@@ -83,29 +84,6 @@ class SignalInput(TypedDict):
     views: NotRequired[int]
 
 
-class Rejection(Row):
-    """Row `index` of the batch was not taken."""
-
-    index: int
-    code: str
-    message: str
-
-
-class Ingested(Row):
-    """What became of a batch: received = inserted + updated + unchanged + rejected."""
-
-    received: int
-    inserted: int
-    updated: int
-    unchanged: int
-    rejected: list[Rejection]
-
-
-# Their fields are of the models above, which freshness.py cannot import: it is a part of what stands here.
-QueuedVideos.model_rebuild(_types_namespace={"Rejection": Rejection})
-FinishedRefreshes.model_rebuild(_types_namespace={"Ingested": Ingested})
-
-
 class Detection(Row):
     """What one run of detection did: keywords tested, trends found, webhook events written."""
 
@@ -139,7 +117,7 @@ class TrendRow(Trend):
     hourly_trend_data: list[float | None]
 
 
-class ShortsApi(ActivityApi, FreshnessApi, QualityApi, SummariesApi):
+class ShortsApi(ActivityApi, ChannelsApi, FreshnessApi, QualityApi, SummariesApi):
     """The shorts room through `client`; ingest and detect need a client with the secret key."""
 
     async def ingest_videos(self, videos: Sequence[VideoInput]) -> Ingested:

@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 from uuid import UUID
 
+from .batches import Ingested, Rejection
 from .calls import Caller, Row
 
 if TYPE_CHECKING:
     # These modules build on this one: api.py completes the answers that name its models.
-    from .api import Ingested, Rejection, VideoInput
+    from .api import VideoInput
 
 __all__ = [
     "CacheState",

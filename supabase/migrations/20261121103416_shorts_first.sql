@@ -9742,6 +9742,7 @@ grant execute on function private.store_missing_videos(text[]) to app_service;
 grant execute on function private.give_second_chances(text[]) to app_service;
 grant execute on function private.check_object(text, jsonb) to app_service;
 grant execute on function private.no_such_run(uuid) to app_service;
+
 -- channels, statistics and the formulas of scores: the service's own, and what its verbs call under its rights.
 grant select on private.channel_statistics to app_service;
 grant execute on function public.ingest_channels(jsonb) to app_service;
@@ -9871,6 +9872,8 @@ select cron.schedule(
     $$select ops.log_job_run(
         'shorts-queue-due-videos', private.queue_due_videos() || private.forget_ingest_history()
     )$$
+);
+
 -- Every ten minutes, channels three minutes before the videos that are scored by them.
 select cron.schedule(
     'shorts-score-channels',

@@ -56,6 +56,8 @@ select cron.schedule(
     $$select ops.log_job_run(
         'shorts-queue-due-videos', private.queue_due_videos() || private.forget_ingest_history()
     )$$
+);
+
 -- Every ten minutes, channels three minutes before the videos that are scored by them.
 select cron.schedule(
     'shorts-score-channels',

@@ -80,6 +80,13 @@ class Backend:
             },
         ),
         (
+            "ingest_channels",
+            [[{"channel_id": "UC1"}]],
+            {},
+            {"channels": [{"channel_id": "UC1"}]},
+            {"received": 1, "inserted": 1, "updated": 0, "unchanged": 0, "rejected": []},
+        ),
+        (
             "ingest_keyword_signals",
             [[{"keyword": "김치"}]],
             {},
@@ -122,7 +129,28 @@ async def test_each_function_has_a_method_of_its_name(
     ("function", "args", "named", "body", "answer", "result"),
     [
         ("calculate_quality_score", ["a"], {}, {"video_id": "a", "analysis_version": "v1.0"}, 0.45, 0.45),
-        ("set_ai_analysis", ["a"], {"analysis": ANALYSIS}, {"video_id": "a", "analysis": ANALYSIS}, None, None),
+        (
+            "set_ai_analysis",
+            ["a"],
+            {"analysis": ANALYSIS},
+            {"video_id": "a", "analysis": ANALYSIS, "analysis_version": "v1.0"},
+            True,
+            True,
+        ),
+        (
+            "set_ai_analysis",
+            ["a"],
+            {"analysis": ANALYSIS, "analysis_version": "v2.0", "confidence": 0.0, "scores": {"viral_potential": 0.5}},
+            {
+                "video_id": "a",
+                "analysis": ANALYSIS,
+                "analysis_version": "v2.0",
+                "confidence": 0.0,
+                "scores": {"viral_potential": 0.5},
+            },
+            False,
+            False,
+        ),
         ("is_playable_in", ["a"], {"region": "KR"}, {"video_id": "a", "region": "KR"}, True, True),
         ("my_activity", [], {}, {}, [ACTIVITY], Activity.model_validate(ACTIVITY)),
         ("my_activity", [], {}, {}, [], None),

@@ -1,0 +1,25 @@
+"""What becomes of a batch: the answer that every function that takes one gives."""
+
+from __future__ import annotations
+
+from .calls import Row
+
+__all__ = ["Ingested", "Rejection"]
+
+
+class Rejection(Row):
+    """Row `index` of the batch was not taken."""
+
+    index: int
+    code: str
+    message: str
+
+
+class Ingested(Row):
+    """What became of a batch: received = inserted + updated + unchanged + rejected."""
+
+    received: int
+    inserted: int
+    updated: int
+    unchanged: int
+    rejected: list[Rejection]
