@@ -36,23 +36,6 @@ before insert or update on public.video_quality_scores
 for each row
 execute function private.set_overall_quality();
 
-create function private.version_order(analysis_version text)
-returns numeric[]
-immutable
-parallel safe
-security invoker
-set search_path = pg_catalog, pg_temp
-language sql
-as $$
-    select
-        array(
-            select part.digits[1]::numeric
-            from regexp_matches(analysis_version, '[0-9]+', 'g') with ordinality as part (digits, place)
-            order by part.place
-        )
-$$;
-comment on function private.version_order(text) is 'What versions are compared by, their numbers: v10.0 is after v9.1.';
-
 create function private.sync_quality_score()
 returns trigger
 volatile
@@ -87,7 +70,7 @@ begin
         order by
             score.video_id asc,
             score.analyzed_at desc,
-            private.version_order(score.analysis_version) desc
+            score.analysis_version desc
     ) as newest
     where
         stored.video_id = newest.video_id
@@ -126,8 +109,13 @@ returns table (
 stable
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+-- One video and five thousand want different plans.
+set plan_cache_mode = force_custom_plan
+set jit = off
+language plpgsql
 as $$
+begin
+    return query
     with watched as (
         select
             person.video_id,
@@ -149,7 +137,7 @@ as $$
         group by person.video_id
     ),
 
-    open_trends as materialized (
+    open_trends as (
         select
             trend.keyword,
             max(trend.trend_score) as strength
@@ -171,7 +159,7 @@ as $$
     )
 
     select
-        video.video_id,
+        video.video_id::text,
         private.engagement_rate(video.like_count, video.comment_count, video.view_count),
         private.engagement_score(
             video.like_count,
@@ -191,7 +179,8 @@ as $$
     left join private.channel_statistics as channel_statistics on video.channel_id = channel_statistics.channel_id
     left join watched on video.video_id = watched.video_id
     left join aligned on video.video_id = aligned.video_id
-    where video.video_id = any(quality_figures.video_ids)
+    where video.video_id = any(quality_figures.video_ids);
+end
 $$;
 comment on function private.quality_figures(text[]) is
 'What is computed of videos, nothing of an AI''s: the formulas of 21_quality_formulas.sql over what is stored now.';
@@ -294,7 +283,7 @@ begin
         order by
             score.video_id asc,
             score.analyzed_at desc,
-            private.version_order(score.analysis_version) desc
+            score.analysis_version desc
     ),
 
     -- A day is enough: the job runs every ten minutes, and what it computed is refreshed daily while it is new.
@@ -411,6 +400,23 @@ $$;
 comment on function private.score_videos(integer) is
 'Computes anew the scores of videos that changed, were watched, trend or trended, or have grown older by a day, in '
 'the row of their newest analysis: at most batch_size of them.';
+
+create function private.version_order(analysis_version text)
+returns numeric[]
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        array(
+            select part.digits[1]::numeric
+            from regexp_matches(analysis_version, '[0-9]+', 'g') with ordinality as part (digits, place)
+            order by part.place
+        )
+$$;
+comment on function private.version_order(text) is 'What versions are compared by, their numbers: v10.0 is after v9.1.';
 
 create function private.check_ai_analysis(
     analysis jsonb,
@@ -536,7 +542,7 @@ begin
         and score.answered_at is not null
     order by
         score.analyzed_at desc,
-        private.version_order(score.analysis_version) desc
+        score.analysis_version desc
     limit 1;
     select score.*
     into known
@@ -619,8 +625,8 @@ begin
             figure.creator_consistency,
             figure.trend_alignment,
             figure.freshness_score,
-            -- What comes late is no newer than what is there: the higher version is before it.
-            case when is_old then newest.analyzed_at else now() end,
+            -- What comes late is older than what is there.
+            case when is_old then newest.analyzed_at - interval '1 microsecond' else now() end,
             now()
         from private.quality_figures(array[set_ai_analysis.video_id]) as figure
         on conflict on constraint a_video_is_scored_once_a_version do update
