@@ -204,6 +204,17 @@ begin
             message = 'The version of the analysis is not 1 to 20 characters.',
             hint = 'Send one such as v1.0, or nothing.';
     end if;
+    -- The video before its scores: the order in which all that scores takes them.
+    perform
+    from public.cached_videos as video
+    where video.video_id = calculate_quality_score.video_id
+    for no key update;
+    if not found then
+        raise exception using
+            errcode = 'PT404',
+            message = 'The video is not known.',
+            hint = 'Ingest it first.';
+    end if;
     insert into public.video_quality_scores as stored (
         video_id,
         analysis_version,
@@ -243,12 +254,6 @@ begin
             freshness_score = excluded.freshness_score,
             calculated_at = now()
     returning stored.overall_score into answer;
-    if not found then
-        raise exception using
-            errcode = 'PT404',
-            message = 'The video is not known.',
-            hint = 'Ingest it first.';
-    end if;
     return answer;
 end
 $$;
@@ -267,6 +272,7 @@ as $$
 declare
     due text[];
     versions text[];
+    held text[];
     scored bigint;
 begin
     -- One run at a time: a second one would do the same.
@@ -352,7 +358,18 @@ begin
     into due, versions
     from picked;
 
-    -- Sorted, the scores before their videos: the order in which all that scores takes them.
+    -- Sorted, and before their scores: the order in which all that scores takes them. What is being written just now is
+    -- left to the next run.
+    select array_agg(locked.video_id)
+    into held
+    from (
+        select video.video_id
+        from public.cached_videos as video
+        where video.video_id = any(due)
+        order by video.video_id
+        for no key update skip locked
+    ) as locked;
+
     insert into public.video_quality_scores as stored (
         video_id,
         analysis_version,
@@ -378,7 +395,7 @@ begin
         figure.creator_consistency,
         figure.trend_alignment,
         figure.freshness_score
-    from private.quality_figures(due) as figure
+    from private.quality_figures(held) as figure
     inner join unnest(due, versions) as chosen (video_id, analysis_version) on figure.video_id = chosen.video_id
     order by figure.video_id
     on conflict on constraint a_video_is_scored_once_a_version do update
@@ -520,20 +537,18 @@ begin
         set_ai_analysis.confidence,
         set_ai_analysis.scores
     );
-    if
-        not exists (
-            select
-            from public.cached_videos as video
-            where video.video_id = set_ai_analysis.video_id
-        )
-    then
+    -- One answer of a video after the other, since which is older depends on what is stored. The video before its
+    -- scores: the order in which all that scores takes them.
+    perform
+    from public.cached_videos as video
+    where video.video_id = set_ai_analysis.video_id
+    for no key update;
+    if not found then
         raise exception using
             errcode = 'PT404',
             message = 'The video is not known.',
             hint = 'Ingest it first.';
     end if;
-    -- One answer of a video after the other, since which is older depends on what is stored.
-    perform pg_advisory_xact_lock(hashtextextended('ai-analysis ' || set_ai_analysis.video_id, 0));
     select score.*
     into newest
     from public.video_quality_scores as score
@@ -579,7 +594,6 @@ begin
             )
         )
     then
-        -- The score before its video: the order in which all that scores takes them.
         insert into public.video_quality_scores as stored (
             video_id,
             analysis_version,
