@@ -4547,7 +4547,8 @@ create function private.channel_trust(
     subscribers bigint,
     kept bigint,
     videos bigint,
-    evenness double precision
+    evenness double precision,
+    compared bigint
 )
 returns numeric
 immutable
@@ -4568,15 +4569,15 @@ begin
                     else 0.5
                 end
                 + 0.20 * case when subscribers is not null then least(log(1 + subscribers) / 6, 1) else 0.5 end
-                + 0.20 * coalesce(private.shrunk_rate(evenness * videos, videos, 0.5, 10), 0.5)
+                + 0.20 * coalesce(private.shrunk_rate(evenness * compared, compared, 0.5, 10), 0.5)
             )::numeric,
             2
         );
 end
 $$;
-comment on function private.channel_trust(interval, bigint, bigint, bigint, double precision) is
+comment on function private.channel_trust(interval, bigint, bigint, bigint, double precision, bigint) is
 'Trust in a channel, 0 to 1: .40 videos that stayed playable, .20 age (3 years), .20 size (a million subscribers), .20 '
-'evenness, shrunk by ten videos. 0.5 where nothing is known.';
+'evenness of the compared videos, shrunk by ten. 0.5 where nothing is known.';
 
 -- supabase/schemas/shorts/22_counters.sql
 
@@ -5872,6 +5873,7 @@ begin
                 avg(ln(1 + video.view_count::double precision)),
                 count(video.view_count)
             ) as evenness,
+            count(video.view_count) as compared,
             avg(video.quality_score) as quality,
             count(*) filter (where video.published_at > now() - interval '90 days') / (90.0 / 7) as a_week,
             count(video.published_at) as dated,
@@ -5898,7 +5900,8 @@ begin
                 due.subscriber_count,
                 coalesce(seen.kept, 0),
                 coalesce(seen.videos, 0),
-                seen.evenness
+                seen.evenness,
+                seen.compared
             ) as trust_score,
             round(seen.quality::numeric, 2) as avg_video_quality,
             seen.category as primary_category,

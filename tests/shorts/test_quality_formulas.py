@@ -83,9 +83,9 @@ def test_s_051_trust_is_a_fraction_and_one_more_video_that_plays_never_lowers_it
 ) -> None:
     """S-051: whatever is known of a channel, and whatever is not."""
     kept = min(kept, videos)
-    expression = "channel_trust(make_interval(years => %s), %s, %s, %s, null)"
+    expression = "channel_trust(make_interval(years => %s), %s, %s, %s, null, null)"
     before = value(database, expression, years, subscribers, kept, videos)
     after = value(database, expression, years, subscribers, kept + 1, videos + 1)
     assert 0 <= before <= after <= 1
-    with_evenness = expression.replace("null)", "%s)")
-    assert 0 <= value(database, with_evenness, years, subscribers, kept, videos, evenness) <= 1
+    with_evenness = expression.replace("null, null)", "%s, %s)")
+    assert 0 <= value(database, with_evenness, years, subscribers, kept, videos, evenness, videos) <= 1

@@ -238,7 +238,8 @@ create function private.channel_trust(
     subscribers bigint,
     kept bigint,
     videos bigint,
-    evenness double precision
+    evenness double precision,
+    compared bigint
 )
 returns numeric
 immutable
@@ -259,12 +260,12 @@ begin
                     else 0.5
                 end
                 + 0.20 * case when subscribers is not null then least(log(1 + subscribers) / 6, 1) else 0.5 end
-                + 0.20 * coalesce(private.shrunk_rate(evenness * videos, videos, 0.5, 10), 0.5)
+                + 0.20 * coalesce(private.shrunk_rate(evenness * compared, compared, 0.5, 10), 0.5)
             )::numeric,
             2
         );
 end
 $$;
-comment on function private.channel_trust(interval, bigint, bigint, bigint, double precision) is
+comment on function private.channel_trust(interval, bigint, bigint, bigint, double precision, bigint) is
 'Trust in a channel, 0 to 1: .40 videos that stayed playable, .20 age (3 years), .20 size (a million subscribers), .20 '
-'evenness, shrunk by ten videos. 0.5 where nothing is known.';
+'evenness of the compared videos, shrunk by ten. 0.5 where nothing is known.';

@@ -372,6 +372,7 @@ begin
                 avg(ln(1 + video.view_count::double precision)),
                 count(video.view_count)
             ) as evenness,
+            count(video.view_count) as compared,
             avg(video.quality_score) as quality,
             count(*) filter (where video.published_at > now() - interval '90 days') / (90.0 / 7) as a_week,
             count(video.published_at) as dated,
@@ -398,7 +399,8 @@ begin
                 due.subscriber_count,
                 coalesce(seen.kept, 0),
                 coalesce(seen.videos, 0),
-                seen.evenness
+                seen.evenness,
+                seen.compared
             ) as trust_score,
             round(seen.quality::numeric, 2) as avg_video_quality,
             seen.category as primary_category,

@@ -191,22 +191,22 @@ select is(
     array[1, 0.5, 0, 1, null, null]::double precision[],
     'S-124: even videos have 1; two say nothing'
 );
-select is(private.channel_trust(null, null, 0, 0, null), 0.50, 'S-051: of whom nothing is known the trust is 0.5');
+select is(private.channel_trust(null, null, 0, 0, null, null), 0.50, 'S-051: of whom nothing is known the trust is 0.5');
 select is(
-    private.channel_trust('100 years', 1000000, 1000000, 1000000, 1.0),
+    private.channel_trust('100 years', 1000000, 1000000, 1000000, 1.0, 1000000),
     1.00,
     'S-051: old, large, even, and everything plays: 1'
 );
-select is(private.channel_trust('0', 0, 0, 1000000, 0.0), 0.00, 'S-051: the contrary: 0');
+select is(private.channel_trust('0', 0, 0, 1000000, 0.0, 1000000), 0.00, 'S-051: the contrary: 0');
 select is(
     array[
-        private.channel_trust(null, 1000000, 0, 0, null),
-        private.channel_trust(null, 999, 0, 0, null),
-        private.channel_trust('1095.75 days', null, 0, 0, null),
-        private.channel_trust(null, null, 98, 100, null),
-        private.channel_trust(null, null, 0, 0, 1.0)
+        private.channel_trust(null, 1000000, 0, 0, null, null),
+        private.channel_trust(null, 999, 0, 0, null, null),
+        private.channel_trust('1095.75 days', null, 0, 0, null, null),
+        private.channel_trust(null, null, 98, 100, null, null),
+        private.channel_trust(null, null, 0, 0, 1.0, 10)
     ],
-    array[0.60, 0.50, 0.53, 0.67, 0.50],
+    array[0.60, 0.50, 0.53, 0.67, 0.55],
     'S-051: each part alone, and what is unknown changes nothing'
 );
 select is_empty(
@@ -214,11 +214,11 @@ select is_empty(
         select kept
         from generate_series(0, 50) as kept
         where
-            private.channel_trust(null, null, kept + 1, 51, null) < private.channel_trust(null, null, kept, 51, null)
-            or private.channel_trust(null, kept * 1000 + 1000, 0, 0, null)
-            < private.channel_trust(null, kept * 1000, 0, 0, null)
-            or private.channel_trust(make_interval(years => kept + 1), null, 0, 0, null)
-            < private.channel_trust(make_interval(years => kept), null, 0, 0, null)
+            private.channel_trust(null, null, kept + 1, 51, null, null) < private.channel_trust(null, null, kept, 51, null, null)
+            or private.channel_trust(null, kept * 1000 + 1000, 0, 0, null, null)
+            < private.channel_trust(null, kept * 1000, 0, 0, null, null)
+            or private.channel_trust(make_interval(years => kept + 1), null, 0, 0, null, null)
+            < private.channel_trust(make_interval(years => kept), null, 0, 0, null, null)
     $$,
     'S-051: playing, size and age never lower the trust'
 );

@@ -225,7 +225,7 @@ select results_eq(
         values
         (
             'UC5', 1.99, 0.50, '24',
-            private.channel_trust('3652.5 days', 999999, 3, 4, 1.0)
+            private.channel_trust('3652.5 days', 999999, 3, 4, 1.0, 4)
         ),
         ('UC6', 0.08, null, null, 0.50)
     $$,
