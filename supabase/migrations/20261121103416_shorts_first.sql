@@ -2121,9 +2121,11 @@ returns table (
     is_embeddable boolean,
     privacy_status text,
     upload_status text,
+    live_broadcast text,
     is_age_restricted boolean,
     region_restrictions jsonb,
     thumbnail_url text,
+    tags text[],
     collected_at timestamptz,
     keywords jsonb
 )
@@ -2152,6 +2154,10 @@ as $$
             given.video ->> 'thumbnail_url' as thumbnail_url,
             given.video ->> 'region' as region,
             given.video -> 'region_restrictions' as region_restrictions,
+            case
+                when jsonb_typeof(given.video -> 'tags') = 'array'
+                    then array(select jsonb_array_elements_text(given.video -> 'tags'))
+            end as tags,
             case
                 when coalesce(jsonb_typeof(given.video -> 'keywords'), 'array') = 'array'
                     then coalesce(given.video -> 'keywords', '[]')
@@ -2201,7 +2207,8 @@ as $$
                     then (given.video -> 'is_age_restricted')::boolean
             end as is_age_restricted,
             given.video ->> 'privacy_status' as privacy_status,
-            given.video ->> 'upload_status' as upload_status
+            given.video ->> 'upload_status' as upload_status,
+            given.video ->> 'live_broadcast' as live_broadcast
         from given
     )
 
@@ -2213,7 +2220,7 @@ as $$
         typed.title,
         typed.description,
         typed.channel_id,
-        typed.channel_name,
+        nullif(typed.channel_name, '') as channel_name,
         typed.published_at,
         typed.duration,
         typed.category_id,
@@ -2224,9 +2231,11 @@ as $$
         coalesce(typed.is_embeddable, typed.is_playable) as is_embeddable,
         coalesce(typed.privacy_status, case when typed.is_playable then 'public' end) as privacy_status,
         typed.upload_status,
+        typed.live_broadcast,
         typed.is_age_restricted,
         typed.region_restrictions,
         typed.thumbnail_url,
+        typed.tags,
         typed.collected_at,
         typed.keywords
     from typed
@@ -2317,10 +2326,21 @@ as $$
                 or (typed.video ? 'is_age_restricted' and typed.is_age_restricted is null)
                 or typed.privacy_status not in ('public', 'unlisted', 'private')
                 or length(typed.upload_status) > 20
+                or typed.live_broadcast not in ('none', 'live', 'upcoming')
                 or jsonb_typeof(typed.region_restrictions) <> 'object',
                 'ON009',
                 'one of is_playable, is_embeddable, is_age_restricted, privacy_status, upload_status, '
-                'region_restrictions is not what YouTube sends'
+                'live_broadcast, region_restrictions is not what YouTube sends'
+            ),
+            (
+                typed.video ? 'tags'
+                and (
+                    typed.tags is null
+                    or cardinality(typed.tags) > 500
+                    or jsonb_path_exists(typed.video, '$.tags[*] ? (@.type() != "string")')
+                ),
+                'ON010',
+                'tags is not an array of at most 500 texts'
             ),
             (
                 typed.keywords is null
@@ -2331,6 +2351,7 @@ as $$
                         @.type() != "object"
                         || !(@.keyword.type() == "string")
                         || exists (@.relevance ? (@.type() != "number" || @ < 0 || @ > 1))
+                        || exists (@.rank ? (@.type() != "number" || @ < 1 || @ > 1000 || @.floor() != @))
                         || exists (@.source ? (
                             @ != "youtube_api" && @ != "ai_analysis" && @ != "user_feedback" || @.type() != "string"
                         ))
@@ -2343,7 +2364,7 @@ as $$
                         length(coalesce(private.normalize_keyword(item.value ->> 'keyword'), '')) not between 1 and 255
                 ),
                 'ON010',
-                'keywords is not an array of at most 50 {keyword, relevance from 0 to 1, '
+                'keywords is not an array of at most 50 {keyword, relevance from 0 to 1, rank from 1 to 1000, '
                 'source of youtube_api, ai_analysis, user_feedback}'
             )
         ) as rule (is_broken, code, message)
@@ -3984,6 +4005,13 @@ begin
             read.index desc
     ),
 
+    -- An empty object is news, "plays everywhere", but looks in an insert like the default of a row that says nothing.
+    freed as materialized (
+        select jsonb_object_agg(newest.video_id, true) as videos
+        from newest
+        where newest.region_restrictions = '{}'
+    ),
+
     channels as (
         insert into public.cached_channels as stored (channel_id, channel_title, last_updated)
         select distinct on (newest.channel_id)
@@ -4022,9 +4050,11 @@ begin
             is_embeddable,
             privacy_status,
             upload_status,
+            live_broadcast,
             is_age_restricted,
             region_restrictions,
             thumbnail_url,
+            tags,
             collected_at,
             expires_at
         )
@@ -4043,9 +4073,11 @@ begin
             newest.is_embeddable,
             newest.privacy_status,
             newest.upload_status,
+            newest.live_broadcast,
             newest.is_age_restricted,
             coalesce(newest.region_restrictions, '{}'),
             newest.thumbnail_url,
+            newest.tags,
             newest.collected_at,
             newest.collected_at + interval '7 days'
         from newest
@@ -4065,15 +4097,21 @@ begin
                 is_embeddable = coalesce(excluded.is_embeddable, stored.is_embeddable),
                 privacy_status = coalesce(excluded.privacy_status, stored.privacy_status),
                 upload_status = coalesce(excluded.upload_status, stored.upload_status),
+                live_broadcast = coalesce(excluded.live_broadcast, stored.live_broadcast),
                 is_age_restricted = coalesce(excluded.is_age_restricted, stored.is_age_restricted),
-                region_restrictions = coalesce(
-                    nullif(excluded.region_restrictions, '{}'),
-                    stored.region_restrictions
-                ),
+                region_restrictions = case
+                    when
+                        excluded.region_restrictions = '{}'
+                        and (select freed.videos ? excluded.video_id from freed) is not true
+                        then stored.region_restrictions
+                    else excluded.region_restrictions
+                end,
                 thumbnail_url = coalesce(excluded.thumbnail_url, stored.thumbnail_url),
+                tags = coalesce(excluded.tags, stored.tags),
                 collected_at = excluded.collected_at,
                 expires_at = excluded.expires_at,
-                cached_at = now()
+                cached_at = now(),
+                purged_at = null
             where
                 stored.collected_at < excluded.collected_at
                 or (
@@ -4092,9 +4130,12 @@ begin
                         stored.is_embeddable,
                         stored.privacy_status,
                         stored.upload_status,
+                        stored.live_broadcast,
                         stored.is_age_restricted,
                         stored.region_restrictions,
-                        stored.thumbnail_url
+                        stored.thumbnail_url,
+                        stored.tags,
+                        stored.purged_at
                     ) is distinct from (
                         excluded.title,
                         coalesce(excluded.description, stored.description),
@@ -4109,9 +4150,18 @@ begin
                         coalesce(excluded.is_embeddable, stored.is_embeddable),
                         coalesce(excluded.privacy_status, stored.privacy_status),
                         coalesce(excluded.upload_status, stored.upload_status),
+                        coalesce(excluded.live_broadcast, stored.live_broadcast),
                         coalesce(excluded.is_age_restricted, stored.is_age_restricted),
-                        coalesce(nullif(excluded.region_restrictions, '{}'), stored.region_restrictions),
-                        coalesce(excluded.thumbnail_url, stored.thumbnail_url)
+                        case
+                            when
+                                excluded.region_restrictions = '{}'
+                                and (select freed.videos ? excluded.video_id from freed) is not true
+                                then stored.region_restrictions
+                            else excluded.region_restrictions
+                        end,
+                        coalesce(excluded.thumbnail_url, stored.thumbnail_url),
+                        coalesce(excluded.tags, stored.tags),
+                        null
                     )
                 )
         returning
@@ -4120,12 +4170,19 @@ begin
     ),
 
     mapped as (
-        insert into public.keyword_video_mappings as stored (keyword, video_id, relevance_score, mapping_source)
+        insert into public.keyword_video_mappings as stored (
+            keyword,
+            video_id,
+            relevance_score,
+            mapping_source,
+            search_rank
+        )
         select distinct on (mapping.keyword, newest.video_id)
             mapping.keyword,
             newest.video_id,
-            coalesce((item.value ->> 'relevance')::double precision, 0.0) as relevance_score,
-            coalesce(item.value ->> 'source', 'youtube_api') as mapping_source
+            coalesce(round((item.value -> 'relevance')::numeric, 15)::double precision, 0.0) as relevance_score,
+            coalesce(item.value ->> 'source', 'youtube_api') as mapping_source,
+            (item.value -> 'rank')::integer as search_rank
         from newest
         cross join lateral jsonb_array_elements(newest.keywords) as item (value)
         cross join lateral private.normalize_keyword(item.value ->> 'keyword') as mapping (keyword)
@@ -4133,14 +4190,18 @@ begin
             mapping.keyword asc,
             newest.video_id asc,
             relevance_score desc,
-            mapping_source asc
+            mapping_source asc,
+            search_rank asc
         on conflict on constraint a_keyword_maps_to_a_video_once do update
             set
                 relevance_score = excluded.relevance_score,
-                mapping_source = excluded.mapping_source
+                mapping_source = excluded.mapping_source,
+                -- A mention outside a search says nothing of the place in it.
+                search_rank = coalesce(excluded.search_rank, stored.search_rank)
             where
                 stored.relevance_score <> excluded.relevance_score
                 or stored.mapping_source <> excluded.mapping_source
+                or stored.search_rank is distinct from coalesce(excluded.search_rank, stored.search_rank)
         returning stored.video_id
     ),
 

@@ -79,9 +79,11 @@ returns table (
     is_embeddable boolean,
     privacy_status text,
     upload_status text,
+    live_broadcast text,
     is_age_restricted boolean,
     region_restrictions jsonb,
     thumbnail_url text,
+    tags text[],
     collected_at timestamptz,
     keywords jsonb
 )
@@ -110,6 +112,10 @@ as $$
             given.video ->> 'thumbnail_url' as thumbnail_url,
             given.video ->> 'region' as region,
             given.video -> 'region_restrictions' as region_restrictions,
+            case
+                when jsonb_typeof(given.video -> 'tags') = 'array'
+                    then array(select jsonb_array_elements_text(given.video -> 'tags'))
+            end as tags,
             case
                 when coalesce(jsonb_typeof(given.video -> 'keywords'), 'array') = 'array'
                     then coalesce(given.video -> 'keywords', '[]')
@@ -159,7 +165,8 @@ as $$
                     then (given.video -> 'is_age_restricted')::boolean
             end as is_age_restricted,
             given.video ->> 'privacy_status' as privacy_status,
-            given.video ->> 'upload_status' as upload_status
+            given.video ->> 'upload_status' as upload_status,
+            given.video ->> 'live_broadcast' as live_broadcast
         from given
     )
 
@@ -171,7 +178,7 @@ as $$
         typed.title,
         typed.description,
         typed.channel_id,
-        typed.channel_name,
+        nullif(typed.channel_name, '') as channel_name,
         typed.published_at,
         typed.duration,
         typed.category_id,
@@ -182,9 +189,11 @@ as $$
         coalesce(typed.is_embeddable, typed.is_playable) as is_embeddable,
         coalesce(typed.privacy_status, case when typed.is_playable then 'public' end) as privacy_status,
         typed.upload_status,
+        typed.live_broadcast,
         typed.is_age_restricted,
         typed.region_restrictions,
         typed.thumbnail_url,
+        typed.tags,
         typed.collected_at,
         typed.keywords
     from typed
@@ -275,10 +284,21 @@ as $$
                 or (typed.video ? 'is_age_restricted' and typed.is_age_restricted is null)
                 or typed.privacy_status not in ('public', 'unlisted', 'private')
                 or length(typed.upload_status) > 20
+                or typed.live_broadcast not in ('none', 'live', 'upcoming')
                 or jsonb_typeof(typed.region_restrictions) <> 'object',
                 'ON009',
                 'one of is_playable, is_embeddable, is_age_restricted, privacy_status, upload_status, '
-                'region_restrictions is not what YouTube sends'
+                'live_broadcast, region_restrictions is not what YouTube sends'
+            ),
+            (
+                typed.video ? 'tags'
+                and (
+                    typed.tags is null
+                    or cardinality(typed.tags) > 500
+                    or jsonb_path_exists(typed.video, '$.tags[*] ? (@.type() != "string")')
+                ),
+                'ON010',
+                'tags is not an array of at most 500 texts'
             ),
             (
                 typed.keywords is null
@@ -289,6 +309,7 @@ as $$
                         @.type() != "object"
                         || !(@.keyword.type() == "string")
                         || exists (@.relevance ? (@.type() != "number" || @ < 0 || @ > 1))
+                        || exists (@.rank ? (@.type() != "number" || @ < 1 || @ > 1000 || @.floor() != @))
                         || exists (@.source ? (
                             @ != "youtube_api" && @ != "ai_analysis" && @ != "user_feedback" || @.type() != "string"
                         ))
@@ -301,7 +322,7 @@ as $$
                         length(coalesce(private.normalize_keyword(item.value ->> 'keyword'), '')) not between 1 and 255
                 ),
                 'ON010',
-                'keywords is not an array of at most 50 {keyword, relevance from 0 to 1, '
+                'keywords is not an array of at most 50 {keyword, relevance from 0 to 1, rank from 1 to 1000, '
                 'source of youtube_api, ai_analysis, user_feedback}'
             )
         ) as rule (is_broken, code, message)

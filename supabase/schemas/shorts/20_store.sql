@@ -36,6 +36,13 @@ begin
             read.index desc
     ),
 
+    -- An empty object is news, "plays everywhere", but looks in an insert like the default of a row that says nothing.
+    freed as materialized (
+        select jsonb_object_agg(newest.video_id, true) as videos
+        from newest
+        where newest.region_restrictions = '{}'
+    ),
+
     channels as (
         insert into public.cached_channels as stored (channel_id, channel_title, last_updated)
         select distinct on (newest.channel_id)
@@ -74,9 +81,11 @@ begin
             is_embeddable,
             privacy_status,
             upload_status,
+            live_broadcast,
             is_age_restricted,
             region_restrictions,
             thumbnail_url,
+            tags,
             collected_at,
             expires_at
         )
@@ -95,9 +104,11 @@ begin
             newest.is_embeddable,
             newest.privacy_status,
             newest.upload_status,
+            newest.live_broadcast,
             newest.is_age_restricted,
             coalesce(newest.region_restrictions, '{}'),
             newest.thumbnail_url,
+            newest.tags,
             newest.collected_at,
             newest.collected_at + interval '7 days'
         from newest
@@ -117,15 +128,21 @@ begin
                 is_embeddable = coalesce(excluded.is_embeddable, stored.is_embeddable),
                 privacy_status = coalesce(excluded.privacy_status, stored.privacy_status),
                 upload_status = coalesce(excluded.upload_status, stored.upload_status),
+                live_broadcast = coalesce(excluded.live_broadcast, stored.live_broadcast),
                 is_age_restricted = coalesce(excluded.is_age_restricted, stored.is_age_restricted),
-                region_restrictions = coalesce(
-                    nullif(excluded.region_restrictions, '{}'),
-                    stored.region_restrictions
-                ),
+                region_restrictions = case
+                    when
+                        excluded.region_restrictions = '{}'
+                        and (select freed.videos ? excluded.video_id from freed) is not true
+                        then stored.region_restrictions
+                    else excluded.region_restrictions
+                end,
                 thumbnail_url = coalesce(excluded.thumbnail_url, stored.thumbnail_url),
+                tags = coalesce(excluded.tags, stored.tags),
                 collected_at = excluded.collected_at,
                 expires_at = excluded.expires_at,
-                cached_at = now()
+                cached_at = now(),
+                purged_at = null
             where
                 stored.collected_at < excluded.collected_at
                 or (
@@ -144,9 +161,12 @@ begin
                         stored.is_embeddable,
                         stored.privacy_status,
                         stored.upload_status,
+                        stored.live_broadcast,
                         stored.is_age_restricted,
                         stored.region_restrictions,
-                        stored.thumbnail_url
+                        stored.thumbnail_url,
+                        stored.tags,
+                        stored.purged_at
                     ) is distinct from (
                         excluded.title,
                         coalesce(excluded.description, stored.description),
@@ -161,9 +181,18 @@ begin
                         coalesce(excluded.is_embeddable, stored.is_embeddable),
                         coalesce(excluded.privacy_status, stored.privacy_status),
                         coalesce(excluded.upload_status, stored.upload_status),
+                        coalesce(excluded.live_broadcast, stored.live_broadcast),
                         coalesce(excluded.is_age_restricted, stored.is_age_restricted),
-                        coalesce(nullif(excluded.region_restrictions, '{}'), stored.region_restrictions),
-                        coalesce(excluded.thumbnail_url, stored.thumbnail_url)
+                        case
+                            when
+                                excluded.region_restrictions = '{}'
+                                and (select freed.videos ? excluded.video_id from freed) is not true
+                                then stored.region_restrictions
+                            else excluded.region_restrictions
+                        end,
+                        coalesce(excluded.thumbnail_url, stored.thumbnail_url),
+                        coalesce(excluded.tags, stored.tags),
+                        null
                     )
                 )
         returning
@@ -172,12 +201,19 @@ begin
     ),
 
     mapped as (
-        insert into public.keyword_video_mappings as stored (keyword, video_id, relevance_score, mapping_source)
+        insert into public.keyword_video_mappings as stored (
+            keyword,
+            video_id,
+            relevance_score,
+            mapping_source,
+            search_rank
+        )
         select distinct on (mapping.keyword, newest.video_id)
             mapping.keyword,
             newest.video_id,
-            coalesce((item.value ->> 'relevance')::double precision, 0.0) as relevance_score,
-            coalesce(item.value ->> 'source', 'youtube_api') as mapping_source
+            coalesce(round((item.value -> 'relevance')::numeric, 15)::double precision, 0.0) as relevance_score,
+            coalesce(item.value ->> 'source', 'youtube_api') as mapping_source,
+            (item.value -> 'rank')::integer as search_rank
         from newest
         cross join lateral jsonb_array_elements(newest.keywords) as item (value)
         cross join lateral private.normalize_keyword(item.value ->> 'keyword') as mapping (keyword)
@@ -185,14 +221,18 @@ begin
             mapping.keyword asc,
             newest.video_id asc,
             relevance_score desc,
-            mapping_source asc
+            mapping_source asc,
+            search_rank asc
         on conflict on constraint a_keyword_maps_to_a_video_once do update
             set
                 relevance_score = excluded.relevance_score,
-                mapping_source = excluded.mapping_source
+                mapping_source = excluded.mapping_source,
+                -- A mention outside a search says nothing of the place in it.
+                search_rank = coalesce(excluded.search_rank, stored.search_rank)
             where
                 stored.relevance_score <> excluded.relevance_score
                 or stored.mapping_source <> excluded.mapping_source
+                or stored.search_rank is distinct from coalesce(excluded.search_rank, stored.search_rank)
         returning stored.video_id
     ),
 

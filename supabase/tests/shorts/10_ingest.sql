@@ -1,6 +1,6 @@
 -- Any batch can be read: a bad row is named by index and code, the good one beside it is kept.
 begin;
-select plan(36);
+select plan(45);
 
 -- An empty house: nothing of the running stack is seen in here.
 delete from public.cached_videos;
@@ -68,6 +68,19 @@ select is(
     '1 ON010',
     'a keyword that is too long once it is normalised'
 );
+select is(pg_temp.refusal('{"keywords": [{"keyword": "k", "rank": 0}]}'), '1 ON010', 'a rank before the first');
+select is(pg_temp.refusal('{"keywords": [{"keyword": "k", "rank": 1001}]}'), '1 ON010', 'a rank beyond the last');
+select is(pg_temp.refusal('{"keywords": [{"keyword": "k", "rank": 1.5}]}'), '1 ON010', 'a rank between two');
+select is(pg_temp.refusal('{"keywords": [{"keyword": "k", "rank": "1"}]}'), '1 ON010', 'a rank in words');
+select is(pg_temp.refusal('{"tags": "먹방"}'), '1 ON010', 'tags that are no array');
+select is(pg_temp.refusal('{"tags": ["먹방", 1]}'), '1 ON010', 'a tag that is a number');
+select is(
+    pg_temp.refusal(jsonb_build_object('tags', array(select 'tag' from generate_series(1, 501)))),
+    '1 ON010',
+    'too many tags'
+);
+select is(pg_temp.refusal('{"live_broadcast": "soon"}'), '1 ON009', 'an unknown live_broadcast');
+select is(pg_temp.refusal('{"region_restrictions": ["KR"]}'), '1 ON009', 'restrictions that are no object');
 select is_empty($$select from public.cached_videos where video_id = 'bad'$$, 'none of them was stored');
 
 -- The whole call.

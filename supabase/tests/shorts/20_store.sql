@@ -1,6 +1,6 @@
 -- A batch may be repeated and come in any order; nothing is doubled.
 begin;
-select plan(21);
+select plan(37);
 
 -- An empty house: nothing of the running stack is seen in here.
 delete from public.cached_videos;
@@ -130,6 +130,115 @@ select is(
     'a flag alone is news too'
 );
 select is((select is_playable from public.cached_videos where video_id = 'v1'), false, 'and takes the video off');
+
+-- What a source says beside the counts, and what an empty value means.
+create function pg_temp.say(fields jsonb, video_id text default 'said')
+returns text
+language sql
+as $$
+    select
+        case
+            when answer -> 'inserted' = '1' then 'new'
+            when answer -> 'updated' = '1' then 'changed'
+            when answer -> 'unchanged' = '1' then 'same'
+            else answer ->> 'rejected'
+        end
+    from public.ingest_videos(
+        jsonb_build_array(
+            jsonb_build_object('video_id', video_id, 'title', 'said', 'collected_at', '2026-01-01T00:00:00Z') || fields
+        )
+    ) as answer
+$$;
+select is(
+    pg_temp.say(
+        '{"live_broadcast": "live", "tags": ["먹방", "asmr"], "thumbnail_url": "https://i.ytimg.com/a.jpg",
+          "region_restrictions": {"blocked": ["KR"]}, "description": "d", "is_embeddable": true,
+          "privacy_status": "public", "upload_status": "processed",
+          "keywords": [{"keyword": "k", "relevance": 0.5, "rank": 3}, {"keyword": "tiny", "relevance": 1e-400}]}'
+    ),
+    'new',
+    'all the new keys are taken'
+);
+select results_eq(
+    $$
+        select live_broadcast::text, tags, thumbnail_url, region_restrictions, is_playable
+        from public.cached_videos
+        where video_id = 'said'
+    $$,
+    $$values ('live', array['먹방', 'asmr'], 'https://i.ytimg.com/a.jpg', '{"blocked": ["KR"]}'::jsonb, true)$$,
+    'and stored'
+);
+select results_eq(
+    $$
+        select keyword::text, search_rank, rank_position
+        from public.keyword_video_mappings
+        where video_id = 'said'
+        order by keyword
+    $$,
+    $$values ('k', 3, 3), ('tiny', null, null)$$,
+    'a keyword with its place in the source''s answer'
+);
+select is(pg_temp.say('{}'), 'same', 'what is left out is no news');
+select is(
+    pg_temp.say('{"keywords": [{"keyword": "k", "relevance": 0.5}]}'),
+    'same',
+    'nor is a mention without a place'
+);
+select is(pg_temp.say('{"keywords": [{"keyword": "k", "relevance": 0.7}]}'), 'changed', 'another relevance is');
+select is(
+    (select search_rank from public.keyword_video_mappings where video_id = 'said' and keyword = 'k'),
+    3,
+    'which leaves the place as it was'
+);
+select is(
+    pg_temp.say('{"keywords": [{"keyword": "k", "relevance": 0.7, "rank": 1}]}'),
+    'changed',
+    'a new place is news too'
+);
+select is(
+    pg_temp.say('{"collected_at": "2026-01-02T00:00:00Z"}'),
+    'changed',
+    'newer news that says nothing of regions, tags, description'
+);
+select results_eq(
+    $$select region_restrictions, tags, description from public.cached_videos where video_id = 'said'$$,
+    $$values ('{"blocked": ["KR"]}'::jsonb, array['먹방', 'asmr'], 'd')$$,
+    'keeps them'
+);
+select is(
+    pg_temp.say('{"collected_at": "2026-01-02T00:00:00Z", "region_restrictions": {}, "tags": [], "description": ""}'),
+    'changed',
+    'the same moment, but said to be empty'
+);
+select results_eq(
+    $$select region_restrictions, tags, description from public.cached_videos where video_id = 'said'$$,
+    $$values ('{}'::jsonb, array[]::text[], '')$$,
+    'clears them'
+);
+select is(
+    pg_temp.say('{"collected_at": "2026-01-02T00:00:00Z", "region_restrictions": {}, "tags": [], "description": ""}'),
+    'same',
+    'once'
+);
+
+-- What the terms had deleted and a source says again.
+update public.cached_videos
+set
+    title = 'purged',
+    description = null,
+    purged_at = now()
+where video_id = 'said';
+select is(
+    pg_temp.say('{"collected_at": "2026-01-01T00:00:00Z"}'),
+    'same',
+    'a purged video does not come back by older news'
+);
+select is(pg_temp.say('{"collected_at": "2026-01-03T00:00:00Z"}'), 'changed', 'but by newer');
+select results_eq(
+    $$select title, purged_at from public.cached_videos where video_id = 'said'$$,
+    $$values ('said', null::timestamptz)$$,
+    'and is whole again'
+);
 
 -- Signals.
 create temporary table signals as
