@@ -42,6 +42,8 @@ class Service:
         self.connections: set[Connection] = set()
         self._replication = Replication(url)
         self._roles: set[str] = set()
+        # A list that was read before a subscription came must not be applied after it.
+        self._choosing = asyncio.Lock()
 
     async def is_role(self, role: str) -> bool:
         """Whether requests may take the role; a role that was found once is not asked about again."""
@@ -57,10 +59,21 @@ class Service:
 
     async def stream_published(self) -> None:
         """Make sure that no table which is published now is still left out of the stream."""
+        async with self._choosing:
+            left_out = await self._unpublished()
+            if self._replication.excluded - left_out:
+                await self._replication.exclude(left_out)
+
+    async def leave_out_unpublished(self) -> None:
+        """Spare the work for tables that came after the stream began, as those of the first migrations do."""
+        async with self._choosing:
+            left_out = await self._unpublished()
+            if self._replication.excluded != left_out:
+                await self._replication.exclude(left_out)
+
+    async def _unpublished(self) -> set[tuple[str, str]]:
         async with self.database.connection() as connection:
-            left_out = await unpublished(connection)
-        if self._replication.excluded - left_out:
-            await self._replication.exclude(left_out)
+            return await unpublished(connection)
 
     async def _keep_streaming(self) -> None:
         told = ""
@@ -77,8 +90,7 @@ class Service:
             await asyncio.sleep(RECONNECT_AFTER)
 
     async def _stream(self) -> None:
-        async with self.database.connection() as connection:
-            left_out = await unpublished(connection)
+        left_out = await self._unpublished()
         watch = asyncio.create_task(self._tell_resubscribed())
         xid, changes = 0, list[Change]()
         try:
@@ -120,7 +132,7 @@ class Service:
                 if time.monotonic() - maintained > MAINTAIN_EVERY:
                     await maintain_partitions(self.database)
                     maintained = time.monotonic()
-                await self.stream_published()
+                await self.leave_out_unpublished()
             except (psycopg.Error, OSError) as error:
                 print(f"realtime: housekeeping failed: {error}", file=sys.stderr)
             await asyncio.sleep(LOOK_EVERY)
