@@ -60,6 +60,42 @@ $$;
 comment on function private.check_batch(jsonb) is
 'Refuses what is no array, and more work than one statement should hold.';
 
+create function private.check_counts(signals jsonb)
+returns void
+immutable
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    counts bigint;
+begin
+    perform private.check_batch(signals);
+    counts := (
+        select
+            coalesce(
+                sum(
+                    case
+                        when jsonb_typeof(item.value -> 'keywords') = 'array'
+                            then jsonb_array_length(item.value -> 'keywords')
+                        else 1
+                    end
+                ),
+                0
+            )
+        from jsonb_array_elements(signals) as item (value)
+    );
+    if counts > 50000 then
+        raise exception using
+            errcode = 'PT413',
+            message = 'The batch has more than 50000 counts.',
+            detail = format('It has %s.', counts),
+            hint = 'Send it in parts of at most 50000 counts.';
+    end if;
+end
+$$;
+comment on function private.check_counts(jsonb) is 'As check_batch, where an element may hold many counts.';
+
 create function private.read_videos(videos jsonb)
 returns table (
     index integer,
@@ -85,7 +121,8 @@ returns table (
     thumbnail_url text,
     tags text[],
     collected_at timestamptz,
-    keywords jsonb
+    keywords jsonb,
+    words text[]
 )
 stable
 security invoker
@@ -168,167 +205,148 @@ as $$
             given.video ->> 'upload_status' as upload_status,
             given.video ->> 'live_broadcast' as live_broadcast
         from given
+    ),
+
+    spelled as materialized (
+        select
+            typed.*,
+            array(
+                select
+                    case
+                        -- Most are in their one spelling already, and a look is cheaper than a call.
+                        when item.value ->> 'keyword' ~ '^[a-z0-9가-힣]+$' then item.value ->> 'keyword'
+                        else private.normalize_keyword(item.value ->> 'keyword')
+                    end
+                from jsonb_array_elements(typed.keywords) as item (value)
+            ) as words
+        from typed
+    ),
+
+    judged as materialized (
+        select
+            spelled.*,
+            -- One case for all rules: the first that is broken ends it, and a good row costs a few comparisons.
+            case
+                when spelled.video is null
+                    then 'ON001 the row is not an object'
+                when
+                    'string' <> any(array[
+                        jsonb_typeof(spelled.video -> 'video_id'),
+                        jsonb_typeof(spelled.video -> 'title'),
+                        jsonb_typeof(spelled.video -> 'description'),
+                        jsonb_typeof(spelled.video -> 'channel_id'),
+                        jsonb_typeof(spelled.video -> 'channel_name'),
+                        jsonb_typeof(spelled.video -> 'thumbnail_url'),
+                        jsonb_typeof(spelled.video -> 'region')
+                    ])
+                    then 'ON003 one of video_id, title, description, channel_id, channel_name, thumbnail_url, region is '
+                    'not text'
+                when coalesce(spelled.video_id !~ '^[A-Za-z0-9_-]{1,20}$', true)
+                    then 'ON002 video_id is not an id of at most 20 letters, digits, _ and -'
+                when coalesce(spelled.title = '', true)
+                    then 'ON003 title is missing or empty'
+                when length(spelled.title) > 500
+                    then 'ON004 title is longer than 500 characters'
+                when length(spelled.description) > 10000
+                    then 'ON004 description is longer than 10000 characters'
+                when length(spelled.channel_name) > 200
+                    then 'ON004 channel_name is longer than 200 characters'
+                when length(spelled.thumbnail_url) > 2000
+                    then 'ON004 thumbnail_url is longer than 2000 characters'
+                when spelled.channel_id !~ '^[A-Za-z0-9_-]{1,50}$'
+                    then 'ON002 channel_id is not an id of at most 50 letters, digits, _ and -'
+                when spelled.collected_at is null
+                    then 'ON005 collected_at is missing or is not an ISO 8601 time'
+                when spelled.video ? 'published_at' and spelled.published_at is null
+                    then 'ON005 published_at is not an ISO 8601 time'
+                when spelled.collected_at not between '2005-01-01 00:00+00' and now() + interval '1 hour'
+                    then 'ON006 collected_at is before YouTube or in the future'
+                when spelled.published_at not between '2005-01-01 00:00+00' and now() + interval '1 hour'
+                    then 'ON006 published_at is before YouTube or in the future'
+                when spelled.video ? 'duration_seconds' and coalesce(spelled.duration not between 0 and 604800, true)
+                    then 'ON007 duration_seconds is not a whole number from 0 to 604800'
+                when spelled.video ? 'category_id' and coalesce(spelled.category_id not between 0 and 999, true)
+                    then 'ON007 category_id is not a whole number from 0 to 999'
+                when spelled.video ? 'view_count' and coalesce(spelled.view_count not between 0 and 1000000000000, true)
+                    then 'ON007 view_count is not a whole number from 0 to 1000000000000'
+                when spelled.video ? 'like_count' and coalesce(spelled.like_count < 0, true)
+                    then 'ON007 like_count is not a whole number from 0 to 2147483647'
+                when spelled.video ? 'comment_count' and coalesce(spelled.comment_count < 0, true)
+                    then 'ON007 comment_count is not a whole number from 0 to 2147483647'
+                when spelled.region <> all(private.region_codes())
+                    then 'ON008 region is not an ISO 3166 code of two capital letters'
+                when
+                    (spelled.video ? 'is_playable' and spelled.is_playable is null)
+                    or (spelled.video ? 'is_embeddable' and spelled.is_embeddable is null)
+                    or (spelled.video ? 'is_age_restricted' and spelled.is_age_restricted is null)
+                    or spelled.privacy_status not in ('public', 'unlisted', 'private')
+                    or length(spelled.upload_status) > 20
+                    or spelled.live_broadcast not in ('none', 'live', 'upcoming')
+                    or jsonb_typeof(spelled.region_restrictions) <> 'object'
+                    then 'ON009 one of is_playable, is_embeddable, is_age_restricted, privacy_status, upload_status, '
+                    'live_broadcast, region_restrictions is not what YouTube sends'
+                when
+                    spelled.video ? 'tags'
+                    and (
+                        spelled.tags is null
+                        or cardinality(spelled.tags) > 500
+                        or jsonb_path_exists(spelled.video, '$.tags[*] ? (@.type() != "string")')
+                    )
+                    then 'ON010 tags is not an array of at most 500 texts'
+                when
+                    spelled.keywords is null
+                    or jsonb_array_length(spelled.keywords) > 50
+                    or jsonb_path_exists(
+                        spelled.keywords,
+                        '$[*] ? (
+                            @.type() != "object"
+                            || !(@.keyword.type() == "string")
+                            || exists (@.relevance ? (@.type() != "number" || @ < 0 || @ > 1))
+                            || exists (@.rank ? (@.type() != "number" || @ < 1 || @ > 1000 || @.floor() != @))
+                            || exists (@.source ? (
+                                @ != "youtube_api" && @ != "ai_analysis" && @ != "user_feedback" || @.type() != "string"
+                            ))
+                        )'
+                    )
+                    or exists (
+                        select
+                        from unnest(spelled.words) as spelling (word)
+                        where length(spelling.word) not between 1 and 255
+                    )
+                    then 'ON010 keywords is not an array of at most 50 {keyword, relevance from 0 to 1, '
+                    'rank from 1 to 1000, source of youtube_api, ai_analysis, user_feedback}'
+            end as problem
+        from spelled
     )
 
     select
-        typed.index,
-        problem.code,
-        problem.message,
-        typed.video_id,
-        typed.title,
-        typed.description,
-        typed.channel_id,
-        nullif(typed.channel_name, '') as channel_name,
-        typed.published_at,
-        typed.duration,
-        typed.category_id,
-        typed.view_count,
-        typed.like_count,
-        typed.comment_count,
+        judged.index,
+        left(judged.problem, 5) as code,
+        substr(judged.problem, 7) as message,
+        judged.video_id,
+        judged.title,
+        judged.description,
+        judged.channel_id,
+        nullif(judged.channel_name, '') as channel_name,
+        judged.published_at,
+        judged.duration,
+        judged.category_id,
+        judged.view_count,
+        judged.like_count,
+        judged.comment_count,
         -- A source that only says "it plays" vouches for both flags.
-        coalesce(typed.is_embeddable, typed.is_playable) as is_embeddable,
-        coalesce(typed.privacy_status, case when typed.is_playable then 'public' end) as privacy_status,
-        typed.upload_status,
-        typed.live_broadcast,
-        typed.is_age_restricted,
-        typed.region_restrictions,
-        typed.thumbnail_url,
-        typed.tags,
-        typed.collected_at,
-        typed.keywords
-    from typed
-    left join lateral (
-        select
-            rule.code,
-            rule.message
-        from (
-            values
-            (typed.video is null, 'ON001', 'the row is not an object'),
-            (
-                'string' <> any(array[
-                    jsonb_typeof(typed.video -> 'video_id'),
-                    jsonb_typeof(typed.video -> 'title'),
-                    jsonb_typeof(typed.video -> 'description'),
-                    jsonb_typeof(typed.video -> 'channel_id'),
-                    jsonb_typeof(typed.video -> 'channel_name'),
-                    jsonb_typeof(typed.video -> 'thumbnail_url'),
-                    jsonb_typeof(typed.video -> 'region')
-                ]),
-                'ON003',
-                'one of video_id, title, description, channel_id, channel_name, thumbnail_url, region is not text'
-            ),
-            (
-                coalesce(typed.video_id !~ '^[A-Za-z0-9_-]{1,20}$', true),
-                'ON002',
-                'video_id is not an id of at most 20 letters, digits, _ and -'
-            ),
-            (coalesce(typed.title = '', true), 'ON003', 'title is missing or empty'),
-            (length(typed.title) > 500, 'ON004', 'title is longer than 500 characters'),
-            (length(typed.description) > 10000, 'ON004', 'description is longer than 10000 characters'),
-            (length(typed.channel_name) > 200, 'ON004', 'channel_name is longer than 200 characters'),
-            (length(typed.thumbnail_url) > 2000, 'ON004', 'thumbnail_url is longer than 2000 characters'),
-            (
-                typed.channel_id !~ '^[A-Za-z0-9_-]{1,50}$',
-                'ON002',
-                'channel_id is not an id of at most 50 letters, digits, _ and -'
-            ),
-            (typed.collected_at is null, 'ON005', 'collected_at is missing or is not an ISO 8601 time'),
-            (
-                typed.video ? 'published_at' and typed.published_at is null,
-                'ON005',
-                'published_at is not an ISO 8601 time'
-            ),
-            (
-                typed.collected_at not between '2005-01-01 00:00+00' and now() + interval '1 hour',
-                'ON006',
-                'collected_at is before YouTube or in the future'
-            ),
-            (
-                typed.published_at not between '2005-01-01 00:00+00' and now() + interval '1 hour',
-                'ON006',
-                'published_at is before YouTube or in the future'
-            ),
-            (
-                typed.video ? 'duration_seconds' and coalesce(typed.duration not between 0 and 604800, true),
-                'ON007',
-                'duration_seconds is not a whole number from 0 to 604800'
-            ),
-            (
-                typed.video ? 'category_id' and coalesce(typed.category_id not between 0 and 999, true),
-                'ON007',
-                'category_id is not a whole number from 0 to 999'
-            ),
-            (
-                typed.video ? 'view_count' and coalesce(typed.view_count not between 0 and 1000000000000, true),
-                'ON007',
-                'view_count is not a whole number from 0 to 1000000000000'
-            ),
-            (
-                typed.video ? 'like_count' and coalesce(typed.like_count < 0, true),
-                'ON007',
-                'like_count is not a whole number from 0 to 2147483647'
-            ),
-            (
-                typed.video ? 'comment_count' and coalesce(typed.comment_count < 0, true),
-                'ON007',
-                'comment_count is not a whole number from 0 to 2147483647'
-            ),
-            (
-                typed.region <> all(private.region_codes()),
-                'ON008',
-                'region is not an ISO 3166 code of two capital letters'
-            ),
-            (
-                (typed.video ? 'is_playable' and typed.is_playable is null)
-                or (typed.video ? 'is_embeddable' and typed.is_embeddable is null)
-                or (typed.video ? 'is_age_restricted' and typed.is_age_restricted is null)
-                or typed.privacy_status not in ('public', 'unlisted', 'private')
-                or length(typed.upload_status) > 20
-                or typed.live_broadcast not in ('none', 'live', 'upcoming')
-                or jsonb_typeof(typed.region_restrictions) <> 'object',
-                'ON009',
-                'one of is_playable, is_embeddable, is_age_restricted, privacy_status, upload_status, '
-                'live_broadcast, region_restrictions is not what YouTube sends'
-            ),
-            (
-                typed.video ? 'tags'
-                and (
-                    typed.tags is null
-                    or cardinality(typed.tags) > 500
-                    or jsonb_path_exists(typed.video, '$.tags[*] ? (@.type() != "string")')
-                ),
-                'ON010',
-                'tags is not an array of at most 500 texts'
-            ),
-            (
-                typed.keywords is null
-                or jsonb_array_length(typed.keywords) > 50
-                or jsonb_path_exists(
-                    typed.keywords,
-                    '$[*] ? (
-                        @.type() != "object"
-                        || !(@.keyword.type() == "string")
-                        || exists (@.relevance ? (@.type() != "number" || @ < 0 || @ > 1))
-                        || exists (@.rank ? (@.type() != "number" || @ < 1 || @ > 1000 || @.floor() != @))
-                        || exists (@.source ? (
-                            @ != "youtube_api" && @ != "ai_analysis" && @ != "user_feedback" || @.type() != "string"
-                        ))
-                    )'
-                )
-                or exists (
-                    select
-                    from jsonb_array_elements(typed.keywords) as item (value)
-                    where
-                        length(coalesce(private.normalize_keyword(item.value ->> 'keyword'), '')) not between 1 and 255
-                ),
-                'ON010',
-                'keywords is not an array of at most 50 {keyword, relevance from 0 to 1, rank from 1 to 1000, '
-                'source of youtube_api, ai_analysis, user_feedback}'
-            )
-        ) as rule (is_broken, code, message)
-        where rule.is_broken
-        limit 1
-    ) as problem on true
+        coalesce(judged.is_embeddable, judged.is_playable) as is_embeddable,
+        coalesce(judged.privacy_status, case when judged.is_playable then 'public' end) as privacy_status,
+        judged.upload_status,
+        judged.live_broadcast,
+        judged.is_age_restricted,
+        judged.region_restrictions,
+        judged.thumbnail_url,
+        judged.tags,
+        judged.collected_at,
+        judged.keywords,
+        judged.words
+    from judged
 $$;
 comment on function private.read_videos(jsonb) is
 'The batch as typed rows, each with its first problem or none. Never raises, whatever an element holds.';
@@ -336,6 +354,7 @@ comment on function private.read_videos(jsonb) is
 create function private.read_keyword_signals(signals jsonb)
 returns table (
     index integer,
+    item integer,
     code text,
     message text,
     keyword text,
@@ -358,11 +377,12 @@ as $$
         from jsonb_array_elements(signals) with ordinality as item (value, ordinality)
     ),
 
+    -- What the counts of one element share is read and judged once.
     typed as materialized (
         select
             given.index,
             given.signal,
-            private.normalize_keyword(given.signal ->> 'keyword') as keyword,
+            coalesce(given.signal ? 'keywords', false) as is_many,
             given.signal ->> 'region' as region_code,
             given.signal ->> 'source' as data_source,
             case
@@ -370,69 +390,140 @@ as $$
                     given.signal ->> 'bucket' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]'
                     and pg_input_is_valid(given.signal ->> 'bucket', 'timestamptz')
                     then date_trunc('hour', (given.signal ->> 'bucket')::timestamptz, 'UTC')
-            end as bucket,
+            end as bucket
+        from given
+    ),
+
+    judged as materialized (
+        select
+            typed.*,
             case
-                when pg_input_is_valid(given.signal ->> 'mentions', 'integer')
-                    then (given.signal ->> 'mentions')::integer
+                when typed.signal is null
+                    then 'ON001 the row is not an object'
+                when
+                    'string' <> any(array[
+                        jsonb_typeof(typed.signal -> 'keyword'),
+                        jsonb_typeof(typed.signal -> 'region'),
+                        jsonb_typeof(typed.signal -> 'bucket'),
+                        jsonb_typeof(typed.signal -> 'source')
+                    ])
+                    then 'ON003 one of keyword, region, bucket, source is not text'
+                when
+                    typed.is_many
+                    and (
+                        jsonb_typeof(typed.signal -> 'keywords') <> 'array'
+                        or coalesce(jsonb_typeof(typed.signal -> 'mentions') <> 'array', true)
+                        or jsonb_typeof(typed.signal -> 'views') <> 'array'
+                        or jsonb_path_exists(typed.signal, '$.keywords[*] ? (@.type() != "string")')
+                    )
+                    then 'ON010 keywords, mentions and views are not arrays of one length, keywords of texts'
+                when
+                    typed.is_many
+                    and jsonb_array_length(typed.signal -> 'keywords') <> any(array[
+                        jsonb_array_length(typed.signal -> 'mentions'),
+                        coalesce(
+                            jsonb_array_length(typed.signal -> 'views'), jsonb_array_length(typed.signal -> 'keywords')
+                        )
+                    ])
+                    then 'ON010 keywords, mentions and views are not arrays of one length, keywords of texts'
+                when typed.bucket is null
+                    then 'ON005 bucket is missing or is not an ISO 8601 time'
+                when typed.bucket not between '2005-01-01 00:00+00' and now() + interval '1 hour'
+                    then 'ON006 bucket is before YouTube or in the future'
+                when coalesce(typed.region_code <> all(private.region_codes()), true)
+                    then 'ON008 region is not an ISO 3166 code of two capital letters'
+                when coalesce(typed.data_source not in ('youtube_api', 'bright_data', 'internal'), true)
+                    then 'ON009 source is none of youtube_api, bright_data, internal'
+            end as problem
+        from typed
+    ),
+
+    counted as materialized (
+        select
+            judged.index,
+            case when judged.is_many then (given_count.place - 1)::integer end as item,
+            judged.region_code,
+            judged.bucket,
+            judged.data_source,
+            case
+                -- Most are in their one spelling already, and a look is cheaper than a call.
+                when given_count.keyword ~ '^[a-z0-9가-힣]+$' then given_count.keyword
+                else private.normalize_keyword(given_count.keyword)
+            end as keyword,
+            case
+                when pg_input_is_valid(given_count.mentions, 'integer') then given_count.mentions::integer
             end as mentions,
             case
-                when pg_input_is_valid(given.signal ->> 'views', 'bigint')
-                    then (given.signal ->> 'views')::bigint
-            end as views
-        from given
+                when pg_input_is_valid(given_count.views, 'bigint') then given_count.views::bigint
+            end as views,
+            given_count.views is not null as has_views
+        from judged
+        cross join lateral rows from (
+            jsonb_array_elements_text(
+                case
+                    when judged.is_many then judged.signal -> 'keywords'
+                    else jsonb_build_array(judged.signal -> 'keyword')
+                end
+            ),
+            jsonb_array_elements_text(
+                case
+                    when judged.is_many then judged.signal -> 'mentions'
+                    else jsonb_build_array(judged.signal -> 'mentions')
+                end
+            ),
+            jsonb_array_elements_text(
+                case
+                    when judged.is_many then judged.signal -> 'views'
+                    else jsonb_build_array(judged.signal -> 'views')
+                end
+            )
+        ) with ordinality as given_count (keyword, mentions, views, place)
+        where judged.problem is null
+    ),
+
+    weighed as (
+        select
+            counted.*,
+            case
+                when coalesce(counted.keyword = '', true)
+                    then 'ON003 keyword is missing or empty'
+                when length(counted.keyword) > 255
+                    then 'ON004 keyword is longer than 255 characters'
+                when coalesce(counted.mentions not between 0 and 1000000000, true)
+                    then 'ON007 mentions is not a whole number from 0 to 1000000000'
+                when counted.has_views and coalesce(counted.views not between 0 and 1000000000000, true)
+                    then 'ON007 views is not a whole number from 0 to 1000000000000'
+            end as problem
+        from counted
     )
 
     select
-        typed.index,
-        problem.code,
-        problem.message,
-        typed.keyword,
-        typed.region_code,
-        typed.bucket,
-        typed.data_source,
-        typed.mentions,
-        typed.views
-    from typed
-    left join lateral (
-        select
-            rule.code,
-            rule.message
-        from (
-            values
-            (typed.signal is null, 'ON001', 'the row is not an object'),
-            (jsonb_typeof(typed.signal -> 'keyword') <> 'string', 'ON003', 'keyword is not text'),
-            (coalesce(typed.keyword = '', true), 'ON003', 'keyword is missing or empty'),
-            (length(typed.keyword) > 255, 'ON004', 'keyword is longer than 255 characters'),
-            (typed.bucket is null, 'ON005', 'bucket is missing or is not an ISO 8601 time'),
-            (
-                typed.bucket not between '2005-01-01 00:00+00' and now() + interval '1 hour',
-                'ON006',
-                'bucket is before YouTube or in the future'
-            ),
-            (
-                coalesce(typed.mentions not between 0 and 1000000000, true),
-                'ON007',
-                'mentions is not a whole number from 0 to 1000000000'
-            ),
-            (
-                typed.signal ? 'views' and coalesce(typed.views not between 0 and 1000000000000, true),
-                'ON007',
-                'views is not a whole number from 0 to 1000000000000'
-            ),
-            (
-                coalesce(typed.region_code <> all(private.region_codes()), true),
-                'ON008',
-                'region is not an ISO 3166 code of two capital letters'
-            ),
-            (
-                coalesce(typed.data_source not in ('youtube_api', 'bright_data', 'internal'), true),
-                'ON009',
-                'source is none of youtube_api, bright_data, internal'
-            )
-        ) as rule (is_broken, code, message)
-        where rule.is_broken
-        limit 1
-    ) as problem on true
+        weighed.index,
+        weighed.item,
+        left(weighed.problem, 5) as code,
+        substr(weighed.problem, 7) as message,
+        weighed.keyword,
+        weighed.region_code,
+        weighed.bucket,
+        weighed.data_source,
+        weighed.mentions,
+        weighed.views
+    from weighed
+    union all
+    select
+        judged.index,
+        null as item,
+        left(judged.problem, 5) as code,
+        substr(judged.problem, 7) as message,
+        null as keyword,
+        null as region_code,
+        null as bucket,
+        null as data_source,
+        null as mentions,
+        null as views
+    from judged
+    where judged.problem is not null
 $$;
 comment on function private.read_keyword_signals(jsonb) is
-'The batch as typed rows, each with its first problem or none. Never raises, whatever an element holds.';
+'The counts of the batch as typed rows, each with its first problem or none. An element is one count, or many of one '
+'hour in arrays. Never raises, whatever an element holds.';

@@ -5,6 +5,7 @@ returns jsonb
 volatile
 security invoker
 set search_path = pg_catalog, pg_temp
+set jit = off
 language plpgsql
 as $$
 declare
@@ -208,17 +209,19 @@ begin
             mapping_source,
             search_rank
         )
-        select distinct on (mapping.keyword, newest.video_id)
-            mapping.keyword,
+        select distinct on (item.word, newest.video_id)
+            item.word,
             newest.video_id,
-            coalesce(round((item.value -> 'relevance')::numeric, 15)::double precision, 0.0) as relevance_score,
-            coalesce(item.value ->> 'source', 'youtube_api') as mapping_source,
-            (item.value -> 'rank')::integer as search_rank
+            coalesce(round((item.keyword -> 'relevance')::numeric, 15)::double precision, 0.0) as relevance_score,
+            coalesce(item.keyword ->> 'source', 'youtube_api') as mapping_source,
+            (item.keyword -> 'rank')::integer as search_rank
         from newest
-        cross join lateral jsonb_array_elements(newest.keywords) as item (value)
-        cross join lateral private.normalize_keyword(item.value ->> 'keyword') as mapping (keyword)
+        cross join lateral rows from (
+            unnest(newest.words),
+            jsonb_array_elements(newest.keywords)
+        ) as item (word, keyword)
         order by
-            mapping.keyword asc,
+            item.word asc,
             newest.video_id asc,
             relevance_score desc,
             mapping_source asc,
@@ -286,20 +289,24 @@ returns jsonb
 volatile
 security invoker
 set search_path = pg_catalog, pg_temp
+set jit = off
 language plpgsql
 as $$
 declare
     answer jsonb;
+    known bigint;
+    updated bigint := 0;
 begin
-    perform private.check_batch(signals);
+    perform private.check_counts(signals);
 
     with read as materialized (
         select *
         from private.read_keyword_signals(signals)
     ),
 
+    -- The last of each key; sorted, so that two batches never deadlock.
     newest as materialized (
-        select distinct on (read.region_code, read.data_source, read.bucket, read.keyword)
+        select distinct on (read.bucket, read.region_code, read.data_source, read.keyword collate "C")
             read.region_code,
             read.data_source,
             read.bucket,
@@ -309,90 +316,111 @@ begin
         from read
         where read.code is null
         order by
+            read.bucket asc,
             read.region_code asc,
             read.data_source asc,
-            read.bucket asc,
-            read.keyword asc,
-            read.index desc
-    ),
-
-    changed as materialized (
-        select
-            newest.*,
-            known.mentions is null as is_new
-        from newest
-        left join private.keyword_signals as known
-            on
-                newest.region_code = known.region_code
-                and newest.data_source = known.data_source
-                and newest.bucket = known.bucket
-                and newest.keyword = known.keyword
-        where
-            known.mentions is null
-            or known.mentions <> newest.mentions
-            or known.views is distinct from coalesce(newest.views, known.views)
+            read.keyword collate "C" asc,
+            read.index desc,
+            read.item desc
     ),
 
     stored_signals as (
-        insert into private.keyword_signals as stored (
-            region_code,
-            data_source,
-            bucket,
-            keyword,
-            mentions,
-            views
-        )
+        insert into private.keyword_signals (region_code, data_source, bucket, keyword, mentions, views)
         select
-            changed.region_code,
-            changed.data_source,
-            changed.bucket,
-            changed.keyword,
-            changed.mentions,
-            changed.views
-        from changed
-        order by
-            changed.region_code,
-            changed.data_source,
-            changed.bucket,
-            changed.keyword
-        on conflict (region_code, data_source, bucket, keyword) do update
-            set
-                mentions = excluded.mentions,
-                views = coalesce(excluded.views, stored.views)
+            newest.region_code,
+            newest.data_source,
+            newest.bucket,
+            newest.keyword,
+            newest.mentions,
+            newest.views
+        from newest
+        on conflict (region_code, data_source, bucket, keyword) do nothing
+        returning 1
     ),
 
     tally as (
         select
             (select count(*) from read) as received,
-            (select count(*) from read where read.code is not null) as rejected,
-            (select count(*) from changed where changed.is_new) as inserted,
-            (select count(*) from changed where not changed.is_new) as updated
-    )
-
-    select
-        jsonb_build_object(
-            'received', tally.received,
-            'inserted', tally.inserted,
-            'updated', tally.updated,
-            'unchanged', tally.received - tally.rejected - tally.inserted - tally.updated,
-            'rejected', (
+            (select count(*) from newest) as distinct_keys,
+            (select count(*) from stored_signals) as inserted,
+            (
                 select
                     coalesce(
                         jsonb_agg(
-                            jsonb_build_object('index', read.index, 'code', read.code, 'message', read.message)
-                            order by read.index
+                            jsonb_strip_nulls(
+                                jsonb_build_object(
+                                    'index', read.index,
+                                    'item', read.item,
+                                    'code', read.code,
+                                    'message', read.message
+                                )
+                            )
+                            order by read.index, read.item
                         ),
                         '[]'
                     )
                 from read
                 where read.code is not null
-            )
-        )
-    into answer
+            ) as rejected
+    )
+
+    select
+        jsonb_build_object('received', tally.received, 'inserted', tally.inserted, 'rejected', tally.rejected),
+        tally.distinct_keys - tally.inserted
+    into answer, known
     from tally;
-    return answer;
+
+    -- Most batches are all new: only for those that are not is it worth to read the stored rows.
+    if known > 0 then
+        insert into private.keyword_signals as stored (region_code, data_source, bucket, keyword, mentions, views)
+        select
+            newest.region_code,
+            newest.data_source,
+            newest.bucket,
+            newest.keyword,
+            newest.mentions,
+            newest.views
+        from (
+            select distinct on (read.bucket, read.region_code, read.data_source, read.keyword collate "C") read.*
+            from private.read_keyword_signals(signals) as read
+            where read.code is null
+            order by
+                read.bucket asc,
+                read.region_code asc,
+                read.data_source asc,
+                read.keyword collate "C" asc,
+                read.index desc,
+                read.item desc
+        ) as newest
+        inner join private.keyword_signals as present
+            on
+                newest.region_code = present.region_code
+                and newest.data_source = present.data_source
+                and newest.bucket = present.bucket
+                and newest.keyword = present.keyword
+        where
+            present.mentions <> newest.mentions
+            or present.views is distinct from coalesce(newest.views, present.views)
+        order by
+            newest.bucket asc,
+            newest.region_code asc,
+            newest.data_source asc,
+            newest.keyword collate "C" asc
+        on conflict (region_code, data_source, bucket, keyword) do update
+            set
+                mentions = excluded.mentions,
+                views = coalesce(excluded.views, stored.views);
+        get diagnostics updated = row_count;
+    end if;
+
+    return answer || jsonb_build_object(
+        'updated', updated,
+        'unchanged',
+        (answer ->> 'received')::bigint - jsonb_array_length(answer -> 'rejected')
+        - (answer ->> 'inserted')::bigint - updated
+    );
 end
 $$;
 comment on function public.ingest_keyword_signals(jsonb) is
-'Sets at most 5000 hourly counts of keywords. Repeating a batch changes nothing; bad rows come back as '
-'{index, code, message}, see docs/errors.md.';
+'Sets hourly counts of keywords: at most 5000 elements, each one count or many of one hour in arrays, at most 50000 '
+'counts. Repeating a batch changes nothing; bad rows come back as {index, item, code, message}, see docs/errors.md.';

@@ -367,6 +367,7 @@ grant execute on function private.request_id() to app_anonymous, app_service;
 grant execute on function private.is_admin() to app_anonymous, app_service;
 grant execute on function private.has_tier(public.tier_enum) to app_anonymous, app_service;
 grant execute on function private.check_batch(jsonb) to app_service;
+grant execute on function private.check_counts(jsonb) to app_service;
 grant execute on function private.normalize_keyword(text) to app_service;
 grant execute on function private.region_codes() to app_service;
 grant execute on function private.read_videos(jsonb) to app_service;

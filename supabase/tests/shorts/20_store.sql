@@ -1,6 +1,6 @@
 -- A batch may be repeated and come in any order; nothing is doubled.
 begin;
-select plan(37);
+select plan(45);
 
 -- An empty house: nothing of the running stack is seen in here.
 delete from public.cached_videos;
@@ -295,6 +295,88 @@ select is(
     'signals: a later count replaces, it does not add'
 );
 select is((select mentions from private.keyword_signals where region_code = 'KR'), 5, 'signals: it is 5, not 9');
+
+-- Many counts of an hour in one element.
+create temporary table many as
+select
+    $$[
+        {"region": "JP", "bucket": "2026-01-02T03:00:00Z", "source": "youtube_api",
+         "keywords": ["a", " B ", "", "c", "a", "d"], "mentions": [1, 2, 3, -4, 5, 6], "views": [10, null, 30, 40, 50, 60]},
+        {"region": "JP", "bucket": "2026-01-02T04:00:00Z", "source": "youtube_api", "keywords": ["a"], "mentions": [7]},
+        {"region": "JP", "bucket": "2026-01-02T04:00:00Z", "source": "youtube_api", "keywords": ["a", "b"], "mentions": [7]},
+        {"region": "JP", "bucket": "2026-01-02T04:00:00Z", "source": "youtube_api", "keywords": "a", "mentions": [7]},
+        {"region": "JP", "bucket": "2026-01-02T04:00:00Z", "source": "youtube_api", "keywords": [7], "mentions": [7]},
+        {"region": "XX", "bucket": "2026-01-02T04:00:00Z", "source": "youtube_api", "keywords": ["a"], "mentions": [7]},
+        {"region": "JP", "bucket": "2026-01-02T05:00:00Z", "source": "youtube_api", "keyword": "a", "mentions": 7}
+    ]$$::jsonb as signals;
+select is(
+    (select public.ingest_keyword_signals(signals) #- '{rejected}' from many),
+    '{"received": 12, "inserted": 5, "updated": 0, "unchanged": 1}'::jsonb,
+    'many: each is counted'
+);
+select is(
+    (
+        select
+            jsonb_path_query_array(answer, '$.rejected[*].index')
+            || jsonb_path_query_array(answer, '$.rejected[*].item')
+            || jsonb_path_query_array(answer, '$.rejected[*].code')
+        from many
+        cross join public.ingest_keyword_signals(many.signals) as answer
+    ),
+    '[0, 0, 2, 3, 4, 5, 2, 3, "ON003", "ON007", "ON010", "ON010", "ON010", "ON008"]'::jsonb,
+    'many: a bad one is named by its place in the element, a bad element by itself'
+);
+select results_eq(
+    $$
+        select keyword::text, extract(hour from bucket at time zone 'UTC')::integer, mentions, views
+        from private.keyword_signals
+        where region_code = 'JP'
+        order by bucket, keyword
+    $$,
+    $$values ('a', 3, 5, 50::bigint), ('b', 3, 2, null), ('d', 3, 6, 60), ('a', 4, 7, null), ('a', 5, 7, null)$$,
+    'many: stored as if each had come alone, the last of a keyword wins'
+);
+select is(
+    (select public.ingest_keyword_signals(signals) #- '{rejected}' from many),
+    '{"received": 12, "inserted": 0, "updated": 0, "unchanged": 6}'::jsonb,
+    'many: repeating changes nothing'
+);
+select is(
+    public.ingest_keyword_signals(
+        '[{"region": "JP", "bucket": "2026-01-02T03:59:00Z", "source": "youtube_api", "keywords": ["a", "e", "d"],
+           "mentions": [5, 1, 9]}]'
+    ),
+    '{"received": 3, "inserted": 1, "updated": 1, "unchanged": 1, "rejected": []}'::jsonb,
+    'many: new, changed and known ones in one element'
+);
+select results_eq(
+    $$
+        select keyword::text, mentions, views
+        from private.keyword_signals
+        where region_code = 'JP' and bucket = '2026-01-02 03:00+00'
+        order by keyword
+    $$,
+    $$values ('a', 5, 50::bigint), ('b', 2, null), ('d', 9, 60), ('e', 1, null)$$,
+    'many: views that are not said are kept'
+);
+select is(
+    public.ingest_keyword_signals('[{"keywords": {"a": 1}}, {"keywords": [], "mentions": []}, {"keywords": null}]')
+    #> '{rejected}' @? '$[2] ? (@.index == 2)',
+    true,
+    'many: what is none is refused, never an error'
+);
+select throws_ok(
+    $$
+        select public.ingest_keyword_signals(
+            jsonb_build_array(
+                jsonb_build_object('keywords', (select jsonb_agg('k'::text) from generate_series(1, 50001)))
+            )
+        )
+    $$,
+    'PT413',
+    'The batch has more than 50000 counts.',
+    'many: too many'
+);
 
 select finish();
 rollback;
