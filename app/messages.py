@@ -93,6 +93,105 @@ TEXTS: dict[str, Text] = {
         "Run the same command again after that time; what was done is kept.",
         "그 시각이 지난 뒤 같은 명령을 다시 실행하십시오. 이미 한 일은 남아 있습니다.",
     ),
+    "youtube_nothing_asked": Text(
+        "Give at least one QUERY, --chart or --video.", "QUERY, --chart, --video 가운데 하나는 주어야 합니다."
+    ),
+    "youtube_empty_query": Text("A QUERY is empty.", "빈 QUERY가 있습니다."),
+    "youtube_no_video_id": Text(
+        "{video_id!r} is no YouTube video id.", "{video_id!r}: 유튜브 동영상 아이디가 아닙니다."
+    ),
+    "youtube_step_search": Text(
+        "search “{query}” in {region}, at most {pages} pages", "{region}에서 “{query}” 검색, 최대 {pages}쪽"
+    ),
+    "youtube_step_chart": Text("chart of {region}, at most {pages} pages", "{region} 인기 차트, 최대 {pages}쪽"),
+    "youtube_step_videos": Text("the videos that were named", "지정한 동영상"),
+    "youtube_cost": Text(
+        "At most {searches:,} searches and {units:,} units, and a unit per 50 channels. Nothing was sent.",
+        "최대 검색 {searches:,}번, {units:,}단위, 그리고 채널 50개마다 1단위입니다. 아무것도 보내지 않았습니다.",
+    ),
+    "youtube_found": Text(
+        "Read {pages:,} pages with {found:,} videos: {queued:,} are new in the queue, {known:,} were known,"
+        " {refused_count:,} refused.",
+        "{pages:,}쪽에서 동영상 {found:,}개를 읽었습니다. 대기열에 추가 {queued:,}개, 이미 앎 {known:,}개,"
+        " 거절 {refused_count:,}개.",
+    ),
+    "refresh_done": Text(
+        "Asked {calls:,} times about {claimed:,} videos: {refreshed:,} refreshed, {gone:,} gone, {left:,} without an"
+        " answer, {released:,} back in the queue, {refused_count:,} refused; {channels:,} channels refreshed.",
+        "동영상 {claimed:,}개를 {calls:,}번 물었습니다. 갱신 {refreshed:,}개, 사라짐 {gone:,}개, 답 없음 {left:,}개,"
+        " 대기열로 되돌림 {released:,}개, 거절 {refused_count:,}개. 갱신한 채널 {channels:,}개.",
+    ),
+    "refresh_due": Text(
+        "{videos:,} videos are due: {units:,} units of the {units_left:,} that are left today, and a unit per 50"
+        " channels. Nothing was sent.",
+        "갱신할 동영상 {videos:,}개: 오늘 남은 {units_left:,}단위 가운데 {units:,}단위, 그리고 채널 50개마다"
+        " 1단위입니다. 아무것도 보내지 않았습니다.",
+    ),
+    "status_quotas": Text("Quotas of today", "오늘의 할당량"),
+    "status_queue": Text(
+        "Queue: {due:,} due, {leased:,} in hand, {waiting:,} waiting.",
+        "대기열: 갱신할 것 {due:,}개, 처리 중 {leased:,}개, 기다림 {waiting:,}개.",
+    ),
+    "status_cache": Text(
+        "Cache: {videos:,} videos, {playable:,} play, {shorts:,} of them Shorts; {expire_in_24h:,} expire within a day,"
+        " {expired:,} are expired, {unknown:,} unknown, {taken_out:,} taken out, {deleted:,} deleted, {purge_due:,} due"
+        " to be purged.",
+        "캐시: 동영상 {videos:,}개, 재생 가능 {playable:,}개, 그중 쇼츠 {shorts:,}개. 하루 안에 만료"
+        " {expire_in_24h:,}개, 만료됨 {expired:,}개, 알 수 없음 {unknown:,}개, 제외됨 {taken_out:,}개,"
+        " 삭제됨 {deleted:,}개, 지울 차례 {purge_due:,}개.",
+    ),
+    "status_runs": Text("The last runs", "최근 실행"),
+    "status_no_runs": Text("No source was ever ingested.", "아직 수집한 적이 없습니다."),
+    "column_bucket": Text("quota", "할당량"),
+    "column_used": Text("used", "사용"),
+    "column_daily_limit": Text("a day", "하루 한도"),
+    "column_resets_at": Text("begins anew", "다시 시작"),
+    "column_source": Text("source", "출처"),
+    "column_started": Text("started", "시작"),
+    "column_outcome": Text("outcome", "결과"),
+    "column_counts": Text("counts", "건수"),
+    "outcome_done": Text("done", "완료"),
+    "outcome_failed": Text("failed", "실패"),
+    "outcome_interrupted": Text("interrupted", "중단"),
+    "outcome_running": Text("running", "실행 중"),
+    "stage_discover": Text("reading pages", "쪽 읽는 중"),
+    "stage_refresh": Text("refreshing videos", "동영상 갱신 중"),
+    "help_ingest_youtube": Text(
+        "Search YouTube, or read its chart, and store what plays; an interrupted run goes on where it was.\n\n"
+        "A spent quota ends the run with 0: what was done is kept. docs/youtube.md says what it costs.",
+        "유튜브를 검색하거나 차트를 읽어 저장합니다. 중단된 실행은 이어서 합니다.\n\n"
+        "할당량을 다 쓰면 0으로 끝나고 한 일은 남습니다. 비용은 docs/youtube.md에 있습니다.",
+    ),
+    "help_ingest_refresh": Text(
+        "Ask YouTube about the videos that are due, fifty a unit, until none is due or the quota is spent.",
+        "갱신할 동영상을 50개씩 1단위로 유튜브에 묻습니다. 남은 것이 없거나 할당량을 다 쓰면 끝납니다.",
+    ),
+    "help_ingest_status": Text(
+        "Show quotas, the queue, the cache and the last runs.", "할당량, 대기열, 캐시, 최근 실행을 보여 줍니다."
+    ),
+    "help_option_queries": Text("What to search for.", "검색어."),
+    "help_option_youtube_regions": Text(
+        "Region to search in; may be repeated. Default: KR.", "검색할 지역; 여러 번 쓸 수 있습니다. 기본값: KR."
+    ),
+    "help_option_pages": Text(
+        "Pages of 50 per search and chart; each page of a search is one of the day's searches.",
+        "검색과 차트마다 50개씩 읽을 쪽수. 검색 한 쪽이 하루 검색 한 번입니다.",
+    ),
+    "help_option_chart": Text("Read the chart mostPopular too.", "인기 차트(mostPopular)도 읽습니다."),
+    "help_option_video": Text(
+        "Look up this video; may be repeated.", "이 동영상을 조회합니다. 여러 번 쓸 수 있습니다."
+    ),
+    "help_option_max": Text("Refresh at most this many videos.", "최대 이만큼의 동영상을 갱신합니다."),
+    "help_option_watch": Text(
+        "Go on for ever, with so many seconds between two rounds.", "이 초 간격으로 끝없이 되풀이합니다."
+    ),
+    "help_option_channels": Text(
+        "Refresh the channels of the videos too, at most once a day.", "동영상의 채널도 하루 한 번까지 갱신합니다."
+    ),
+    "help_option_dry_run": Text(
+        "Say what would be asked and what it would cost; send nothing.",
+        "무엇을 묻고 얼마가 드는지만 말하고 보내지 않습니다.",
+    ),
     "region_unknown": Text("There is no region {region}.", "{region} 지역은 없습니다."),
     "region_unknown.next": Text(
         "Use the two letters of ISO 3166, for instance KR.", "ISO 3166의 두 글자를 쓰십시오(예: KR)."

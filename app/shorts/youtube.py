@@ -26,10 +26,10 @@ from ..config import YOUTUBE_API_URL, Secret
 from ..errors import QuotaSpentError, SettingsError, SourceError
 from .api import RegionLists, VideoInput
 from .channels import ChannelInput
+from .freshness import QuotaBucket, QuotaState, TakenQuota
 
 __all__ = [
     "ChannelsAnswer",
-    "Quota",
     "QuotaLedger",
     "SearchPage",
     "Unusable",
@@ -41,8 +41,8 @@ __all__ = [
     "video_input",
 ]
 
-SEARCH_BUCKET = "youtube_search"
-UNITS_BUCKET = "youtube_units"
+SEARCH_BUCKET: QuotaBucket = "youtube_search"
+UNITS_BUCKET: QuotaBucket = "youtube_units"
 IDS_PER_CALL = 50
 ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 0.5
@@ -70,27 +70,12 @@ class Unusable(NamedTuple):
     detail: str
 
 
-class Quota(Protocol):
-    """What the ledger says of a bucket: whether the units were granted, and when the day of the quota ends."""
-
-    @property
-    def granted(self) -> bool: ...
-    @property
-    def bucket(self) -> str: ...
-    @property
-    def used(self) -> int: ...
-    @property
-    def daily_limit(self) -> int: ...
-    @property
-    def resets_at(self) -> datetime: ...
-
-
 class QuotaLedger(Protocol):
     """Counts what is spent; ShortsApi with the secret key is one."""
 
-    async def take_quota(self, bucket: str, *, units: int) -> Quota: ...
+    async def take_quota(self, bucket: QuotaBucket, units: int, /) -> TakenQuota: ...
 
-    async def close_quota(self, bucket: str) -> Quota: ...
+    async def close_quota(self, bucket: QuotaBucket, /) -> TakenQuota: ...
 
 
 @dataclass(frozen=True)
@@ -339,7 +324,7 @@ class YouTube:
         return names
 
     async def _list(
-        self, path: str, asked: Mapping[str, str | None], *, kind: str, bucket: str = UNITS_BUCKET
+        self, path: str, asked: Mapping[str, str | None], *, kind: str, bucket: QuotaBucket = UNITS_BUCKET
     ) -> _List:
         attempts = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(ATTEMPTS),
@@ -353,8 +338,8 @@ class YouTube:
                 return await self._attempt(path, asked, kind=kind, bucket=bucket)
         raise AssertionError  # tenacity returns or raises before
 
-    async def _attempt(self, path: str, asked: Mapping[str, str | None], *, kind: str, bucket: str) -> _List:
-        granted = await self._quota.take_quota(bucket, units=1)
+    async def _attempt(self, path: str, asked: Mapping[str, str | None], *, kind: str, bucket: QuotaBucket) -> _List:
+        granted = await self._quota.take_quota(bucket, 1)
         if not granted.granted:
             raise _spent(granted)
         doing = f"{path}.list"
@@ -397,7 +382,7 @@ class YouTube:
         return response.status_code, response.headers, bytes(body)
 
     async def _refusal(
-        self, doing: str, status: int, headers: httpx.Headers, answer: object, *, bucket: str
+        self, doing: str, status: int, headers: httpx.Headers, answer: object, *, bucket: QuotaBucket
     ) -> SourceError:
         reason, message = _problem(answer)
         message = message.replace(self._key.reveal(), "********")
@@ -502,7 +487,7 @@ def _failed(doing: str, problem: str, retry_after_seconds: float | None = None) 
     )
 
 
-def _spent(quota: Quota) -> QuotaSpentError:
+def _spent(quota: QuotaState) -> QuotaSpentError:
     return QuotaSpentError(
         "quota_spent",
         bucket=quota.bucket,

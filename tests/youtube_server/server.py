@@ -59,7 +59,10 @@ class Call:
 
 @dataclass
 class YouTubeServer:
-    """An async context manager that serves until it is left; `url` is what YOUTUBE_API_URL must say."""
+    """An async context manager that serves until it is left; `url` is what YOUTUBE_API_URL must say.
+
+    Every answer comes after `delay` seconds; `reached` is set by each call.
+    """
 
     videos: dict[str, dict[str, Any]] = field(default_factory=dict)
     channels: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -67,6 +70,7 @@ class YouTubeServer:
     faults: deque[Fault | None] = field(default_factory=deque)
     calls: list[Call] = field(default_factory=list)
     delay: float = 0.0
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
     url: str = ""
 
     def add_video(self, video_id: str, **parts: dict[str, Any]) -> dict[str, Any]:
@@ -108,6 +112,7 @@ class YouTubeServer:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         call = Call(request.match_info["path"], dict(request.query), request.headers.get("X-goog-api-key"))
         self.calls.append(call)
+        self.reached.set()
         fault = (self.faults.popleft() if self.faults else None) or Fault()
         await asyncio.sleep(self.delay + fault.wait)
         if fault.body is not None:

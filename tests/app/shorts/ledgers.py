@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from app.shorts.freshness import QuotaBucket, TakenQuota
+
 RESETS_AT = datetime(2026, 7, 11, 7, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class FakeQuota:
-    granted: bool
-    bucket: str
-    used: int
-    daily_limit: int
-    resets_at: datetime = RESETS_AT
 
 
 class FakeLedger:
@@ -25,13 +17,22 @@ class FakeLedger:
         self.used = dict.fromkeys(self.limits, 0)
         self.taken: list[str] = []
 
-    async def take_quota(self, bucket: str, *, units: int) -> FakeQuota:
+    async def take_quota(self, bucket: QuotaBucket, units: int) -> TakenQuota:
         self.taken.append(bucket)
         granted = self.used[bucket] + units <= self.limits[bucket]
         if granted:
             self.used[bucket] += units
-        return FakeQuota(granted, bucket, self.used[bucket], self.limits[bucket])
+        return self._state(bucket, granted=granted)
 
-    async def close_quota(self, bucket: str) -> FakeQuota:
+    async def close_quota(self, bucket: QuotaBucket) -> TakenQuota:
         self.used[bucket] = self.limits[bucket]
-        return FakeQuota(False, bucket, self.used[bucket], self.limits[bucket])
+        return self._state(bucket, granted=False)
+
+    def _state(self, bucket: str, *, granted: bool) -> TakenQuota:
+        return TakenQuota(
+            granted=granted,
+            bucket=bucket,
+            used=self.used[bucket],
+            daily_limit=self.limits[bucket],
+            resets_at=RESETS_AT,
+        )
