@@ -46,6 +46,13 @@ if TYPE_CHECKING:
         read_chart,
         read_videos,
     )
+    from .discover import (
+        Discovery,
+        DiscoveryReport,
+        DiscoverySource,
+        DiscoveryTarget,
+        discover_videos,
+    )
     from .freshness import (
         CacheState,
         ClaimedRefreshes,
@@ -67,11 +74,29 @@ if TYPE_CHECKING:
     from .ingest import IngestReport, IngestTarget, Totals, check_regions, hourly_signals, ingest_dataset
     from .keywords import Keyword, add_keywords, keywords_of, keywords_of_many
     from .quality import AiAnalysis, AiScores, QualityApi
+    from .refresh import (
+        RefreshApi,
+        RefreshReport,
+        RefreshSource,
+        RefreshTarget,
+        refresh_videos,
+    )
     from .regions import REGIONS
     from .replay import ReplayReport, ReplayTarget, replay_trends, snapshots
     from .summaries import Activity, CategoryDay, SummariesApi
     from .watch import watch_trends
-    from .youtube import Unusable, duration_seconds, video_input
+    from .youtube import (
+        ChannelsAnswer,
+        QuotaLedger,
+        SearchPage,
+        Unusable,
+        VideosAnswer,
+        VideosPage,
+        YouTube,
+        channel_input,
+        duration_seconds,
+        video_input,
+    )
 
 __all__ = [
     "REGIONS",
@@ -82,11 +107,16 @@ __all__ = [
     "CacheState",
     "CategoryDay",
     "ChannelInput",
+    "ChannelsAnswer",
     "ChannelsApi",
     "ChartRow",
     "ClaimedRefreshes",
     "ClaimedVideo",
     "Detection",
+    "Discovery",
+    "DiscoveryReport",
+    "DiscoverySource",
+    "DiscoveryTarget",
     "EndedRun",
     "EndedSearch",
     "Feedback",
@@ -107,9 +137,14 @@ __all__ = [
     "QueueState",
     "QueuedKeyword",
     "QueuedVideos",
+    "QuotaLedger",
     "QuotaState",
     "Recorded",
     "RecordedEvents",
+    "RefreshApi",
+    "RefreshReport",
+    "RefreshSource",
+    "RefreshTarget",
     "Refusal",
     "RegionLists",
     "RejectedRow",
@@ -120,6 +155,7 @@ __all__ = [
     "RunSummary",
     "Search",
     "SearchContext",
+    "SearchPage",
     "ShortsApi",
     "SignalInput",
     "StartedSearch",
@@ -132,12 +168,17 @@ __all__ = [
     "Unusable",
     "VideoInput",
     "VideoRow",
+    "VideosAnswer",
+    "VideosPage",
     "WatchEventInput",
     "WatchedVideo",
+    "YouTube",
     "add_keywords",
+    "channel_input",
     "check_dataset",
     "check_regions",
     "dataset_files",
+    "discover_videos",
     "duration_seconds",
     "hourly_signals",
     "ingest_dataset",
@@ -147,6 +188,7 @@ __all__ = [
     "parse_video_row",
     "read_chart",
     "read_videos",
+    "refresh_videos",
     "replay_trends",
     "snapshots",
     "video_input",
@@ -154,9 +196,8 @@ __all__ = [
 ]
 
 _MODULES = (  # the lightest first
-    *("regions", "keywords", "dataset", "batches", "activity", "channels", "freshness", "quality", "summaries"),
-    *("api",),
-    *("youtube", "watch", "ingest", "replay"),
+    *("regions", "keywords", "dataset", "batches", "activity", "channels", "freshness", "quality"),
+    *("summaries", "api", "youtube", "watch", "refresh", "discover", "ingest", "replay"),
 )
 
 

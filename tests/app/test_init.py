@@ -17,9 +17,8 @@ FLOOR = ("app.messages", "app.errors", "app.config", "app.client", "app.realtime
 SHORTS = tuple(
     f"app.shorts.{name}"
     for name in (
-        *("regions", "keywords", "dataset", "batches", "activity", "channels", "freshness", "quality", "summaries"),
-        *("api",),
-        *("youtube", "watch", "ingest", "replay"),
+        *("regions", "keywords", "dataset", "batches", "activity", "channels", "freshness", "quality"),
+        *("summaries", "api", "youtube", "watch", "refresh", "discover", "ingest", "replay"),
     )
 )
 
