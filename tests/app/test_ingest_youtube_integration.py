@@ -61,6 +61,7 @@ def tidy(stack: Stack) -> None:
         connection.execute("delete from private.quota_days")
         connection.execute("delete from private.ingest_runs where source = 'youtube'")
         connection.execute("delete from public.cached_videos where video_id like 'yt-%'")
+        connection.execute("delete from public.cached_channels where channel_id like 'UCyt-%'")
         connection.execute("update private.quota_limits set daily_limit = 10000 where bucket = 'youtube_units'")
         connection.execute("update private.quota_limits set daily_limit = 100 where bucket = 'youtube_search'")
 
@@ -362,6 +363,32 @@ async def test_a_dry_run_sends_nothing(stack: Stack, server: YouTubeServer, api:
     assert json.loads(status.stdout)["queue"]["due"] == 120
     assert server.calls == []
     assert units(stack) == 0
+
+
+async def test_channels_are_asked_at_most_once_a_day(
+    stack: Stack, server: YouTubeServer, api: RefreshApi, tmp_path: Path
+) -> None:
+    """Channels of what was found, fifty a unit; the second run of the day asks none, the next day's all."""
+    for number in range(60):
+        server.add_channel(f"UCyt-{number}")
+        server.add_video(f"yt-{number:04}", snippet={"channelId": f"UCyt-{number}"})
+    ids = sorted(server.videos)
+    for run, (later, asked, calls) in enumerate([("2 hours", 60, 2), ("2 days", 0, 2), ("0 hours", 60, 4)], start=1):
+        await queue(api, ids)
+        done = await asyncio.to_thread(ondol, "ingest", "refresh", "--json", cwd=tmp_path, **keys(stack, server))
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["channels"] == asked
+        assert (server.counted("channels"), server.counted("videos")) == (calls, 2 * run)
+        age_the_cache(stack)
+        with psycopg.connect(stack.database_url()) as connection:
+            connection.execute(
+                "update public.cached_channels set collected_at = collected_at - %s::interval"
+                " where channel_id like 'UCyt-%%'",
+                (later,),
+            )
+    assert units(stack) == len(server.calls) == 10
+    counts = ask(stack, "select distinct subscriber_count from public.cached_channels where channel_id like 'UCyt-%%'")
+    assert counts == [51_200]
 
 
 async def test_watching_goes_on_until_ctrl_c(
