@@ -185,8 +185,9 @@ TEXTS: dict[str, Text] = {
     "help_option_watch": Text(
         "Go on for ever, with so many seconds between two rounds.", "이 초 간격으로 끝없이 되풀이합니다."
     ),
-    "help_option_channels": Text(
-        "Refresh the channels of the videos too, at most once a day.", "동영상의 채널도 하루 한 번까지 갱신합니다."
+    "help_option_no_channels": Text(
+        "Leave the videos' channels as they are; else they are refreshed at most once a day.",
+        "동영상의 채널은 그대로 둡니다. 그러지 않으면 하루 한 번까지 갱신합니다.",
     ),
     "help_option_dry_run": Text(
         "Say what would be asked and what it would cost; send nothing.",

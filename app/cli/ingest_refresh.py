@@ -35,7 +35,7 @@ UNITS_BUCKET = "youtube_units"
 def ingest_refresh_command(
     most: Most = None,
     watch: Annotated[float | None, typer.Option("--watch", min=1, help=say("help_option_watch"))] = None,
-    channels: Annotated[bool, typer.Option("--channels/--no-channels", help=say("help_option_channels"))] = True,
+    no_channels: Annotated[bool, typer.Option("--no-channels", help=say("help_option_no_channels"))] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -62,7 +62,7 @@ def ingest_refresh_command(
                     api,
                     youtube,
                     most=most,
-                    with_channels=channels,
+                    with_channels=not no_channels,
                     on_progress=lambda done: show("refresh", done, None),
                 )
 
