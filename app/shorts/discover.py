@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import unicodedata
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from ..errors import QuotaSpentError, SourceError
+from ..errors import OndolError, QuotaSpentError, SourceError
 from .freshness import EndedRun, IngestRun, QueuedVideos, QueueInput, RunOutcome, RunSource
 from .refresh import persist
 from .youtube import SearchPage, Unusable, VideosPage
@@ -137,11 +138,15 @@ async def discover_videos(
     except QuotaSpentError as error:
         report.quota = error
         outcome = "interrupted"
-    except asyncio.CancelledError:
-        outcome = "interrupted"
+    except BaseException as error:
+        if isinstance(error, asyncio.CancelledError):
+            outcome = "interrupted"
+        # What went wrong first is what is told; a run without an end can be begun again all the same.
+        with suppress(OndolError, TimeoutError):
+            async with asyncio.timeout(10):
+                await api.end_ingest_run(run.id, outcome, report.counts)
         raise
-    finally:
-        await persist(lambda: api.end_ingest_run(run.id, outcome, report.counts), sleep)
+    await persist(lambda: api.end_ingest_run(run.id, outcome, report.counts), sleep)
     return report
 
 

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import tenacity
 
-from ..errors import OndolError, QuotaSpentError, SourceError
+from ..errors import OndolError, QuotaSpentError
 from .api import Ingested, ShortsApi, VideoInput
 from .channels import ChannelInput
 from .freshness import ClaimedRefreshes, ClaimedVideo, FinishedRefreshes, ReleasedRefreshes
@@ -112,8 +112,8 @@ async def refresh_videos(
 ) -> RefreshReport:
     """Refresh what is due, at most `most` videos, until nothing is due or the quota is spent (`report.quota`).
 
-    A passing failure of the source gives its fifty back and goes on after a pause; the fifth in a row, a refusal and
-    a failure of the backend are raised. However it ends, what was claimed and not stored is back in the queue.
+    A passing failure of the source or the backend gives its fifty back and goes on after a pause; the fifth in a row
+    and a refusal are raised. However it ends, what was claimed and not stored is back in the queue.
     """
     report = RefreshReport()
     worker = _Worker(api, youtube, report, sleep=sleep, now=now)
@@ -132,7 +132,7 @@ async def refresh_videos(
         except QuotaSpentError as error:
             report.quota = error
             return report
-        except SourceError as error:
+        except OndolError as error:
             in_a_row += 1
             report.failures += 1
             if not error.is_transient or in_a_row >= MAX_FAILURES:
@@ -225,7 +225,7 @@ class _Worker:
             resets_at = error.values.get("resets_at")
             wait = (resets_at - self._now()).total_seconds() if isinstance(resets_at, datetime) else 0
             return "quota_spent", max(int(wait) + 1, 1)
-        if isinstance(error, SourceError):
+        if isinstance(error, OndolError):
             return str(error)[:500], int(max(_asked_pause(error), LONGEST_PAUSE_SECONDS))
         return type(error).__name__, 0
 
@@ -234,13 +234,13 @@ def _in_region(video: VideoInput, region: str | None) -> VideoInput:
     return video if region is None else {**video, "region": region}
 
 
-def _pause(error: SourceError, in_a_row: int) -> float:
+def _pause(error: OndolError, in_a_row: int) -> float:
     """The longer of what the source asked for, up to a minute, and a pause that doubles."""
     own = FIRST_PAUSE_SECONDS * 2.0 ** (in_a_row - 1)
     return min(max(own, _asked_pause(error)), LONGEST_PAUSE_SECONDS)
 
 
-def _asked_pause(error: SourceError) -> float:
+def _asked_pause(error: OndolError) -> float:
     asked: object = error.values.get("retry_after_seconds")
     return float(asked) if isinstance(asked, (int, float)) else 0.0
 

@@ -18,9 +18,11 @@ from app.shorts.freshness import (
     IngestRun,
     QueuedVideos,
     QueueInput,
+    QuotaBucket,
     ReleasedRefreshes,
     RunOutcome,
     RunSource,
+    TakenQuota,
 )
 
 from .ledgers import FakeLedger
@@ -54,6 +56,10 @@ class FakeQueue(FakeLedger):
         if self.failures.get(name, 0) > 0:
             self.failures[name] -= 1
             raise UnreachableError("unreachable", url="memory", problem=name)
+
+    async def take_quota(self, bucket: QuotaBucket, units: int) -> TakenQuota:
+        self._fail("take_quota")
+        return await super().take_quota(bucket, units)
 
     async def claim_refreshes(self, most: int, *, lease_seconds: int) -> ClaimedRefreshes:
         self._fail("claim_refreshes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -101,6 +102,16 @@ async def test_a_failed_run_can_go_on(room: Room) -> None:
     room.queue.failures = {"save_ingest_run": 99}
     with pytest.raises(UnreachableError):
         await room.discover(Discovery(["떡볶이"]))
+
+
+async def test_ctrl_c_is_noted(room: Room) -> None:
+    room.server.delay = 2
+    task = asyncio.create_task(room.discover(BOTH))
+    await room.server.reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [outcome for outcome, _ in room.queue.ended] == ["interrupted"]
 
 
 async def test_an_old_page_token_gives_up_its_search_only(room: Room) -> None:

@@ -158,6 +158,19 @@ async def test_a_lost_answer_of_the_backend_is_asked_again(room: Room) -> None:
     assert room.server.counted("videos") == 3
 
 
+async def test_a_batch_that_the_backend_fails_at_goes_back_and_the_next_is_tried(room: Room) -> None:
+    """As long as the ledger or the store fails for a while, YouTube is not to blame and nothing is lost."""
+    room.queue.failures = {"take_quota": 1}
+    report = await room.refresh()
+    assert (report.failures, report.released, report.refreshed) == (1, 50, 70)
+    assert set(room.queue.waiting.values()) == {("memory cannot be reached: take_quota.", 60)}
+    assert where(room.queue) == set(IDS)
+
+    room.queue.due, room.queue.failures = [f"again{number:06}" for number in range(300)], {"take_quota": 99}
+    with pytest.raises(UnreachableError):
+        await room.refresh()
+
+
 async def test_a_dead_backend_ends_the_run(room: Room) -> None:
     room.queue.failures = {"claim_refreshes": 99}
     with pytest.raises(UnreachableError):
