@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from .regions import REGIONS
     from .replay import ReplayReport, ReplayTarget, replay_trends, snapshots
     from .summaries import Activity, CategoryDay, SummariesApi
+    from .told_trends import RefusedTrend, ToldTrend, ToldTrends, ToldTrendsApi, UpsertedTrend
     from .watch import watch_trends
     from .youtube import (
         ChannelsAnswer,
@@ -146,6 +147,7 @@ __all__ = [
     "RefreshSource",
     "RefreshTarget",
     "Refusal",
+    "RefusedTrend",
     "RegionLists",
     "RejectedRow",
     "Rejection",
@@ -162,10 +164,14 @@ __all__ = [
     "StoredRow",
     "SummariesApi",
     "TakenQuota",
+    "ToldTrend",
+    "ToldTrends",
+    "ToldTrendsApi",
     "Totals",
     "Trend",
     "TrendRow",
     "Unusable",
+    "UpsertedTrend",
     "VideoInput",
     "VideoRow",
     "VideosAnswer",
@@ -197,7 +203,7 @@ __all__ = [
 
 _MODULES = (  # the lightest first
     *("regions", "keywords", "dataset", "batches", "activity", "channels", "freshness", "quality"),
-    *("summaries", "api", "youtube", "watch", "refresh", "discover", "ingest", "replay"),
+    *("summaries", "told_trends", "api", "youtube", "watch", "refresh", "discover", "ingest", "replay"),
 )
 
 

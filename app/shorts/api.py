@@ -14,6 +14,7 @@ from .channels import ChannelsApi
 from .freshness import FreshnessApi
 from .quality import QualityApi
 from .summaries import SummariesApi
+from .told_trends import ToldTrendsApi
 
 __all__ = [
     "Detection",
@@ -117,7 +118,7 @@ class TrendRow(Trend):
     hourly_trend_data: list[float | None]
 
 
-class ShortsApi(ActivityApi, ChannelsApi, FreshnessApi, QualityApi, SummariesApi):
+class ShortsApi(ActivityApi, ChannelsApi, FreshnessApi, QualityApi, SummariesApi, ToldTrendsApi):
     """The shorts room through `client`; ingest and detect need a client with the secret key."""
 
     async def ingest_videos(self, videos: Sequence[VideoInput]) -> Ingested:

@@ -18,7 +18,7 @@ SHORTS = tuple(
     f"app.shorts.{name}"
     for name in (
         *("regions", "keywords", "dataset", "batches", "activity", "channels", "freshness", "quality"),
-        *("summaries", "api", "youtube", "watch", "refresh", "discover", "ingest", "replay"),
+        *("summaries", "told_trends", "api", "youtube", "watch", "refresh", "discover", "ingest", "replay"),
     )
 )
 

@@ -442,3 +442,7 @@ grant execute on function private.channel_engagement(double precision, bigint) t
 grant execute on function private.like_score(bigint, bigint) to app_service;
 grant execute on function private.retention_score(double precision, bigint) to app_service;
 grant execute on function private.freshness(interval) to app_service;
+-- told trends: what others observed, through the service.
+grant execute on function public.upsert_trending_keyword(jsonb) to app_service;
+grant execute on function public.upsert_trending_keywords(jsonb) to app_service;
+grant execute on function private.read_told_trends(jsonb) to app_service;
