@@ -192,6 +192,53 @@ TEXTS: dict[str, Text] = {
     "help_option_dry_run": Text(
         "Say what would be asked and what it would cost; send nothing.",
         "무엇을 묻고 얼마가 드는지만 말하고 보내지 않습니다.",
+    "bright_data_unsure": Text(
+        "An earlier search for {keywords} got no answer: Bright Data may have begun it, and charged for it.",
+        "앞서 보낸 {keywords} 검색의 응답이 없었습니다. Bright Data에서 이미 시작되어 비용이 들었을 수 있습니다.",
+    ),
+    "bright_data_unsure.next": Text(
+        "Look in Bright Data's console: --snapshot ID takes it up if it is there, --trigger-again searches anew.",
+        "Bright Data 콘솔을 확인하십시오. 있으면 --snapshot ID로 이어받고, 없으면 --trigger-again으로 다시 검색합니다.",
+    ),
+    "bright_data_file": Text("{file} is no snapshot: {problem}", "{file} 파일은 스냅샷이 아닙니다: {problem}"),
+    "bright_data_file.next": Text(
+        "Give a JSON array or one JSON object a line, gzip or not.",
+        "JSON 배열이나 한 줄에 하나씩 JSON 객체가 있는 파일을 주십시오. gzip이어도 됩니다.",
+    ),
+    "bright_data_one_source": Text(
+        "Give keywords, or --snapshot, or --file: one of them.",
+        "키워드, --snapshot, --file 가운데 하나만 주십시오.",
+    ),
+    "bright_data_plan": Text(
+        "Would search {words} in {region}, at most {limit} videos a keyword. Nothing was asked for, nothing costs.",
+        "{region} 지역에서 {words} 검색, 키워드마다 최대 {limit}개. 아무것도 요청하지 않았고 비용도 없습니다.",
+    ),
+    "bright_data_title": Text(
+        "Ingested snapshot {snapshot} in {seconds:.1f} s", "스냅샷 {snapshot} 수집 완료 ({seconds:.1f}초)"
+    ),
+    "column_queued": Text("to check", "확인 대기"),
+    "column_known": Text("known", "이미 있음"),
+    "column_stored": Text("stored", "저장"),
+    "column_signals": Text("signals", "신호"),
+    "stage_scrape": Text("waiting for the snapshot (s)", "스냅샷 기다리는 중(초)"),
+    "stage_scraped_rows": Text("storing scraped videos", "수집한 동영상 저장 중"),
+    "help_ingest_brightdata": Text(
+        "Search by Bright Data, a scraper, and queue what it finds for a check by YouTube. Costs money; "
+        "docs/brightdata.md says what it means for YouTube's terms.",
+        "스크레이퍼인 Bright Data로 검색하고, 찾은 동영상을 YouTube 확인 대기열에 넣습니다. 비용이 들며, "
+        "YouTube 약관과의 관계는 docs/brightdata.md에 있습니다.",
+    ),
+    "help_option_keywords": Text("What to search for.", "검색할 키워드."),
+    "help_option_scrape_limit": Text("Videos per keyword, at most 1,000.", "키워드마다 동영상 수, 최대 1,000."),
+    "help_option_snapshot": Text("Take this snapshot instead of a new one.", "새로 만들지 않고 이 스냅샷을 씁니다."),
+    "help_option_scrape_file": Text("Take a downloaded snapshot, JSON or .gz.", "내려받은 스냅샷(JSON, .gz)을 씁니다."),
+    "help_option_scrape_dataset": Text("Another data set of Bright Data.", "Bright Data의 다른 데이터 세트."),
+    "help_option_scrape_dry_run": Text(
+        "Ask for nothing and store nothing; with --file, check its rows.",
+        "요청도 저장도 하지 않습니다. --file과 함께 쓰면 행을 검사합니다.",
+    ),
+    "help_option_trigger_again": Text(
+        "Search anew although an earlier search got no answer.", "앞선 검색의 응답이 없었어도 다시 검색합니다."
     ),
     "region_unknown": Text("There is no region {region}.", "{region} 지역은 없습니다."),
     "region_unknown.next": Text(

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import time
@@ -19,12 +18,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from . import ai_analysis, bright_data, trends, youtube_videos
+from .inbound import Open, Read, Store, inbound
 from .receipts import Receipts, Refused, Unavailable
+from .requests import problem, read_body
+from .room import Door
 from .settings import Settings, SettingsError
-from .trend_events import MAX_BODY, TooLarge, TrendEvent, WebhookError, verify
-
-BODY_TIMEOUT = 10.0  # seconds for 20 kB: slower than any real sender
-RETRY_AFTER = 30  # seconds
+from .told import AnalyzedEvent, TrendsEvent, VideosBody, signed
+from .trend_events import TrendEvent, WebhookError, verify
 
 logger = logging.getLogger("ondol.functions")
 
@@ -39,10 +40,14 @@ def create_app(
     settings: Settings,
     *,
     receive: Receive,
+    open_room: Open | None = None,
     clock: Callable[[], float] = time.time,
     close: Callable[[], Awaitable[None]] | None = None,
 ) -> Starlette:
-    """Build the application; `close` is awaited when it stops."""
+    """Build the application; `close` is awaited when it stops.
+
+    open_room: gives the room to the handlers that take data in; a handler is there when its secret is set.
+    """
 
     async def notify_trend(request: Request) -> Response:
         try:
@@ -64,9 +69,7 @@ def create_app(
             return problem(400, "refused", "The database refuses this event.", hint="Check the fields of data.")
         except Unavailable as error:
             logger.warning("%s not recorded: %s", event.webhook_id, error)
-            answer = problem(503, "unavailable", "The event could not be recorded.", hint="Send the same id again.")
-            answer.headers["retry-after"] = str(RETRY_AFTER)
-            return answer
+            return problem(503, "unavailable", "The event could not be recorded.", hint="Send the same id again.")
         return JSONResponse({"duplicate": duplicate})
 
     async def health(request: Request) -> Response:
@@ -81,6 +84,7 @@ def create_app(
     app = Starlette(
         routes=[
             Route("/webhooks/notify-trend", notify_trend, methods=["POST"]),
+            *(inbound_routes(settings, open_room=open_room, clock=clock) if open_room else []),
             Route("/health", health, methods=["GET"]),
         ],
         exception_handlers={HTTPException: http_problem, Exception: unexpected_problem},
@@ -90,30 +94,31 @@ def create_app(
     return app
 
 
-async def read_body(request: Request) -> bytes:
-    """Return the whole body, or raise TooLarge as soon as it is known to be too long."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and len(announced) < 20 and int(announced) > MAX_BODY:
-        raise TooLarge
-    body = bytearray()
-    async with asyncio.timeout(BODY_TIMEOUT):
-        async for chunk in request.stream():
-            if len(body) + len(chunk) > MAX_BODY:
-                raise TooLarge
-            body += chunk
-    return bytes(body)
-
-
-def problem(status: int, code: str, message: str, *, hint: str) -> JSONResponse:
-    """An error in the shape that every client of this handler gets."""
-    return JSONResponse({"code": code, "message": message, "hint": hint}, status_code=status)
+def inbound_routes(settings: Settings, *, open_room: Open, clock: Callable[[], float]) -> list[Route]:
+    """The handlers that take data in, each only when there is a secret for its senders."""
+    wanted: list[tuple[str, Read, Store]] = []
+    if secrets := settings.youtube_secrets:
+        read = signed(VideosBody, secrets=secrets, clock=clock, limit=youtube_videos.MAX_BODY)
+        wanted.append(("youtube-videos", read, youtube_videos.store_videos(clock)))
+    if secrets := settings.trends_secrets:
+        read = signed(TrendsEvent, secrets=secrets, clock=clock, limit=trends.MAX_BODY, event="trends.observed")
+        wanted.append(("trends", read, trends.store_trends))
+    if secrets := settings.ai_secrets:
+        read = signed(AnalyzedEvent, secrets=secrets, clock=clock, limit=ai_analysis.MAX_BODY, event="video.analyzed")
+        wanted.append(("ai-analysis", read, ai_analysis.store_analysis))
+    if tokens := settings.bright_data_tokens:
+        wanted.append(("bright-data", bright_data.delivery(tokens=tokens, clock=clock), bright_data.store_delivery))
+    return [
+        Route(f"/webhooks/{name}", inbound(name, read=read, store=store, open_room=open_room), methods=["POST"])
+        for name, read, store in wanted
+    ]
 
 
 async def http_problem(request: Request, error: Exception) -> Response:
     """404 and 405, in the same shape."""
     assert isinstance(error, HTTPException)  # by its registration above
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
-    answer = problem(error.status_code, code, f"{error.detail}.", hint="POST /webhooks/notify-trend or GET /health.")
+    answer = problem(error.status_code, code, f"{error.detail}.", hint="functions/README.md lists what there is.")
     answer.headers.update(error.headers or {})
     return answer
 
@@ -130,7 +135,13 @@ def from_environment() -> Starlette:
     except SettingsError as error:
         raise SystemExit(f"The webhook handler cannot start: {error}") from None
     receipts = Receipts(settings.supabase_url, secret_key=settings.supabase_secret_key)
-    return create_app(settings, receive=receipts.receive, close=receipts.close)
+    door = Door(settings)
+
+    async def close() -> None:
+        await receipts.close()
+        await door.close()
+
+    return create_app(settings, receive=receipts.receive, open_room=door.open, close=close)
 
 
 def __getattr__(name: str) -> Starlette:

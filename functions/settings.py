@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+SHORTEST_TOKEN = 24  # characters
 
 
 class SettingsError(Exception):
@@ -22,21 +23,27 @@ class Settings:
     supabase_url: str
     supabase_secret_key: str = field(repr=False)
     webhook_secrets: tuple[str, ...] = field(repr=False)
+    youtube_secrets: tuple[str, ...] = field(default=(), repr=False)
+    trends_secrets: tuple[str, ...] = field(default=(), repr=False)
+    ai_secrets: tuple[str, ...] = field(default=(), repr=False)
+    bright_data_tokens: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Read SUPABASE_URL, SUPABASE_SECRET_KEY and TREND_WEBHOOK_SECRET (several, separated by spaces)."""
+        """Read what is needed, and what opens the handlers that take data in; secrets are separated by spaces."""
         url = required(environment, "SUPABASE_URL").rstrip("/")
         parts = urlsplit(url)
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
             raise SettingsError("SUPABASE_URL must be an https address, because a key is sent to it.")
-        webhook_secrets = tuple(required(environment, "TREND_WEBHOOK_SECRET").split())
-        for secret in webhook_secrets:
-            check_secret(secret)
+        required(environment, "TREND_WEBHOOK_SECRET")
         return cls(
             supabase_url=url,
             supabase_secret_key=required(environment, "SUPABASE_SECRET_KEY"),
-            webhook_secrets=webhook_secrets,
+            webhook_secrets=signing_secrets(environment, "TREND_WEBHOOK_SECRET"),
+            youtube_secrets=signing_secrets(environment, "YOUTUBE_WEBHOOK_SECRET"),
+            trends_secrets=signing_secrets(environment, "TRENDS_WEBHOOK_SECRET"),
+            ai_secrets=signing_secrets(environment, "AI_WEBHOOK_SECRET"),
+            bright_data_tokens=tokens(environment, "BRIGHT_DATA_WEBHOOK_TOKEN"),
         )
 
 
@@ -47,11 +54,27 @@ def required(environment: Mapping[str, str], name: str) -> str:
     return value
 
 
-def check_secret(secret: str) -> None:
+def signing_secrets(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """The secrets of one handler; none when it is not wanted."""
+    secrets = tuple(environment.get(name, "").split())
+    for secret in secrets:
+        check_secret(secret, name=name)
+    return secrets
+
+
+def tokens(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """What an Authorization header may hold; refuses what could be guessed or is no header."""
+    given = tuple(environment.get(name, "").split())
+    if any(len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable() for token in given):
+        raise SettingsError(f"{name} must be at least {SHORTEST_TOKEN} ASCII characters.")
+    return given
+
+
+def check_secret(secret: str, *, name: str) -> None:
     """Refuse a signing secret that is not `whsec_` and base64 of 24 to 64 bytes, as Standard Webhooks has it."""
     try:
         size = len(base64.b64decode(secret.removeprefix("whsec_"), validate=True))
     except (binascii.Error, ValueError):
         size = 0
     if not secret.startswith("whsec_") or not 24 <= size <= 64:
-        raise SettingsError("TREND_WEBHOOK_SECRET must be 'whsec_' and base64 of 24 to 64 bytes.")
+        raise SettingsError(f"{name} must be 'whsec_' and base64 of 24 to 64 bytes.")

@@ -3,7 +3,7 @@
 WebhookError
 ├── NotGenuine   401  unsigned, wrongly signed, too old or too new
 ├── Malformed    400  genuine, but not an event as agreed
-└── TooLarge     413  longer than MAX_BODY bytes
+└── TooLarge     413  longer than the handler takes
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ class Malformed(WebhookError):  # noqa: N818
 
 
 class TooLarge(WebhookError):  # noqa: N818
-    """The body is longer than MAX_BODY bytes."""
+    """The body is longer than `limit` bytes."""
 
     status = 413
     code = "too_large"
 
-    def __init__(self) -> None:
-        super().__init__(f"The body is longer than {MAX_BODY} bytes.", hint="Send a reference, not the whole content.")
+    def __init__(self, limit: int = MAX_BODY) -> None:
+        super().__init__(f"The body is longer than {limit} bytes.", hint="Send a reference, or the content in parts.")
 
 
 class Trend(BaseModel):

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
         VideoInput,
     )
     from .batches import Ingested, Rejection
+    from .bright_data import YOUTUBE_DATASET, BrightData, UnansweredError
+    from .bright_data_fields import ScrapedVideo, posting_signals, scraped_video
     from .channels import ChannelInput, ChannelsApi
     from .dataset import (
         ChartRow,
@@ -72,6 +74,19 @@ if TYPE_CHECKING:
         TakenQuota,
     )
     from .ingest import IngestReport, IngestTarget, Totals, check_regions, hourly_signals, ingest_dataset
+    from .ingest_bright_data import (
+        DiscoveredVideo,
+        IngestRunTarget,
+        ScrapedRefusal,
+        ScrapedRows,
+        ScrapeReport,
+        ScrapeTarget,
+        ingest_bright_data,
+        ingest_scraped_file,
+        store_scraped_rows,
+        with_keywords,
+    )
+    from .json_rows import BrokenRowsError, JsonRows
     from .keywords import Keyword, add_keywords, keywords_of, keywords_of_many
     from .quality import AiAnalysis, AiScores, QualityApi
     from .refresh import (
@@ -101,10 +116,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REGIONS",
+    "YOUTUBE_DATASET",
     "Activity",
     "ActivityApi",
     "AiAnalysis",
     "AiScores",
+    "BrightData",
+    "BrokenRowsError",
     "CacheState",
     "CategoryDay",
     "ChannelInput",
@@ -114,6 +132,7 @@ __all__ = [
     "ClaimedRefreshes",
     "ClaimedVideo",
     "Detection",
+    "DiscoveredVideo",
     "Discovery",
     "DiscoveryReport",
     "DiscoverySource",
@@ -126,10 +145,12 @@ __all__ = [
     "HistoryCursor",
     "IngestReport",
     "IngestRun",
+    "IngestRunTarget",
     "IngestStatus",
     "IngestTarget",
     "Ingested",
     "InteractionInput",
+    "JsonRows",
     "Keyword",
     "KeywordInput",
     "PlaybackReport",
@@ -155,6 +176,11 @@ __all__ = [
     "ReplayReport",
     "ReplayTarget",
     "RunSummary",
+    "ScrapeReport",
+    "ScrapeTarget",
+    "ScrapedRefusal",
+    "ScrapedRows",
+    "ScrapedVideo",
     "Search",
     "SearchContext",
     "SearchPage",
@@ -170,6 +196,7 @@ __all__ = [
     "Totals",
     "Trend",
     "TrendRow",
+    "UnansweredError",
     "Unusable",
     "UpsertedTrend",
     "VideoInput",
@@ -187,23 +214,30 @@ __all__ = [
     "discover_videos",
     "duration_seconds",
     "hourly_signals",
+    "ingest_bright_data",
     "ingest_dataset",
+    "ingest_scraped_file",
     "keywords_of",
     "keywords_of_many",
     "parse_chart_row",
     "parse_video_row",
+    "posting_signals",
     "read_chart",
     "read_videos",
     "refresh_videos",
     "replay_trends",
+    "scraped_video",
     "snapshots",
+    "store_scraped_rows",
     "video_input",
     "watch_trends",
+    "with_keywords",
 ]
 
 _MODULES = (  # the lightest first
     *("regions", "keywords", "dataset", "batches", "activity", "channels", "freshness", "quality"),
-    *("summaries", "told_trends", "api", "youtube", "watch", "refresh", "discover", "ingest", "replay"),
+    *("summaries", "told_trends", "api", "json_rows", "youtube", "bright_data", "bright_data_fields"),
+    *("watch", "refresh", "discover", "ingest", "ingest_bright_data", "replay"),
 )
 
 

@@ -27,6 +27,8 @@ __all__ = [
     "VideoInput",
 ]
 
+IDS_PER_QUERY = 200  # they stand in an address, which should stay below 8 kB
+
 SignalSource = Literal["youtube_api", "bright_data", "internal"]
 
 
@@ -85,6 +87,12 @@ class SignalInput(TypedDict):
     views: NotRequired[int]
 
 
+class VideoId(Row):
+    """Which video a row is about."""
+
+    video_id: str
+
+
 class Detection(Row):
     """What one run of detection did: keywords tested, trends found, webhook events written."""
 
@@ -138,6 +146,16 @@ class ShortsApi(ActivityApi, ChannelsApi, FreshnessApi, QualityApi, SummariesApi
     async def trending_now(self, region: str = "KR", *, limit: int = 10) -> list[Trend]:
         """What trends in `region` now, strongest first, at most 50; for everybody."""
         return await self._call("trending_now", {"region": region, "limit": limit}, answer=list[Trend])
+
+    async def known_videos(self, video_ids: Sequence[str]) -> set[str]:
+        """Those of `video_ids` that the cache holds, whether or not they play. For the service."""
+        known: set[str] = set()
+        for start in range(0, len(video_ids), IDS_PER_QUERY):
+            wanted = list(video_ids[start : start + IDS_PER_QUERY])
+            query = self.client.supabase.table("cached_videos").select("video_id").in_("video_id", wanted)
+            rows = checked(await self.client.run("cached_videos", query.execute()), list[VideoId], "cached_videos")
+            known.update(row.video_id for row in rows)
+        return known
 
     async def trending_keywords(self, region: str, *, detected_at: datetime) -> list[TrendRow]:
         """The full rows of the table for one run of detection, strongest first."""

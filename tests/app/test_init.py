@@ -18,7 +18,8 @@ SHORTS = tuple(
     f"app.shorts.{name}"
     for name in (
         *("regions", "keywords", "dataset", "batches", "activity", "channels", "freshness", "quality"),
-        *("summaries", "told_trends", "api", "youtube", "watch", "refresh", "discover", "ingest", "replay"),
+        *("summaries", "told_trends", "api", "json_rows", "youtube", "bright_data", "bright_data_fields"),
+        *("watch", "refresh", "discover", "ingest", "ingest_bright_data", "replay"),
     )
 )
 

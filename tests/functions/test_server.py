@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from functions import server
+from functions import requests
 from functions.receipts import Refused, Unavailable
 from functions.server import create_app
 from functions.settings import Settings
@@ -196,7 +196,7 @@ async def test_a_sender_that_hangs_up_is_no_accident() -> None:
 
 
 async def test_a_sender_that_dawdles_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "BODY_TIMEOUT", 0.05)
+    monkeypatch.setattr(requests, "BODY_TIMEOUT", 0.05)
 
     async def receive() -> dict[str, Any]:
         await asyncio.sleep(0.02)
