@@ -192,6 +192,7 @@ TEXTS: dict[str, Text] = {
     "help_option_dry_run": Text(
         "Say what would be asked and what it would cost; send nothing.",
         "무엇을 묻고 얼마가 드는지만 말하고 보내지 않습니다.",
+    ),
     "bright_data_unsure": Text(
         "An earlier search for {keywords} got no answer: Bright Data may have begun it, and charged for it.",
         "앞서 보낸 {keywords} 검색의 응답이 없었습니다. Bright Data에서 이미 시작되어 비용이 들었을 수 있습니다.",

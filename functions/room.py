@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from app.client import Client
 from app.config import Secret
 from app.config import Settings as ClientSettings
 from app.errors import OndolError, RequestError
 from app.shorts.api import Ingested, ShortsApi, SignalInput, VideoInput
-from app.shorts.told_trends import ToldTrend, ToldTrends
+from app.shorts.quality import AiScores
+from app.shorts.told_trends import ToldTrend
 
 from .settings import Settings
 
@@ -31,7 +32,7 @@ class Room(Protocol):
 
     async def queue_videos(self, videos: Sequence[Any], /) -> Any: ...
 
-    async def upsert_trending_keywords(self, trends: Sequence[ToldTrend], /) -> ToldTrends: ...
+    async def upsert_trending_keywords(self, trends: Sequence[ToldTrend], /) -> Ingested: ...
 
     async def set_ai_analysis(
         self,
@@ -41,8 +42,8 @@ class Room(Protocol):
         analysis: Any,
         analysis_version: str,
         confidence: float | None,
-        scores: Mapping[str, float] | None,
-    ) -> None: ...
+        scores: AiScores | None,
+    ) -> bool: ...
 
 
 class Door:
@@ -61,7 +62,7 @@ class Door:
         async with self._lock:
             if self._room is None:
                 self._room = ShortsApi(await self._stack.enter_async_context(self._client))
-        return cast(Room, self._room)
+        return self._room
 
     async def close(self) -> None:
         await self._stack.aclose()

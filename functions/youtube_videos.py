@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.shorts.api import VideoInput
-from app.shorts.ingest_bright_data import with_keywords
+from app.shorts.keywords import add_keywords
 from app.shorts.youtube import Unusable, video_input
 
 from .room import Room
@@ -34,7 +34,7 @@ def store_videos(clock: Callable[[], float]) -> Callable[[Room, VideosBody], Any
                 videos.append(found)
         answer = {"received": len(body.items), "inserted": 0, "updated": 0, "unchanged": 0}
         if videos:
-            stored = await room.ingest_videos(await asyncio.to_thread(with_keywords, videos))
+            stored = await room.ingest_videos(await asyncio.to_thread(add_keywords, videos))
             answer |= {"inserted": stored.inserted, "updated": stored.updated, "unchanged": stored.unchanged}
             rejected += [
                 {"index": places[refused.index], "code": refused.code, "message": refused.message}

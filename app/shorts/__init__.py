@@ -84,7 +84,6 @@ if TYPE_CHECKING:
         ingest_bright_data,
         ingest_scraped_file,
         store_scraped_rows,
-        with_keywords,
     )
     from .json_rows import BrokenRowsError, JsonRows
     from .keywords import Keyword, add_keywords, keywords_of, keywords_of_many
@@ -99,7 +98,7 @@ if TYPE_CHECKING:
     from .regions import REGIONS
     from .replay import ReplayReport, ReplayTarget, replay_trends, snapshots
     from .summaries import Activity, CategoryDay, SummariesApi
-    from .told_trends import RefusedTrend, ToldTrend, ToldTrends, ToldTrendsApi, UpsertedTrend
+    from .told_trends import ToldTrend, ToldTrendsApi, UpsertedTrend
     from .watch import watch_trends
     from .youtube import (
         ChannelsAnswer,
@@ -168,7 +167,6 @@ __all__ = [
     "RefreshSource",
     "RefreshTarget",
     "Refusal",
-    "RefusedTrend",
     "RegionLists",
     "RejectedRow",
     "Rejection",
@@ -191,7 +189,6 @@ __all__ = [
     "SummariesApi",
     "TakenQuota",
     "ToldTrend",
-    "ToldTrends",
     "ToldTrendsApi",
     "Totals",
     "Trend",
@@ -231,13 +228,12 @@ __all__ = [
     "store_scraped_rows",
     "video_input",
     "watch_trends",
-    "with_keywords",
 ]
 
 _MODULES = (  # the lightest first
-    *("regions", "keywords", "dataset", "batches", "activity", "channels", "freshness", "quality"),
-    *("summaries", "told_trends", "api", "json_rows", "youtube", "bright_data", "bright_data_fields"),
-    *("watch", "refresh", "discover", "ingest", "ingest_bright_data", "replay"),
+    *("regions", "keywords", "dataset", "json_rows", "batches", "activity", "channels", "freshness"),
+    *("quality", "summaries", "told_trends", "api", "youtube", "bright_data", "bright_data_fields", "watch"),
+    *("refresh", "discover", "ingest", "ingest_bright_data", "replay"),
 )
 
 

@@ -18,7 +18,7 @@ from .api import Ingested, SignalInput, VideoInput
 from .bright_data import SOURCE, BrightData, UnansweredError
 from .bright_data_fields import ScrapedVideo, posting_signals, scraped_video
 from .json_rows import NO_ROW, BrokenRowsError, JsonRows
-from .keywords import keywords_of
+from .keywords import add_keywords
 from .youtube import Unusable
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "ingest_bright_data",
     "ingest_scraped_file",
     "store_scraped_rows",
-    "with_keywords",
 ]
 
 VIDEOS_PER_BATCH = 1_000
@@ -170,7 +169,7 @@ class ScrapedRows:
                 entry["region"] = region
             discovered.append(entry)
             videos.append(video)
-        videos = with_keywords(videos)
+        videos = add_keywords(videos)
         for video in videos:
             if "region" in video and "published_at" in video:
                 self._posted.setdefault(video["region"], {})[video["video_id"]] = video
@@ -183,16 +182,6 @@ class ScrapedRows:
             for region, videos in self._posted.items()
             for signal in posting_signals(videos.values(), region=region, now=self._read_at)
         ]
-
-
-def with_keywords(videos: list[VideoInput]) -> list[VideoInput]:
-    """The videos with the keywords of their titles."""
-    for video in videos:
-        video["keywords"] = [
-            {"keyword": found.keyword, "relevance": found.relevance, "source": "youtube_api"}
-            for found in keywords_of(video["title"])
-        ]
-    return videos
 
 
 async def store_scraped(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NotRequired, TypedDict
 
+from .batches import Ingested
 from .calls import Caller, Row
 
-__all__ = ["RefusedTrend", "ToldTrend", "ToldTrends", "ToldTrendsApi", "UpsertedTrend"]
+__all__ = ["ToldTrend", "ToldTrendsApi", "UpsertedTrend"]
 
 
 class ToldTrend(TypedDict):
@@ -32,24 +33,6 @@ class UpsertedTrend(Row):
     inserted: bool
 
 
-class RefusedTrend(Row):
-    """Row `index` of the batch was not taken; `message` names the field."""
-
-    index: int
-    code: str
-    message: str
-
-
-class ToldTrends(Row):
-    """What became of a batch: received = inserted + updated + unchanged + rejected."""
-
-    received: int
-    inserted: int
-    updated: int
-    unchanged: int
-    rejected: list[RefusedTrend]
-
-
 class ToldTrendsApi(Caller):
     """The part of `ShortsApi` that keeps what others say trends. For the service."""
 
@@ -60,6 +43,6 @@ class ToldTrendsApi(Caller):
         """
         return await self._call("upsert_trending_keyword", {"trend": trend}, answer=UpsertedTrend)
 
-    async def upsert_trending_keywords(self, trends: Sequence[ToldTrend]) -> ToldTrends:
+    async def upsert_trending_keywords(self, trends: Sequence[ToldTrend]) -> Ingested:
         """Keep at most 5,000 trends; what cannot be taken comes back by index, the others are kept."""
-        return await self._call("upsert_trending_keywords", {"trends": list(trends)}, answer=ToldTrends)
+        return await self._call("upsert_trending_keywords", {"trends": list(trends)}, answer=Ingested)

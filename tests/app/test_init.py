@@ -17,8 +17,8 @@ FLOOR = ("app.messages", "app.errors", "app.config", "app.client", "app.realtime
 SHORTS = tuple(
     f"app.shorts.{name}"
     for name in (
-        *("regions", "keywords", "dataset", "batches", "activity", "channels", "freshness", "quality"),
-        *("summaries", "told_trends", "api", "json_rows", "youtube", "bright_data", "bright_data_fields"),
+        *("regions", "keywords", "dataset", "json_rows", "batches", "activity", "channels", "freshness"),
+        *("quality", "summaries", "told_trends", "api", "youtube", "bright_data", "bright_data_fields"),
         *("watch", "refresh", "discover", "ingest", "ingest_bright_data", "replay"),
     )
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.errors import UnexpectedAnswerError
-from app.shorts.told_trends import RefusedTrend, ToldTrend, ToldTrends, UpsertedTrend
+from app.shorts.batches import Ingested, Rejection
+from app.shorts.told_trends import ToldTrend, UpsertedTrend
 
 from .test_api import Backend
 
@@ -29,8 +30,8 @@ async def test_many_trends() -> None:
     refused = {"index": 1, "code": "ON007", "message": "trend_score is not a number from 0 to 1"}
     backend = Backend({"received": 2, "inserted": 1, "updated": 0, "unchanged": 0, "rejected": [refused]})
     answer = await backend.ask("upsert_trending_keywords", (TREND, TREND))
-    assert answer == ToldTrends(
-        received=2, inserted=1, updated=0, unchanged=0, rejected=[RefusedTrend.model_validate(refused)]
+    assert answer == Ingested(
+        received=2, inserted=1, updated=0, unchanged=0, rejected=[Rejection.model_validate(refused)]
     )
     assert backend.request.url.path == "/rest/v1/rpc/upsert_trending_keywords"
     assert backend.body == {"trends": [TREND, TREND]}
