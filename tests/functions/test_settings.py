@@ -62,3 +62,29 @@ def test_secrets_are_not_printed() -> None:
     shown = repr(Settings.from_environment(GOOD))
     assert SECRET not in shown
     assert "sb_secret_x" not in shown
+
+
+OPTIONAL = {
+    "YOUTUBE_WEBHOOK_SECRET": "youtube_secrets",
+    "TRENDS_WEBHOOK_SECRET": "trends_secrets",
+    "AI_WEBHOOK_SECRET": "ai_secrets",
+}
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_a_handler_of_ones_choice_has_its_own_secrets(name: str) -> None:
+    assert getattr(Settings.from_environment(GOOD), OPTIONAL[name]) == ()
+    given = Settings.from_environment(GOOD | {name: f" {SECRET}  {OTHER_SECRET} "})
+    assert getattr(given, OPTIONAL[name]) == (SECRET, OTHER_SECRET)
+    with pytest.raises(SettingsError, match=f"{name} must be"):
+        Settings.from_environment(GOOD | {name: f"{SECRET} plain"})
+
+
+def test_tokens_of_bright_data_cannot_be_guessed() -> None:
+    name = "BRIGHT_DATA_WEBHOOK_TOKEN"
+    assert Settings.from_environment(GOOD).bright_data_tokens == ()
+    assert Settings.from_environment(GOOD | {name: f"{'a' * 24} {'b' * 30}"}).bright_data_tokens == ("a" * 24, "b" * 30)
+    for weak in ("a" * 23, "비밀" * 20):
+        with pytest.raises(SettingsError, match=name) as refusal:
+            Settings.from_environment(GOOD | {name: weak})
+        assert weak not in str(refusal.value)
