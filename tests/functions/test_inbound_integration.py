@@ -75,7 +75,7 @@ def forget(database: psycopg.Connection[Any]) -> None:
 
 async def send(client: httpx.AsyncClient, name: str, content: Any, **signing: Any) -> httpx.Response:
     body = json.dumps(content).encode()
-    signing = {"timestamp": int(time.time()), "webhook_id": f"msg_{uuid.uuid4().hex}"} | signing
+    signing = {"timestamp": int(time.time()), "webhook_id": f"msg_{uuid.uuid4().hex}", **signing}
     return await client.post(f"/webhooks/{name}", content=body, headers=signed_headers(body, **signing))
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from app.shorts.told_trends import ToldTrend
+from functions.told import AnalyzedEvent, TrendsEvent
 from functions.trend_events import TrendEvent, verify
 
 from .signing import NOW, OTHER_SECRET, SECRET, signature, signed_headers, trend_body
@@ -18,9 +20,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / "docs" / "webhooks.md").read_text(encoding="utf-8")
 
 
-def code(language: str) -> str:
-    [block] = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
-    return str(block)
+def code(language: str, *, of: int = 1, place: int = 0) -> str:
+    blocks = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    assert len(blocks) == of
+    return str(blocks[place])
 
 
 def cases() -> list[tuple[str, dict[str, str], bytes, list[str], float, bool]]:
@@ -87,7 +90,7 @@ def test_the_typescript_on_the_page(tmp_path: Path) -> None:
 
 
 def test_the_event_on_the_page_is_one_that_the_handler_takes() -> None:
-    body = code("json").encode()
+    body = code("json", of=3).encode()
     event = verify(signed_headers(body), body, secrets=[SECRET], now=NOW)
     assert isinstance(event, TrendEvent)
     assert event.trend.keyword == "두바이쫀득쿠키"
@@ -97,7 +100,7 @@ def test_the_fields_on_the_page_are_those_that_the_database_sends() -> None:
     sql = (REPOSITORY / "supabase" / "schemas" / "shorts" / "40_notify.sql").read_text(encoding="utf-8")
     start = sql.index("'data', jsonb_build_object(")
     sent = re.findall(r"^\s*'(\w+)', trend\.", sql[start : sql.index("order by", start)], re.MULTILINE)
-    assert list(json.loads(code("json"))["data"]) == sent
+    assert list(json.loads(code("json", of=3))["data"]) == sent
 
 
 def test_the_waits_on_the_page_are_those_of_the_database() -> None:
@@ -105,3 +108,10 @@ def test_the_waits_on_the_page_are_those_of_the_database() -> None:
     [waits] = re.findall(r"select \(\s*array\[\s*(.*?)\s*\]::interval", sql, re.DOTALL)
     [row] = re.findall(r"^\| after the one before \| at once \| (.*) \|$", PAGE, re.MULTILINE)
     assert row.split(" | ") == re.findall(r"'(.*?)'", waits)
+
+
+def test_what_the_page_says_that_we_take_in_is_taken() -> None:
+    """S-216, S-217: the two examples are events as the handlers want them."""
+    told = TrendsEvent.model_validate_json(code("json", of=3, place=1))
+    assert set(told.data.trends[0]) == {*ToldTrend.__required_keys__, *ToldTrend.__optional_keys__}
+    assert AnalyzedEvent.model_validate_json(code("json", of=3, place=2)).data.analysis_version == "v1.0"

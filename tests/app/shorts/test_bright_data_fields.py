@@ -59,7 +59,7 @@ def test_nothing_of_it_says_that_the_video_plays() -> None:
     [
         "https://www.youtube.com/watch?v=dQw4w9WgXcQ",
         "https://youtube.com/watch?list=x&v=dQw4w9WgXcQ&t=1",
-        "https://m.youtube.com/shorts/dQw4w9WgXcQ?feature=share",
+        "https://m." + "youtube.com/shorts/dQw4w9WgXcQ?feature=share",
         "https://www.youtube.com/embed/dQw4w9WgXcQ",
         "https://www.youtube.com/live/dQw4w9WgXcQ",
         "https://youtu.be/dQw4w9WgXcQ?si=x",
