@@ -185,7 +185,7 @@ class ScrapedRows:
 
 
 async def store_scraped(
-    rows: ScrapedRows, *, into: ScrapeTarget, queue: Callable[[list[DiscoveredVideo]], Awaitable[object]]
+    rows: ScrapedRows, *, into: ScrapeTarget, queue: Callable[[list[DiscoveredVideo]], Awaitable[Any]]
 ) -> None:
     """Store what waits in `rows`. All of it may be repeated, and nothing of it lets a video play.
 
@@ -194,11 +194,15 @@ async def store_scraped(
     """
     while rows.waiting:
         places, videos, discovered = await asyncio.to_thread(rows.batch)
-        await queue(discovered)
-        rows.report.queued += len(discovered)
+        queued = await queue(discovered)
+        refused = {rejection.index: rejection for rejection in queued.rejected} if queued is not None else {}
+        rows.report.queued += len(discovered) - len(refused)
+        for index, rejection in refused.items():
+            rows.report.refuse(places[index], rejection.code, rejection.message)
         known = await into.known_videos(sorted({video["video_id"] for video in videos}))
-        new = [(place, video) for place, video in zip(places, videos, strict=True) if video["video_id"] not in known]
-        rows.report.known += len(videos) - len(new)
+        taken = [pair for index, pair in enumerate(zip(places, videos, strict=True)) if index not in refused]
+        new = [(place, video) for place, video in taken if video["video_id"] not in known]
+        rows.report.known += len(taken) - len(new)
         if new:
             answer = await into.ingest_videos([video for _, video in new])
             rows.report.stored += answer.inserted + answer.updated
@@ -267,7 +271,7 @@ async def ingest_bright_data(
         rows.report.snapshot_id = snapshot_id
         await _until_ready(source, snapshot_id, sleep=sleep, on_progress=on_progress, forget=_forget(into, run.id))
 
-        async def queue(discovered: list[DiscoveredVideo]) -> object:
+        async def queue(discovered: list[DiscoveredVideo]) -> Any:
             return await into.save_ingest_run(run.id, state=state, videos=discovered)
 
         async for row in source.rows(snapshot_id):

@@ -306,3 +306,67 @@ async def test_a_gzip_bomb_is_cut_off_over_a_real_socket(
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
     wrong = await client.post("/webhooks/bright-data", content=bomb, headers=headers | {"authorization": "x"})
     assert wrong.status_code == 401
+
+
+STRANGE: list[Any] = [
+    *(None, True, -1, 0.5, 1e308, 10**400, "", " ", "NaN", "Infinity", "1e999", "x" * 70_000, "ＫＲ", "\U0010ffff"),
+    *([], {}, [[[]]], {"a": {"b": []}}, [None], "0001-01-01", "2026-13-40T00:00:00Z", "infinity"),
+]
+
+
+async def test_strange_values_anywhere_are_refused_by_name_and_never_5xx(
+    client: httpx.AsyncClient, database: psycopg.Connection[Any]
+) -> None:
+    """Every place of every body, against the real database."""
+    now = datetime.now(UTC).isoformat()
+    trend = {
+        "keyword": f"{MARK}fuzz",
+        "region_code": "KR",
+        "data_source": "internal",
+        "trend_score": 0.4,
+        "observed_at": now,
+        "search_volume": 1,
+        "growth_rate": 1,
+        "source_confidence": 0.5,
+        "category": "food",
+        "related_keywords": ["a"],
+    }
+    analysis = {"categories": ["food"], "keywords": ["김치"], "emotions": {"joy": 0.5}}
+    analyzed = {
+        "video_id": f"{MARK}Fuzz",
+        "analysis": analysis,
+        "analysis_version": "v1.0",
+        "confidence": 0.5,
+        "scores": {"content_quality_score": 0.5},
+    }
+    seen: dict[int, int] = {}
+    for strange in STRANGE:
+        trends = [{**trend, name: strange} for name in trend]
+        resources = [
+            *({**video(f"{MARK}Fuzz"), part: strange} for part in video("x")),
+            *(
+                {**video(f"{MARK}Fuzz"), part: {**video("x")[part], name: strange}}
+                for part in ("snippet", "contentDetails", "status", "statistics")
+                for name in video("x")[part]
+            ),
+        ]
+        sent = [
+            ("trends", event("trends.observed", {"trends": [strange, *trends]})),
+            ("youtube-videos", {"items": [strange, *resources]}),
+            *(("ai-analysis", event("video.analyzed", {**analyzed, name: strange})) for name in analyzed),
+            *(
+                ("ai-analysis", event("video.analyzed", {**analyzed, "analysis": {**analysis, name: strange}}))
+                for name in analysis
+            ),
+        ]
+        for name, content in sent:
+            answer = await send(client, name, content)
+            assert answer.status_code in (200, 400, 404, 413), (name, strange, answer.text)
+            seen[answer.status_code] = seen.get(answer.status_code, 0) + 1
+            told = answer.json()
+            assert "code" in told if answer.status_code != 200 else all(r["code"] for r in told["rejected"])
+        body = json.dumps([scraped_row() | {"video_id": f"{MARK}Fuzz", name: strange} for name in scraped_row()])
+        answer = await client.post("/webhooks/bright-data", content=body.encode(), headers={"authorization": TOKEN})
+        assert answer.status_code == 200, (strange, answer.text)
+    assert seen[200] > 20
+    assert seen[400] > 20

@@ -15,6 +15,7 @@ import pytest
 from app.config import Secret
 from app.errors import DatasetError, OndolError, SourceError, UnreachableError
 from app.shorts import ingest_bright_data as module
+from app.shorts.batches import Rejection
 from app.shorts.bright_data import BrightData
 from app.shorts.ingest_bright_data import ScrapeReport, ingest_bright_data, ingest_scraped_file
 from tests.bright_data_server import MockBrightData, Snapshot, scraped_row, serving
@@ -217,6 +218,18 @@ async def test_what_the_database_refuses_is_told_with_its_row(mock: MockBrightDa
     room.refuse = lambda row: "ON006" if row.get("video_id") == "scraped0002" else None
     report = await ingest(mock, room)
     assert [(refusal["index"], refusal["code"]) for refusal in report.refusals] == [(0, "source_error"), (2, "ON006")]
+
+
+async def test_what_the_queue_refuses_is_neither_stored_nor_counted_as_queued(tmp_path: Path, room: FakeRoom) -> None:
+    async def queue(videos: Sequence[Any]) -> Any:
+        return SimpleNamespace(rejected=[Rejection(index=1, code="ON004", message="keyword is too long")])
+
+    room.queue_videos = queue  # type: ignore[method-assign]
+    file = tmp_path / "dump"
+    file.write_text(json.dumps([{}, scraped_row(1), scraped_row(2)]), encoding="utf-8")
+    report = await ingest_scraped_file(file, region="KR", into=room, read_at=NOW)
+    assert (report.queued, report.stored) == (1, 1)
+    assert [(refusal["index"], refusal["code"]) for refusal in report.refusals] == [(0, "bad_video_id"), (2, "ON004")]
 
 
 async def test_the_end_of_a_run_that_cannot_be_told_hides_nothing(mock: MockBrightData, room: FakeRoom) -> None:
