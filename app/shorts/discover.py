@@ -35,13 +35,13 @@ class DiscoverySource(Protocol):
 class DiscoveryTarget(Protocol):
     """What discovery needs of the backend; ShortsApi with the secret key is one."""
 
-    async def begin_ingest_run(self, source: RunSource, request: Mapping[str, Any], /) -> IngestRun: ...
+    async def begin_ingest_run(self, source: RunSource, /, *, request: Mapping[str, Any]) -> IngestRun: ...
 
     async def save_ingest_run(
-        self, run: UUID, state: Mapping[str, Any], videos: Sequence[QueueInput], /
+        self, run: UUID, /, *, state: Mapping[str, Any], videos: Sequence[QueueInput]
     ) -> QueuedVideos: ...
 
-    async def end_ingest_run(self, run: UUID, outcome: RunOutcome, counts: Mapping[str, Any], /) -> EndedRun: ...
+    async def end_ingest_run(self, run: UUID, /, *, outcome: RunOutcome, counts: Mapping[str, Any]) -> EndedRun: ...
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ async def discover_videos(
     A spent quota ends the run early (`report.quota`) and is no error; what YouTube refuses or fails at is raised. The
     same call within 24 hours goes on after the last page that was noted.
     """
-    run = await persist(lambda: api.begin_ingest_run("youtube", wanted.request), sleep)
+    run = await persist(lambda: api.begin_ingest_run("youtube", request=wanted.request), sleep)
     report = DiscoveryReport(resumed=run.resumed)
     outcome: RunOutcome = "failed"
     try:
@@ -144,9 +144,9 @@ async def discover_videos(
         # What went wrong first is what is told; a run without an end can be begun again all the same.
         with suppress(OndolError, TimeoutError):
             async with asyncio.timeout(10):
-                await api.end_ingest_run(run.id, outcome, report.counts)
+                await api.end_ingest_run(run.id, outcome=outcome, counts=report.counts)
         raise
-    await persist(lambda: api.end_ingest_run(run.id, outcome, report.counts), sleep)
+    await persist(lambda: api.end_ingest_run(run.id, outcome=outcome, counts=report.counts), sleep)
     return report
 
 
@@ -192,7 +192,7 @@ async def _save(
     found: Sequence[QueueInput],
     sleep: Callable[[float], Awaitable[None]],
 ) -> QueuedVideos:
-    return await persist(lambda: api.save_ingest_run(run, place._asdict(), found), sleep)
+    return await persist(lambda: api.save_ingest_run(run, state=place._asdict(), videos=found), sleep)
 
 
 async def _page(

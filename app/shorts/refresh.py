@@ -51,7 +51,7 @@ class RefreshTarget(Protocol):
     async def claim_refreshes(self, most: int, /, *, lease_seconds: int) -> ClaimedRefreshes: ...
 
     async def finish_refreshes(
-        self, lease: UUID, videos: Sequence[VideoInput], missing: Sequence[str], /
+        self, lease: UUID, /, *, videos: Sequence[VideoInput], missing: Sequence[str]
     ) -> FinishedRefreshes: ...
 
     async def release_refreshes(
@@ -173,7 +173,9 @@ class _Worker:
             answer = await self._youtube.videos(list(regions))
             self._report.calls += 1
             videos = add_keywords([_in_region(video, regions[video["video_id"]]) for video in answer.found])
-            done = await persist(lambda: self._api.finish_refreshes(lease, videos, answer.missing), self._sleep)
+            done = await persist(
+                lambda: self._api.finish_refreshes(lease, videos=videos, missing=answer.missing), self._sleep
+            )
         self._report.refuse(answer.unusable)
         stored = done.stored
         self._report.refuse(Unusable(refused.code, refused.message) for refused in stored.rejected)

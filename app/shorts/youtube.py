@@ -73,7 +73,7 @@ class Unusable(NamedTuple):
 class QuotaLedger(Protocol):
     """Counts what is spent; ShortsApi with the secret key is one."""
 
-    async def take_quota(self, bucket: QuotaBucket, units: int, /) -> TakenQuota: ...
+    async def take_quota(self, bucket: QuotaBucket, /, *, units: int) -> TakenQuota: ...
 
     async def close_quota(self, bucket: QuotaBucket, /) -> TakenQuota: ...
 
@@ -339,7 +339,7 @@ class YouTube:
         raise AssertionError  # tenacity returns or raises before
 
     async def _attempt(self, path: str, asked: Mapping[str, str | None], *, kind: str, bucket: QuotaBucket) -> _List:
-        granted = await self._quota.take_quota(bucket, 1)
+        granted = await self._quota.take_quota(bucket, units=1)
         if not granted.granted:
             raise _spent(granted)
         doing = f"{path}.list"
