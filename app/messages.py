@@ -241,6 +241,47 @@ TEXTS: dict[str, Text] = {
     "help_option_trigger_again": Text(
         "Search anew although an earlier search got no answer.", "앞선 검색의 응답이 없었어도 다시 검색합니다."
     ),
+    "dataset_absent": Text("There is no {path}.", "{path}이(가) 없습니다."),
+    "dataset_absent.next": Text(
+        "Give a folder or a file; docs/ingest.md lists the formats.",
+        "폴더나 파일을 주십시오. 형식 목록은 docs/ingest.md에 있습니다.",
+    ),
+    "dataset_time": Text("{value} is no time with a time zone.", "{value}은(는) 시간대가 있는 시각이 아닙니다."),
+    "dataset_time.next": Text("Write it as 2026-07-10T00:24:48Z.", "2026-07-10T00:24:48Z처럼 쓰십시오."),
+    "dataset_unknown": Text(
+        "{path} is of no format that is known: {known}.", "{path}의 형식을 알 수 없습니다. 아는 형식: {known}."
+    ),
+    "dataset_unknown.next": Text(
+        "Compare its names and header with docs/ingest.md.", "파일 이름과 머리글을 docs/ingest.md와 비교하십시오."
+    ),
+    "refused_bad_date": Text("not a date", "날짜가 아닙니다"),
+    "refused_bad_duration": Text("not a duration of ISO 8601", "ISO 8601 길이가 아닙니다"),
+    "refused_bad_flag": Text("neither true nor false", "true도 false도 아닙니다"),
+    "refused_bad_json": Text("not readable as JSON", "JSON으로 읽을 수 없습니다"),
+    "refused_never_read": Text("no time at which it was read", "읽은 시각이 없습니다"),
+    "refused_no_video": Text("not a video", "동영상이 아닙니다"),
+    "refused_not_an_object": Text("not an object", "객체가 아닙니다"),
+    "ingest_counted": Text(
+        "Read {folder} in {seconds:.1f} s; nothing was sent",
+        "{folder} 확인 완료 ({seconds:.1f}초). 보낸 것은 없습니다",
+    ),
+    "ingest_formats": Text("Formats: {formats}", "형식: {formats}"),
+    "ingest_ignored": Text("Of no known format: {files}", "알 수 없는 형식: {files}"),
+    "ingest_resumed": Text(
+        "An interrupted run went on: {count:,} batches were stored already",
+        "중단된 수집을 이어서 했습니다. 이미 저장된 묶음: {count:,}개",
+    ),
+    "ingest_untitled": Text(
+        "{count:,} videos have no title and cannot be stored", "제목이 없어 저장할 수 없는 동영상: {count:,}개"
+    ),
+    "help_option_dataset": Text("A folder or file of a known format.", "아는 형식의 폴더 또는 파일."),
+    "help_option_dataset_dry_run": Text(
+        "Read, check and count; send nothing.", "읽고 확인하고 세기만 하며 보내지 않습니다."
+    ),
+    "help_option_collected_at": Text(
+        "When YouTube's answers were read (ISO 8601); default: when the file was last changed.",
+        "유튜브 응답을 읽은 시각(ISO 8601). 기본값: 파일이 마지막으로 바뀐 시각.",
+    ),
     "region_unknown": Text("There is no region {region}.", "{region} 지역은 없습니다."),
     "region_unknown.next": Text(
         "Use the two letters of ISO 3166, for instance KR.", "ISO 3166의 두 글자를 쓰십시오(예: KR)."

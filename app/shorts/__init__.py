@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         RegionLists,
         ShortsApi,
         SignalInput,
+        SignalsInput,
         Trend,
         TrendRow,
         VideoInput,
@@ -37,9 +38,9 @@ if TYPE_CHECKING:
     from .bright_data import YOUTUBE_DATASET, BrightData, UnansweredError
     from .bright_data_fields import ScrapedVideo, posting_signals, scraped_video
     from .channels import ChannelInput, ChannelsApi
+    from .csv_videos import SourcedVideo, parse_csv_video, read_csv_videos
     from .dataset import (
         ChartRow,
-        Refusal,
         VideoRow,
         check_dataset,
         dataset_files,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
         DiscoveryTarget,
         discover_videos,
     )
+    from .formats import Charts, Dataset, Videos, digest, open_dataset
     from .freshness import (
         CacheState,
         ClaimedRefreshes,
@@ -73,7 +75,7 @@ if TYPE_CHECKING:
         RunSummary,
         TakenQuota,
     )
-    from .ingest import IngestReport, IngestTarget, Totals, check_regions, hourly_signals, ingest_dataset
+    from .ingest import DryRun, IngestTarget, check_regions, ingest_dataset
     from .ingest_bright_data import (
         DiscoveredVideo,
         IngestRunTarget,
@@ -97,8 +99,13 @@ if TYPE_CHECKING:
     )
     from .regions import REGIONS
     from .replay import ReplayReport, ReplayTarget, replay_trends, snapshots
+    from .sending import IngestReport, IngestRuns, Progress, Totals
+    from .signals import HourSignals, hourly_signals
     from .summaries import Activity, CategoryDay, SummariesApi
+    from .tables import Refusal
     from .told_trends import ToldTrend, ToldTrendsApi, UpsertedTrend
+    from .trending import TrendingRow, parse_trending_row, read_trending
+    from .velocity import parse_pool_row, parse_reading, read_pool, read_readings
     from .watch import watch_trends
     from .youtube import (
         ChannelsAnswer,
@@ -112,6 +119,7 @@ if TYPE_CHECKING:
         duration_seconds,
         video_input,
     )
+    from .youtube_dump import read_dump
 
 __all__ = [
     "REGIONS",
@@ -128,23 +136,28 @@ __all__ = [
     "ChannelsAnswer",
     "ChannelsApi",
     "ChartRow",
+    "Charts",
     "ClaimedRefreshes",
     "ClaimedVideo",
+    "Dataset",
     "Detection",
     "DiscoveredVideo",
     "Discovery",
     "DiscoveryReport",
     "DiscoverySource",
     "DiscoveryTarget",
+    "DryRun",
     "EndedRun",
     "EndedSearch",
     "Feedback",
     "FinishedRefreshes",
     "FreshnessApi",
     "HistoryCursor",
+    "HourSignals",
     "IngestReport",
     "IngestRun",
     "IngestRunTarget",
+    "IngestRuns",
     "IngestStatus",
     "IngestTarget",
     "Ingested",
@@ -153,6 +166,7 @@ __all__ = [
     "Keyword",
     "KeywordInput",
     "PlaybackReport",
+    "Progress",
     "QualityApi",
     "QueueInput",
     "QueueState",
@@ -184,6 +198,8 @@ __all__ = [
     "SearchPage",
     "ShortsApi",
     "SignalInput",
+    "SignalsInput",
+    "SourcedVideo",
     "StartedSearch",
     "StoredRow",
     "SummariesApi",
@@ -193,11 +209,13 @@ __all__ = [
     "Totals",
     "Trend",
     "TrendRow",
+    "TrendingRow",
     "UnansweredError",
     "Unusable",
     "UpsertedTrend",
     "VideoInput",
     "VideoRow",
+    "Videos",
     "VideosAnswer",
     "VideosPage",
     "WatchEventInput",
@@ -208,6 +226,7 @@ __all__ = [
     "check_dataset",
     "check_regions",
     "dataset_files",
+    "digest",
     "discover_videos",
     "duration_seconds",
     "hourly_signals",
@@ -216,10 +235,20 @@ __all__ = [
     "ingest_scraped_file",
     "keywords_of",
     "keywords_of_many",
+    "open_dataset",
     "parse_chart_row",
+    "parse_csv_video",
+    "parse_pool_row",
+    "parse_reading",
+    "parse_trending_row",
     "parse_video_row",
     "posting_signals",
     "read_chart",
+    "read_csv_videos",
+    "read_dump",
+    "read_pool",
+    "read_readings",
+    "read_trending",
     "read_videos",
     "refresh_videos",
     "replay_trends",
@@ -231,9 +260,10 @@ __all__ = [
 ]
 
 _MODULES = (  # the lightest first
-    *("regions", "keywords", "dataset", "json_rows", "batches", "activity", "channels", "freshness"),
-    *("quality", "summaries", "told_trends", "api", "youtube", "bright_data", "bright_data_fields", "watch"),
-    *("refresh", "discover", "ingest", "ingest_bright_data", "replay"),
+    *("regions", "tables", "keywords", "dataset", "json_rows", "velocity", "trending", "csv_videos"),
+    *("batches", "activity", "channels", "freshness", "quality", "summaries", "told_trends", "api"),
+    *("youtube", "bright_data", "bright_data_fields", "watch", "youtube_dump", "formats", "signals"),
+    *("sending", "refresh", "discover", "ingest", "ingest_bright_data", "replay"),
 )
 
 

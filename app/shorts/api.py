@@ -22,6 +22,7 @@ __all__ = [
     "RegionLists",
     "ShortsApi",
     "SignalInput",
+    "SignalsInput",
     "Trend",
     "TrendRow",
     "VideoInput",
@@ -87,6 +88,17 @@ class SignalInput(TypedDict):
     views: NotRequired[int]
 
 
+class SignalsInput(TypedDict):
+    """The counts of many keywords in one hour and region: arrays of one length."""
+
+    region: str
+    bucket: str
+    source: SignalSource
+    keywords: list[str]
+    mentions: list[int]
+    views: NotRequired[list[int]]
+
+
 class VideoId(Row):
     """Which video a row is about."""
 
@@ -133,8 +145,8 @@ class ShortsApi(ActivityApi, ChannelsApi, FreshnessApi, QualityApi, SummariesApi
         """Store at most 5,000 videos; repeating a batch changes nothing, older news never overwrites newer."""
         return await self._call("ingest_videos", {"videos": list(videos)}, answer=Ingested)
 
-    async def ingest_keyword_signals(self, signals: Sequence[SignalInput]) -> Ingested:
-        """Set at most 5,000 hourly counts; repeating a batch changes nothing."""
+    async def ingest_keyword_signals(self, signals: Sequence[SignalInput | SignalsInput]) -> Ingested:
+        """Set hourly counts: at most 5,000 elements and 50,000 counts; repeating a batch changes nothing."""
         return await self._call("ingest_keyword_signals", {"signals": list(signals)}, answer=Ingested)
 
     async def detect_trends(self, at: datetime | None = None, *, region: str | None = None) -> Detection:

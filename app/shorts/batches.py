@@ -8,9 +8,10 @@ __all__ = ["Ingested", "Rejection"]
 
 
 class Rejection(Row):
-    """Row `index` of the batch was not taken."""
+    """Row `index` of the batch was not taken; `item` is the place in its arrays, where it has some."""
 
     index: int
+    item: int | None = None
     code: str
     message: str
 

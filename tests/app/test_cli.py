@@ -13,8 +13,8 @@ import pytest
 
 from app.cli.ingest_dataset import show_report
 from app.cli.trends import bars_of
-from app.shorts.dataset import Refusal
-from app.shorts.ingest import IngestReport
+from app.shorts.sending import IngestReport
+from app.shorts.tables import Refusal
 
 from .shorts.datasets import chart_row, video_row, write_dataset
 
@@ -86,7 +86,9 @@ def test_wrong_usage_ends_with_2(tmp_path: Path, arguments: tuple[str, ...]) -> 
             {**NOWHERE, "SUPABASE_SECRET_KEY": ""},
             "The setting SUPABASE_SECRET_KEY is missing.",
         ),
-        (("ingest", "dataset", "."), NOWHERE, "There is no chart.csv[.gz] in the data set"),
+        (("ingest", "dataset", "."), NOWHERE, ". is of no format that is known: chart.csv + videos.csv;"),
+        (("ingest", "dataset", "absent.json"), NOWHERE, "There is no absent.json."),
+        (("ingest", "dataset", ".", "--collected-at", "today"), NOWHERE, "today is no time with a time zone."),
         (("ingest", "dataset", ".", "--region", "kr"), NOWHERE, "There is no region kr."),
         (("trends", "watch", "--region", "XX"), NOWHERE, "There is no region XX."),
     ],

@@ -17,9 +17,10 @@ FLOOR = ("app.messages", "app.errors", "app.config", "app.client", "app.realtime
 SHORTS = tuple(
     f"app.shorts.{name}"
     for name in (
-        *("regions", "keywords", "dataset", "json_rows", "batches", "activity", "channels", "freshness"),
-        *("quality", "summaries", "told_trends", "api", "youtube", "bright_data", "bright_data_fields"),
-        *("watch", "refresh", "discover", "ingest", "ingest_bright_data", "replay"),
+        *("regions", "tables", "keywords", "dataset", "json_rows", "velocity", "trending", "csv_videos"),
+        *("batches", "activity", "channels", "freshness", "quality", "summaries", "told_trends", "api"),
+        *("youtube", "bright_data", "bright_data_fields", "watch", "youtube_dump", "formats", "signals"),
+        *("sending", "refresh", "discover", "ingest", "ingest_bright_data", "replay"),
     )
 )
 

@@ -36,7 +36,7 @@ def test_every_message_is_used_and_every_used_message_exists() -> None:
     said = set(re.findall(r'\b(?:say|text)\(\s*"([a-z_.]+)"', code)) | set(
         re.findall(r'Error\(\s*"([a-z_]+)", \w+=', code)
     )
-    refused = set(re.findall(r'(?:_RefusedError\(|Refusal\([^"()]+, )"([a-z_]+)"', code))
+    refused = set(re.findall(r'(?:RefusedError\(|Unusable\(|Refusal\([^"()]+, )"([a-z_]+)"', code))
     computed = ("stage_", "column_", "kind_", "doctor_")
     assert said <= TEXTS.keys()
     assert {f"refused_{code}" for code in refused} == {key for key in TEXTS if key.startswith("refused_")}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from app.shorts.api import Detection, Ingested, Rejection, SignalInput, TrendRow, VideoInput
+from app.shorts.api import Detection, Ingested, Rejection, SignalInput, SignalsInput, TrendRow, VideoInput
 
 
 class FakeShorts:
@@ -24,11 +24,17 @@ class FakeShorts:
     async def ingest_videos(self, videos: list[VideoInput]) -> Ingested:
         return self._store(videos, self.videos, lambda video: video["video_id"])
 
-    async def ingest_keyword_signals(self, signals: list[SignalInput]) -> Ingested:
+    async def ingest_keyword_signals(self, signals: Sequence[SignalInput | SignalsInput]) -> Ingested:
         def key(signal: SignalInput) -> tuple[str, str, str]:
             return (signal["keyword"], signal["region"], signal["bucket"])
 
-        return self._store(signals, self.signals, key)
+        counts = [(index, item, count) for index, given in enumerate(signals) for item, count in _counts(given)]
+        answer = self._store([count for _, _, count in counts], self.signals, key)
+        rejected = [
+            Rejection(index=counts[each.index][0], item=counts[each.index][1], code=each.code, message=each.message)
+            for each in answer.rejected
+        ]
+        return answer.model_copy(update={"rejected": rejected})
 
     def _store(self, rows: list[Any], stored: dict[Any, Any], key: Callable[[Any], Any]) -> Ingested:
         if self.failures:
@@ -52,6 +58,27 @@ class FakeShorts:
 
     async def trending_keywords(self, region: str, *, detected_at: datetime) -> list[TrendRow]:
         return self.found[detected_at]
+
+
+def _counts(given: SignalInput | SignalsInput) -> list[tuple[int | None, SignalInput]]:
+    """One count with no place, or each of an hour's with its place in the arrays."""
+    if "keyword" in given:
+        return [(None, cast(SignalInput, given))]
+    hour = given
+    return [
+        (
+            item,
+            {
+                "keyword": keyword,
+                "region": hour["region"],
+                "bucket": hour["bucket"],
+                "source": hour["source"],
+                "mentions": hour["mentions"][item],
+                "views": hour["views"][item],
+            },
+        )
+        for item, keyword in enumerate(hour["keywords"])
+    ]
 
 
 def trend(keyword: str, *, at: datetime, score: float = 0.9) -> TrendRow:

@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 from app.errors import DatasetError, NotAllowedError, OndolError, UnreachableError, request_error
-from app.shorts import ingest
-from app.shorts.dataset import ChartRow, Refusal, parse_chart_row
-from app.shorts.ingest import IngestReport, hourly_signals, ingest_dataset
+from app.shorts import ingest, sending
+from app.shorts.dataset import ChartRow, parse_chart_row
+from app.shorts.ingest import ingest_dataset
+from app.shorts.sending import IngestReport
+from app.shorts.signals import hourly_signals
+from app.shorts.tables import Refusal
 
 from .datasets import chart_row, video_row, write_broken_dataset, write_dataset
 from .fakes import FakeShorts
@@ -33,8 +36,9 @@ def test_signals_count_distinct_videos_and_gained_views_per_hour() -> None:
         listing(9, "2026-07-10T06:10:00Z", "b", 70, region="US"),
     ]
     signals = [
-        (sourced.line, *(sourced.item[name] for name in ("bucket", "region", "keyword", "mentions", "views")))
-        for sourced in hourly_signals(rows, keywords=keywords)
+        (line, hour["bucket"], hour["region"], keyword, mentions, views)
+        for hour, lines in hourly_signals(rows, keywords=keywords)
+        for line, keyword, mentions, views in zip(lines, hour["keywords"], hour["mentions"], hour["views"], strict=True)
     ]
     first, second = "2026-07-10T00:00:00+00:00", "2026-07-10T06:00:00+00:00"
     assert sorted(signals) == [
@@ -138,9 +142,11 @@ async def test_batches_are_no_larger_than_agreed(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(ingest, "SIGNALS_PER_BATCH", 7)
     videos = [video_row(f"video{n:06}", title=f"word{n}") for n in range(25)]
     chart = [chart_row(video=f"video{n:06}") for n in range(25)]
+    chart += [chart_row(f"2026-07-1{day}T00:24:48Z", video=f"video{n:06}") for day in (1, 2, 3) for n in range(4)]
     shorts = FakeShorts()
     await ingest_dataset(write_dataset(tmp_path, chart=chart, videos=videos), into=shorts)
-    assert shorts.batches == [10, 10, 5, 7, 7, 7, 4]
+    # An hour stays whole: its counts come in one element.
+    assert shorts.batches == [10, 10, 5, 25, 8, 4]
 
 
 async def test_what_may_pass_is_tried_again_with_growing_pauses(tmp_path: Path) -> None:
@@ -159,7 +165,7 @@ async def test_what_may_pass_is_tried_again_with_growing_pauses(tmp_path: Path) 
     assert report.videos.inserted == 1
     assert pauses == [0.5, 1.0]
 
-    shorts.failures = [UnreachableError("unreachable", url="u", problem="gone") for _ in range(ingest.ATTEMPTS)]
+    shorts.failures = [UnreachableError("unreachable", url="u", problem="gone") for _ in range(sending.ATTEMPTS)]
     with pytest.raises(UnreachableError):
         await ingest_dataset(tmp_path, into=shorts, sleep=sleep)
 
@@ -202,7 +208,7 @@ async def test_progress_ends_at_its_total(tmp_path: Path) -> None:
 
 def test_refusals_beyond_the_list_are_still_counted() -> None:
     report = IngestReport()
-    for line in range(ingest.REFUSALS_KEPT + 5):
+    for line in range(sending.REFUSALS_KEPT + 5):
         report.refuse(Refusal("chart.csv", line, "bad_time", "collected_at ''"))
-    assert len(report.refusals) == ingest.REFUSALS_KEPT
-    assert report.refused_count == ingest.REFUSALS_KEPT + 5
+    assert len(report.refusals) == sending.REFUSALS_KEPT
+    assert report.refused_count == sending.REFUSALS_KEPT + 5
