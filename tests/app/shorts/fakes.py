@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
+from uuid import UUID
 
 from app.shorts.api import Detection, Ingested, Rejection, SignalInput, SignalsInput, TrendRow, VideoInput
+from app.shorts.freshness import EndedRun, IngestRun, QueuedVideos, RunOutcome
 
 
 class FakeShorts:
@@ -58,6 +61,32 @@ class FakeShorts:
 
     async def trending_keywords(self, region: str, *, detected_at: datetime) -> list[TrendRow]:
         return self.found[detected_at]
+
+
+class FakeRuns:
+    """Keeps one run, as the database does; `saved` are the states that were saved."""
+
+    def __init__(self) -> None:
+        self.request: Mapping[str, Any] | None = None
+        self.saved: list[Mapping[str, Any]] = []
+        self.outcomes: list[str] = []
+
+    async def begin_ingest_run(self, source: str, *, request: Mapping[str, Any]) -> IngestRun:
+        resumed = self.request == request and self.outcomes[-1:] != ["done"]
+        if not resumed:
+            self.saved = []
+        self.request = request
+        state = dict(self.saved[-1]) if self.saved else {}
+        return IngestRun(id=UUID(int=7), state=state, resumed=resumed, started_at=datetime.now(UTC))
+
+    async def save_ingest_run(self, run: UUID, *, state: Mapping[str, Any]) -> QueuedVideos:
+        self.saved.append(json.loads(json.dumps(state)))
+        return QueuedVideos(received=0, queued=0, merged=0, fresh=0, rejected=[])
+
+    async def end_ingest_run(self, run: UUID, *, outcome: RunOutcome, counts: Mapping[str, Any]) -> EndedRun:
+        json.dumps(counts)
+        self.outcomes.append(outcome)
+        return EndedRun(id=run, outcome=outcome, ended_at=datetime.now(UTC))
 
 
 def _counts(given: SignalInput | SignalsInput) -> list[tuple[int | None, SignalInput]]:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from app.shorts.signals import hourly_signals
 from app.shorts.tables import Refusal
 
 from .datasets import chart_row, video_row, write_broken_dataset, write_dataset
-from .fakes import FakeShorts
+from .fakes import FakeRuns, FakeShorts
 
 
 def listing(line: int, at: str, video: str, views: int, *, region: str = "KR") -> ChartRow:
@@ -204,6 +206,53 @@ async def test_progress_ends_at_its_total(tmp_path: Path) -> None:
 
     await ingest_dataset(tmp_path, into=FakeShorts(), on_progress=on_progress)
     assert last == {"read_videos": (1, 1), "read_chart": (1, 1), "send_videos": (1, 1), "send_signals": (1, 1)}
+
+
+async def test_an_interrupted_run_goes_on_where_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "VIDEOS_PER_BATCH", 10)
+    videos = [video_row(f"video{n:06}") for n in range(45)]
+    write_dataset(tmp_path, chart=[chart_row(video="video000044")], videos=videos)
+    shorts, runs = FakeShorts(), FakeRuns()
+    shorts.refuse = lambda row: exit_at(row, "video000030")
+    with pytest.raises(NotAllowedError):
+        await ingest_dataset(tmp_path, into=shorts, runs=runs)
+    assert runs.outcomes == ["failed"]
+    assert runs.saved[-1] == {"sent": {"0:videos": 30}}
+    shorts.refuse, shorts.batches = lambda row: None, []
+    report = await ingest_dataset(tmp_path, into=shorts, runs=runs)
+    assert (report.resumed, report.skipped, report.videos.received) == (True, 3, 15)
+    assert (len(shorts.videos), runs.outcomes[-1]) == (45, "done")
+    again = await ingest_dataset(tmp_path, into=shorts, runs=runs)
+    assert (again.resumed, again.skipped, again.videos.unchanged) == (False, 0, 45)
+    await ingest_dataset(tmp_path, into=shorts, runs=runs, regions=["KR"])
+    assert runs.request is not None
+    assert runs.request["regions"] == ["KR"]
+
+
+def exit_at(row: Any, video_id: str) -> None:
+    if row.get("video_id") == video_id:
+        raise request_error("denied", doing="ingest_videos", code="42501", status=403)
+
+
+async def test_a_cancelled_run_says_so(tmp_path: Path) -> None:
+    write_dataset(tmp_path, chart=[chart_row()], videos=[video_row()])
+    runs, shorts = FakeRuns(), FakeShorts()
+    shorts.failures = [UnreachableError("unreachable", url="u", problem="gone")]
+
+    async def work() -> None:
+        await ingest_dataset(tmp_path, into=shorts, runs=runs, sleep=forever)
+
+    async def forever(seconds: float) -> None:
+        waiting.set()
+        await asyncio.Event().wait()
+
+    waiting = asyncio.Event()
+    task = asyncio.create_task(work())
+    await waiting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert runs.outcomes == ["interrupted"]
 
 
 def test_refusals_beyond_the_list_are_still_counted() -> None:
