@@ -68,4 +68,19 @@ select cron.schedule(
     'shorts-score-videos',
     '5-59/10 * * * *',
     $$select ops.log_job_run('shorts-score-videos', private.score_videos())$$
+-- A minute before trends are looked for, so that what people searched for until now is among it.
+select cron.schedule(
+    'shorts-count-internal-signals',
+    '4-59/5 * * * *',
+    $$select ops.log_job_run('shorts-count-internal-signals', private.count_internal_signals())$$
+);
+
+-- 03:00 to 03:59 in Korea, every minute a batch: a night takes 120,000 videos. It is told the moment of the next night,
+-- so that nothing gets older than 30 days in between.
+select cron.schedule(
+    'shorts-purge-api-data',
+    '* 18 * * *',
+    $$
+        select ops.log_job_run('shorts-purge-api-data', private.purge_api_data(at => now() + interval '1 day'))
+    $$
 );

@@ -1,6 +1,6 @@
 -- The room's jobs are exactly these, and they run.
 begin;
-select plan(14);
+select plan(17);
 
 select results_eq(
     $$
@@ -16,9 +16,11 @@ select results_eq(
         values
         ('shorts-analyze-patterns', '35 * * * *', true),
         ('shorts-archive-sessions', '* 16 * * *', true),
+        ('shorts-count-internal-signals', '4-59/5 * * * *', true),
         ('shorts-detect-trends', '*/5 * * * *', true),
         ('shorts-fold-counters', '* * * * *', true),
         ('shorts-prune-watch-events', '40 17 * * *', true),
+        ('shorts-purge-api-data', '* 18 * * *', true),
         ('shorts-queue-due-videos', '*/15 * * * *', true),
         ('shorts-refresh-summaries', '50 * * * *', true),
         ('shorts-rollup-keywords', '25 * * * *', true),
