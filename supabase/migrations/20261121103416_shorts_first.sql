@@ -4440,13 +4440,15 @@ as $$
         inner join about on watched.video_id = about.video_id
     ),
 
-    -- Judged once a keyword, not once a search.
+    -- Materialized: each keyword is judged once, and not each time that somebody meant it.
+    each_once as materialized (
+        select distinct meant.keyword
+        from meant
+    ),
+
     said as materialized (
         select each_once.keyword
-        from (
-            select distinct meant.keyword
-            from meant
-        ) as each_once
+        from each_once
         where
             length(each_once.keyword) <= 255
             and not private.says_nothing(each_once.keyword)
