@@ -63,7 +63,7 @@ select
     '{"blocked": ["DE"]}',
     'public',
     'https://i.ytimg.com/vi/x/default.jpg',
-    'https://yt3.ggpht.com/x',
+    'https://i.ytimg.com/x.jpg',
     10,
     'Music',
     array['tag'],
