@@ -136,16 +136,11 @@ select is(
 );
 
 select is(
-    private.purge_videos(now() - interval '30 days', 1),
-    '{"videos_deleted": 0, "videos_emptied": 0}'::jsonb || (
-        select
-            jsonb_build_object(
-                'videos_deleted', 1 - least(count(*), 1),
-                'videos_emptied', least(count(*), 1)
-            )
-        from public.cached_videos as video
-        where video.purged_at is not null
+    (
+        select sum(kind.amount::integer)
+        from jsonb_each_text(private.purge_videos(now() - interval '30 days', 1)) as kind (name, amount)
     ),
+    1::bigint,
     'S-216: a batch of one is one'
 );
 select is(
