@@ -13,13 +13,17 @@ export type Database = {
           "avg_video_quality": number | null;
           "channel_id": string;
           "channel_title": string;
+          "collected_at": string | null;
           "content_language": string | null;
           "id": string;
           "last_updated": string;
           "primary_category": string | null;
+          "published_at": string | null;
           "subscriber_count": number | null;
+          "thumbnail_url": string | null;
           "total_view_count": number | null;
           "trust_score": number;
+          "updated_at": string;
           "upload_frequency": number | null;
           "verified": boolean;
           "video_count": number | null;
@@ -29,13 +33,17 @@ export type Database = {
           "avg_video_quality"?: number | null;
           "channel_id": string;
           "channel_title": string;
+          "collected_at"?: string | null;
           "content_language"?: string | null;
           "id"?: string;
           "last_updated"?: string;
           "primary_category"?: string | null;
+          "published_at"?: string | null;
           "subscriber_count"?: number | null;
+          "thumbnail_url"?: string | null;
           "total_view_count"?: number | null;
           "trust_score"?: number;
+          "updated_at"?: string;
           "upload_frequency"?: number | null;
           "verified"?: boolean;
           "video_count"?: number | null;
@@ -44,13 +52,17 @@ export type Database = {
           "avg_video_quality"?: number | null;
           "channel_id"?: string;
           "channel_title"?: string;
+          "collected_at"?: string | null;
           "content_language"?: string | null;
           "id"?: string;
           "last_updated"?: string;
           "primary_category"?: string | null;
+          "published_at"?: string | null;
           "subscriber_count"?: number | null;
+          "thumbnail_url"?: string | null;
           "total_view_count"?: number | null;
           "trust_score"?: number;
+          "updated_at"?: string;
           "upload_frequency"?: number | null;
           "verified"?: boolean;
           "video_count"?: number | null;
@@ -80,13 +92,17 @@ export type Database = {
           "is_shorts": boolean;
           "last_accessed_at": string | null;
           "like_count": number | null;
+          "live_broadcast": string | null;
+          "player_error_at": string | null;
           "player_error_code": number | null;
           "privacy_status": string | null;
           "published_at": string | null;
+          "purged_at": string | null;
           "quality_score": number | null;
           "region_restrictions": NonNullable<Json>;
           "tags": (string)[] | null;
           "thumbnail_url": string | null;
+          "times_taken_out": number;
           "title": string;
           "updated_at": string;
           "upload_status": string | null;
@@ -116,13 +132,17 @@ export type Database = {
           "is_shorts"?: never;
           "last_accessed_at"?: string | null;
           "like_count"?: number | null;
+          "live_broadcast"?: string | null;
+          "player_error_at"?: string | null;
           "player_error_code"?: number | null;
           "privacy_status"?: string | null;
           "published_at"?: string | null;
+          "purged_at"?: string | null;
           "quality_score"?: number | null;
           "region_restrictions"?: NonNullable<Json>;
           "tags"?: (string)[] | null;
           "thumbnail_url"?: string | null;
+          "times_taken_out"?: number;
           "title": string;
           "updated_at"?: string;
           "upload_status"?: string | null;
@@ -151,13 +171,17 @@ export type Database = {
           "is_shorts"?: never;
           "last_accessed_at"?: string | null;
           "like_count"?: number | null;
+          "live_broadcast"?: string | null;
+          "player_error_at"?: string | null;
           "player_error_code"?: number | null;
           "privacy_status"?: string | null;
           "published_at"?: string | null;
+          "purged_at"?: string | null;
           "quality_score"?: number | null;
           "region_restrictions"?: NonNullable<Json>;
           "tags"?: (string)[] | null;
           "thumbnail_url"?: string | null;
+          "times_taken_out"?: number;
           "title"?: string;
           "updated_at"?: string;
           "upload_status"?: string | null;
@@ -1022,6 +1046,7 @@ export type Database = {
         Row: {
           "analysis_version": string;
           "analyzed_at": string;
+          "answered_at": string | null;
           "audio_quality": number | null;
           "calculated_at": string;
           "channel_trust_score": number;
@@ -1031,12 +1056,15 @@ export type Database = {
           "created_at": string;
           "creator_consistency": number;
           "engagement_rate": number;
+          "engagement_score": number | null;
           "freshness_score": number | null;
           "id": string;
+          "like_score": number | null;
           "overall_quality_score": number;
           "overall_score": number;
           "relevance_score": number | null;
           "retention_rate": number;
+          "retention_score": number | null;
           "thumbnail_attractiveness": number;
           "title_effectiveness": number;
           "trend_alignment": number | null;
@@ -1049,6 +1077,7 @@ export type Database = {
         Insert: {
           "analysis_version"?: string;
           "analyzed_at"?: string;
+          "answered_at"?: string | null;
           "audio_quality"?: number | null;
           "calculated_at"?: string;
           "channel_trust_score"?: number;
@@ -1058,12 +1087,15 @@ export type Database = {
           "created_at"?: string;
           "creator_consistency"?: number;
           "engagement_rate"?: number;
+          "engagement_score"?: number | null;
           "freshness_score"?: number | null;
           "id"?: string;
+          "like_score"?: number | null;
           "overall_quality_score"?: number;
           "overall_score"?: never;
           "relevance_score"?: number | null;
           "retention_rate"?: number;
+          "retention_score"?: number | null;
           "thumbnail_attractiveness"?: number;
           "title_effectiveness"?: number;
           "trend_alignment"?: number | null;
@@ -1075,6 +1107,7 @@ export type Database = {
         Update: {
           "analysis_version"?: string;
           "analyzed_at"?: string;
+          "answered_at"?: string | null;
           "audio_quality"?: number | null;
           "calculated_at"?: string;
           "channel_trust_score"?: number;
@@ -1084,12 +1117,15 @@ export type Database = {
           "created_at"?: string;
           "creator_consistency"?: number;
           "engagement_rate"?: number;
+          "engagement_score"?: number | null;
           "freshness_score"?: number | null;
           "id"?: string;
+          "like_score"?: number | null;
           "overall_quality_score"?: number;
           "overall_score"?: never;
           "relevance_score"?: number | null;
           "retention_rate"?: number;
+          "retention_score"?: number | null;
           "thumbnail_attractiveness"?: number;
           "title_effectiveness"?: number;
           "trend_alignment"?: number | null;
@@ -1383,6 +1419,10 @@ export type Database = {
       };
     };
     Functions: {
+      "begin_ingest_run": {
+        Args: { "request": Json; "source": string };
+        Returns: Json;
+      };
       "calculate_quality_score": {
         Args: { "analysis_version"?: string; "video_id": string };
         Returns: number;
@@ -1397,6 +1437,10 @@ export type Database = {
           "trending_keyword_count": number;
         }[];
       };
+      "claim_refreshes": {
+        Args: { "lease_seconds"?: number; "most"?: number };
+        Returns: Json;
+      };
       "claim_webhook_deliveries": {
         Args: { "lease_seconds"?: number; "limit"?: number };
         Returns: {
@@ -1408,9 +1452,14 @@ export type Database = {
           "webhook_id": string;
         }[];
       };
+      "close_quota": { Args: { "bucket": string }; Returns: Json };
       "custom_access_token_hook": { Args: { "event": Json }; Returns: Json };
       "detect_trends": {
         Args: { "at"?: string; "region"?: string };
+        Returns: Json;
+      };
+      "end_ingest_run": {
+        Args: { "counts": Json; "id": string; "outcome": string };
         Returns: Json;
       };
       "end_search": {
@@ -1427,6 +1476,10 @@ export type Database = {
         Returns: Json;
       };
       "erase_user": { Args: { "user_id": string }; Returns: Json };
+      "finish_refreshes": {
+        Args: { "lease": string; "missing": Json; "videos": Json };
+        Returns: Json;
+      };
       "health_check": {
         Args: Record<PropertyKey, never>;
         Returns: {
@@ -1437,7 +1490,9 @@ export type Database = {
           "measured": Json;
         }[];
       };
+      "ingest_channels": { Args: { "channels": Json }; Returns: Json };
       "ingest_keyword_signals": { Args: { "signals": Json }; Returns: Json };
+      "ingest_status": { Args: Record<PropertyKey, never>; Returns: Json };
       "ingest_videos": { Args: { "videos": Json }; Returns: Json };
       "is_playable_in": {
         Args: { "region": string; "video_id": string };
@@ -1453,6 +1508,7 @@ export type Database = {
           "watch_time": number;
         }[];
       };
+      "queue_videos": { Args: { "videos": Json }; Returns: Json };
       "receive_trend_event": {
         Args: { "event": Json; "webhook_id": string };
         Returns: Json;
@@ -1472,6 +1528,14 @@ export type Database = {
         Args: { "event_types"?: (string)[]; "secret": string; "url": string };
         Returns: string;
       };
+      "release_refreshes": {
+        Args: {
+          "lease": string;
+          "problem": string;
+          "retry_after_seconds"?: number;
+        };
+        Returns: Json;
+      };
       "replay_webhook_deliveries": {
         Args: {
           "batch_size"?: number;
@@ -1485,9 +1549,19 @@ export type Database = {
         Args: { "error_code": number; "region"?: string; "video_id": string };
         Returns: Json;
       };
+      "save_ingest_run": {
+        Args: { "id": string; "state": Json; "videos"?: Json };
+        Returns: Json;
+      };
       "set_ai_analysis": {
-        Args: { "analysis": Json; "video_id": string };
-        Returns: undefined;
+        Args: {
+          "analysis": Json;
+          "analysis_version"?: string;
+          "confidence"?: number;
+          "scores"?: Json;
+          "video_id": string;
+        };
+        Returns: boolean;
       };
       "start_search": {
         Args: {
@@ -1510,6 +1584,10 @@ export type Database = {
           "source_keyword"?: string;
           "video_id": string;
         };
+        Returns: Json;
+      };
+      "take_quota": {
+        Args: { "bucket": string; "units": number };
         Returns: Json;
       };
       "touch_cached_video": {
@@ -1536,13 +1614,17 @@ export type Database = {
           "is_shorts": boolean;
           "last_accessed_at": string | null;
           "like_count": number | null;
+          "live_broadcast": string | null;
+          "player_error_at": string | null;
           "player_error_code": number | null;
           "privacy_status": string | null;
           "published_at": string | null;
+          "purged_at": string | null;
           "quality_score": number | null;
           "region_restrictions": NonNullable<Json>;
           "tags": (string)[] | null;
           "thumbnail_url": string | null;
+          "times_taken_out": number;
           "title": string;
           "updated_at": string;
           "upload_status": string | null;
@@ -1567,6 +1649,8 @@ export type Database = {
           "trend_score": number;
         }[];
       };
+      "upsert_trending_keyword": { Args: { "trend": Json }; Returns: Json };
+      "upsert_trending_keywords": { Args: { "trends": Json }; Returns: Json };
     };
     Enums: {
       "tier_enum": "free" | "trial" | "premium" | "pro" | "enterprise";

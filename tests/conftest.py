@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from scripts.local_stack import for_tests, supervisor
@@ -31,6 +32,18 @@ def stack() -> Iterator[Stack]:
     for_tests.up()
     yield stack
     for_tests.down()
+
+
+@pytest.fixture(scope="module")
+def without_purge(stack: Stack) -> Iterator[None]:
+    """For tests with old videos: between 18:00 and 18:59 UTC the nightly job would take them away."""
+    switch = "select cron.alter_job(jobid, active := %s) from cron.job where jobname = 'shorts-purge-api-data'"
+    with psycopg.connect(stack.database_url("postgres"), autocommit=True) as connection:
+        connection.execute(switch, [False])
+        try:
+            yield
+        finally:
+            connection.execute(switch, [True])
 
 
 @pytest.fixture(scope="session")

@@ -32,13 +32,17 @@ class PublicCachedChannels(BaseModel):
     avg_video_quality: Optional[float] = Field(alias="avg_video_quality")
     channel_id: str = Field(alias="channel_id")
     channel_title: str = Field(alias="channel_title")
+    collected_at: Optional[datetime.datetime] = Field(alias="collected_at")
     content_language: Optional[str] = Field(alias="content_language")
     id: uuid.UUID = Field(alias="id")
     last_updated: datetime.datetime = Field(alias="last_updated")
     primary_category: Optional[str] = Field(alias="primary_category")
+    published_at: Optional[datetime.datetime] = Field(alias="published_at")
     subscriber_count: Optional[int] = Field(alias="subscriber_count")
+    thumbnail_url: Optional[str] = Field(alias="thumbnail_url")
     total_view_count: Optional[int] = Field(alias="total_view_count")
     trust_score: float = Field(alias="trust_score")
+    updated_at: datetime.datetime = Field(alias="updated_at")
     upload_frequency: Optional[float] = Field(alias="upload_frequency")
     verified: bool = Field(alias="verified")
     video_count: Optional[int] = Field(alias="video_count")
@@ -48,13 +52,17 @@ class PublicCachedChannelsInsert(TypedDict):
     avg_video_quality: NotRequired[Annotated[Optional[float], Field(alias="avg_video_quality")]]
     channel_id: Annotated[str, Field(alias="channel_id")]
     channel_title: Annotated[str, Field(alias="channel_title")]
+    collected_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="collected_at")]]
     content_language: NotRequired[Annotated[Optional[str], Field(alias="content_language")]]
     id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
     last_updated: NotRequired[Annotated[datetime.datetime, Field(alias="last_updated")]]
     primary_category: NotRequired[Annotated[Optional[str], Field(alias="primary_category")]]
+    published_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="published_at")]]
     subscriber_count: NotRequired[Annotated[Optional[int], Field(alias="subscriber_count")]]
+    thumbnail_url: NotRequired[Annotated[Optional[str], Field(alias="thumbnail_url")]]
     total_view_count: NotRequired[Annotated[Optional[int], Field(alias="total_view_count")]]
     trust_score: NotRequired[Annotated[float, Field(alias="trust_score")]]
+    updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
     upload_frequency: NotRequired[Annotated[Optional[float], Field(alias="upload_frequency")]]
     verified: NotRequired[Annotated[bool, Field(alias="verified")]]
     video_count: NotRequired[Annotated[Optional[int], Field(alias="video_count")]]
@@ -64,13 +72,17 @@ class PublicCachedChannelsUpdate(TypedDict):
     avg_video_quality: NotRequired[Annotated[Optional[float], Field(alias="avg_video_quality")]]
     channel_id: NotRequired[Annotated[str, Field(alias="channel_id")]]
     channel_title: NotRequired[Annotated[str, Field(alias="channel_title")]]
+    collected_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="collected_at")]]
     content_language: NotRequired[Annotated[Optional[str], Field(alias="content_language")]]
     id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
     last_updated: NotRequired[Annotated[datetime.datetime, Field(alias="last_updated")]]
     primary_category: NotRequired[Annotated[Optional[str], Field(alias="primary_category")]]
+    published_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="published_at")]]
     subscriber_count: NotRequired[Annotated[Optional[int], Field(alias="subscriber_count")]]
+    thumbnail_url: NotRequired[Annotated[Optional[str], Field(alias="thumbnail_url")]]
     total_view_count: NotRequired[Annotated[Optional[int], Field(alias="total_view_count")]]
     trust_score: NotRequired[Annotated[float, Field(alias="trust_score")]]
+    updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
     upload_frequency: NotRequired[Annotated[Optional[float], Field(alias="upload_frequency")]]
     verified: NotRequired[Annotated[bool, Field(alias="verified")]]
     video_count: NotRequired[Annotated[Optional[int], Field(alias="video_count")]]
@@ -98,13 +110,17 @@ class PublicCachedVideos(BaseModel):
     is_shorts: bool = Field(alias="is_shorts")
     last_accessed_at: Optional[datetime.datetime] = Field(alias="last_accessed_at")
     like_count: Optional[int] = Field(alias="like_count")
+    live_broadcast: Optional[str] = Field(alias="live_broadcast")
+    player_error_at: Optional[datetime.datetime] = Field(alias="player_error_at")
     player_error_code: Optional[int] = Field(alias="player_error_code")
     privacy_status: Optional[str] = Field(alias="privacy_status")
     published_at: Optional[datetime.datetime] = Field(alias="published_at")
+    purged_at: Optional[datetime.datetime] = Field(alias="purged_at")
     quality_score: Optional[float] = Field(alias="quality_score")
     region_restrictions: JsonValue = Field(alias="region_restrictions")
     tags: Optional[List[str]] = Field(alias="tags")
     thumbnail_url: Optional[str] = Field(alias="thumbnail_url")
+    times_taken_out: int = Field(alias="times_taken_out")
     title: str = Field(alias="title")
     updated_at: datetime.datetime = Field(alias="updated_at")
     upload_status: Optional[str] = Field(alias="upload_status")
@@ -134,13 +150,17 @@ class PublicCachedVideosInsert(TypedDict):
     is_shorts: NotRequired[Annotated[bool, Field(alias="is_shorts")]]
     last_accessed_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="last_accessed_at")]]
     like_count: NotRequired[Annotated[Optional[int], Field(alias="like_count")]]
+    live_broadcast: NotRequired[Annotated[Optional[str], Field(alias="live_broadcast")]]
+    player_error_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="player_error_at")]]
     player_error_code: NotRequired[Annotated[Optional[int], Field(alias="player_error_code")]]
     privacy_status: NotRequired[Annotated[Optional[str], Field(alias="privacy_status")]]
     published_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="published_at")]]
+    purged_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="purged_at")]]
     quality_score: NotRequired[Annotated[Optional[float], Field(alias="quality_score")]]
     region_restrictions: NotRequired[Annotated[JsonValue, Field(alias="region_restrictions")]]
     tags: NotRequired[Annotated[Optional[List[str]], Field(alias="tags")]]
     thumbnail_url: NotRequired[Annotated[Optional[str], Field(alias="thumbnail_url")]]
+    times_taken_out: NotRequired[Annotated[int, Field(alias="times_taken_out")]]
     title: Annotated[str, Field(alias="title")]
     updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
     upload_status: NotRequired[Annotated[Optional[str], Field(alias="upload_status")]]
@@ -170,13 +190,17 @@ class PublicCachedVideosUpdate(TypedDict):
     is_shorts: NotRequired[Annotated[bool, Field(alias="is_shorts")]]
     last_accessed_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="last_accessed_at")]]
     like_count: NotRequired[Annotated[Optional[int], Field(alias="like_count")]]
+    live_broadcast: NotRequired[Annotated[Optional[str], Field(alias="live_broadcast")]]
+    player_error_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="player_error_at")]]
     player_error_code: NotRequired[Annotated[Optional[int], Field(alias="player_error_code")]]
     privacy_status: NotRequired[Annotated[Optional[str], Field(alias="privacy_status")]]
     published_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="published_at")]]
+    purged_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="purged_at")]]
     quality_score: NotRequired[Annotated[Optional[float], Field(alias="quality_score")]]
     region_restrictions: NotRequired[Annotated[JsonValue, Field(alias="region_restrictions")]]
     tags: NotRequired[Annotated[Optional[List[str]], Field(alias="tags")]]
     thumbnail_url: NotRequired[Annotated[Optional[str], Field(alias="thumbnail_url")]]
+    times_taken_out: NotRequired[Annotated[int, Field(alias="times_taken_out")]]
     title: NotRequired[Annotated[str, Field(alias="title")]]
     updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
     upload_status: NotRequired[Annotated[Optional[str], Field(alias="upload_status")]]
@@ -877,6 +901,7 @@ class PublicVideoInteractionsUpdate(TypedDict):
 class PublicVideoQualityScores(BaseModel):
     analysis_version: str = Field(alias="analysis_version")
     analyzed_at: datetime.datetime = Field(alias="analyzed_at")
+    answered_at: Optional[datetime.datetime] = Field(alias="answered_at")
     audio_quality: Optional[float] = Field(alias="audio_quality")
     calculated_at: datetime.datetime = Field(alias="calculated_at")
     channel_trust_score: float = Field(alias="channel_trust_score")
@@ -886,12 +911,15 @@ class PublicVideoQualityScores(BaseModel):
     created_at: datetime.datetime = Field(alias="created_at")
     creator_consistency: float = Field(alias="creator_consistency")
     engagement_rate: float = Field(alias="engagement_rate")
+    engagement_score: Optional[float] = Field(alias="engagement_score")
     freshness_score: Optional[float] = Field(alias="freshness_score")
     id: uuid.UUID = Field(alias="id")
+    like_score: Optional[float] = Field(alias="like_score")
     overall_quality_score: float = Field(alias="overall_quality_score")
     overall_score: float = Field(alias="overall_score")
     relevance_score: Optional[float] = Field(alias="relevance_score")
     retention_rate: float = Field(alias="retention_rate")
+    retention_score: Optional[float] = Field(alias="retention_score")
     thumbnail_attractiveness: float = Field(alias="thumbnail_attractiveness")
     title_effectiveness: float = Field(alias="title_effectiveness")
     trend_alignment: Optional[float] = Field(alias="trend_alignment")
@@ -904,6 +932,7 @@ class PublicVideoQualityScores(BaseModel):
 class PublicVideoQualityScoresInsert(TypedDict):
     analysis_version: NotRequired[Annotated[str, Field(alias="analysis_version")]]
     analyzed_at: NotRequired[Annotated[datetime.datetime, Field(alias="analyzed_at")]]
+    answered_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="answered_at")]]
     audio_quality: NotRequired[Annotated[Optional[float], Field(alias="audio_quality")]]
     calculated_at: NotRequired[Annotated[datetime.datetime, Field(alias="calculated_at")]]
     channel_trust_score: NotRequired[Annotated[float, Field(alias="channel_trust_score")]]
@@ -913,12 +942,15 @@ class PublicVideoQualityScoresInsert(TypedDict):
     created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
     creator_consistency: NotRequired[Annotated[float, Field(alias="creator_consistency")]]
     engagement_rate: NotRequired[Annotated[float, Field(alias="engagement_rate")]]
+    engagement_score: NotRequired[Annotated[Optional[float], Field(alias="engagement_score")]]
     freshness_score: NotRequired[Annotated[Optional[float], Field(alias="freshness_score")]]
     id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    like_score: NotRequired[Annotated[Optional[float], Field(alias="like_score")]]
     overall_quality_score: NotRequired[Annotated[float, Field(alias="overall_quality_score")]]
     overall_score: NotRequired[Annotated[float, Field(alias="overall_score")]]
     relevance_score: NotRequired[Annotated[Optional[float], Field(alias="relevance_score")]]
     retention_rate: NotRequired[Annotated[float, Field(alias="retention_rate")]]
+    retention_score: NotRequired[Annotated[Optional[float], Field(alias="retention_score")]]
     thumbnail_attractiveness: NotRequired[Annotated[float, Field(alias="thumbnail_attractiveness")]]
     title_effectiveness: NotRequired[Annotated[float, Field(alias="title_effectiveness")]]
     trend_alignment: NotRequired[Annotated[Optional[float], Field(alias="trend_alignment")]]
@@ -931,6 +963,7 @@ class PublicVideoQualityScoresInsert(TypedDict):
 class PublicVideoQualityScoresUpdate(TypedDict):
     analysis_version: NotRequired[Annotated[str, Field(alias="analysis_version")]]
     analyzed_at: NotRequired[Annotated[datetime.datetime, Field(alias="analyzed_at")]]
+    answered_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="answered_at")]]
     audio_quality: NotRequired[Annotated[Optional[float], Field(alias="audio_quality")]]
     calculated_at: NotRequired[Annotated[datetime.datetime, Field(alias="calculated_at")]]
     channel_trust_score: NotRequired[Annotated[float, Field(alias="channel_trust_score")]]
@@ -940,12 +973,15 @@ class PublicVideoQualityScoresUpdate(TypedDict):
     created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
     creator_consistency: NotRequired[Annotated[float, Field(alias="creator_consistency")]]
     engagement_rate: NotRequired[Annotated[float, Field(alias="engagement_rate")]]
+    engagement_score: NotRequired[Annotated[Optional[float], Field(alias="engagement_score")]]
     freshness_score: NotRequired[Annotated[Optional[float], Field(alias="freshness_score")]]
     id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    like_score: NotRequired[Annotated[Optional[float], Field(alias="like_score")]]
     overall_quality_score: NotRequired[Annotated[float, Field(alias="overall_quality_score")]]
     overall_score: NotRequired[Annotated[float, Field(alias="overall_score")]]
     relevance_score: NotRequired[Annotated[Optional[float], Field(alias="relevance_score")]]
     retention_rate: NotRequired[Annotated[float, Field(alias="retention_rate")]]
+    retention_score: NotRequired[Annotated[Optional[float], Field(alias="retention_score")]]
     thumbnail_attractiveness: NotRequired[Annotated[float, Field(alias="thumbnail_attractiveness")]]
     title_effectiveness: NotRequired[Annotated[float, Field(alias="title_effectiveness")]]
     trend_alignment: NotRequired[Annotated[Optional[float], Field(alias="trend_alignment")]]

@@ -72,20 +72,8 @@ def _videos(element: Any, *, file: str, line: int, collected_at: str) -> Iterato
     video = video_input(element, collected_at=collected_at)
     if isinstance(video, Unusable):
         yield Refusal(file, line, video.code, video.detail)
-    elif (problem := _unsendable(video)) is not None:
-        yield Refusal(file, line, problem, f"video_id {video['video_id']!r}")
     else:
         yield SourcedVideo(video, file, line)
-
-
-def _unsendable(value: Any) -> str | None:
-    """What no database takes in a text: it would refuse the whole batch, not the row."""
-    if isinstance(value, str):
-        if "\0" in value:
-            return "nul_byte"
-        return "bad_encoding" if any("\ud800" <= character <= "\udfff" for character in value) else None
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return next((problem for item in inner if (problem := _unsendable(item))), None)
 
 
 def _lines(opened: TextIO) -> Iterator[tuple[int, Any]]:

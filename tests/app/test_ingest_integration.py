@@ -24,6 +24,8 @@ from scripts.local_stack.settings import Stack
 from .shorts.datasets import chart_row, video_row, write_broken_dataset, write_dataset
 from .test_cli import ondol
 
+pytestmark = pytest.mark.usefixtures("without_purge")
+
 REGION = "IS"  # no other test counts there
 
 

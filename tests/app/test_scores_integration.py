@@ -12,6 +12,8 @@ from scripts.local_stack.settings import Stack
 
 from .people import connected, found, signed_up, stored_videos
 
+pytestmark = pytest.mark.usefixtures("without_purge")
+
 ANALYSIS: AiAnalysis = {"categories": ["food"], "keywords": ["김치"], "emotions": {"joy": 0.5}}
 
 

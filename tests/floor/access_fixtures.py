@@ -103,6 +103,18 @@ ROWS = (
     )
     """,
     "insert into public.cached_channels (channel_id, channel_title) values ('access_' || %(n)s, 'a channel')",
+    """
+    insert into private.channel_statistics (channel_id, usual_engagement, scored_at, changed_at)
+    values ('access_' || %(n)s, 0.03, now(), now())
+    """,
+    # What the workers of ingest go by.
+    "insert into private.quota_days (bucket, day, used) values ('youtube_units', date '2020-01-01' + %(n)s, 1)",
+    "insert into private.refresh_queue (video_id, reason) values ('access_' || %(n)s, 'requested')",
+    "insert into private.refresh_keywords (video_id, keyword) values ('access_' || %(n)s, 'access')",
+    """
+    insert into private.ingest_runs (source, request)
+    values ('youtube', jsonb_build_object('access', %(n)s::integer))
+    """,
     # Well known and playable, playable, well known, neither.
     """
     insert into public.cached_videos (video_id, title, view_count, is_embeddable, privacy_status)

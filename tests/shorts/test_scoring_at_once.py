@@ -12,6 +12,8 @@ import pytest
 
 from scripts.local_stack.settings import Stack
 
+pytestmark = pytest.mark.usefixtures("without_purge")
+
 INSERT = (
     "insert into public.video_quality_scores (video_id, analysis_version, overall_quality_score, analyzed_at)"
     " values (%s, %s, %s, now() - make_interval(days => %s))"

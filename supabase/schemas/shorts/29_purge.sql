@@ -20,29 +20,6 @@ $$;
 comment on function private.longest_api_data() is
 'How long data of YouTube''s API may be kept without asking again: 30 days, by its developer policies, III.E.4.';
 
-create function private.end_purge()
-returns trigger
-volatile
-security invoker
-set search_path = pg_catalog, pg_temp
-language plpgsql
-as $$
-begin
-    new.purged_at := null;
-    return new;
-end
-$$;
-comment on function private.end_purge() is 'A purged video that a source speaks of again is a video again.';
-
-create trigger end_purge
-before update on public.cached_videos
-for each row
-when (
-    old.purged_at is not null
-    and (new.title <> new.video_id or new.channel_id is not null or new.published_at is not null)
-)
-execute function private.end_purge();
-
 create function private.purge_videos(
     before timestamptz,
     batch_size integer

@@ -68,6 +68,8 @@ select cron.schedule(
     'shorts-score-videos',
     '5-59/10 * * * *',
     $$select ops.log_job_run('shorts-score-videos', private.score_videos())$$
+);
+
 -- A minute before trends are looked for, so that what people searched for until now is among it.
 select cron.schedule(
     'shorts-count-internal-signals',

@@ -1,6 +1,6 @@
 -- The room's jobs are exactly these, and they run.
 begin;
-select plan(17);
+select plan(18);
 
 select results_eq(
     $$

@@ -37,6 +37,7 @@ VIDEO = dict.fromkeys(PublicCachedVideos.model_fields) | {
     "is_playable": True,
     "is_shorts": True,
     "cache_hit_count": 4,
+    "times_taken_out": 0,
     "region_restrictions": {},
     **dict.fromkeys(("cached_at", "collected_at", "created_at", "expires_at", "updated_at"), AT.isoformat()),
 }

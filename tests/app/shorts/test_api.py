@@ -75,7 +75,7 @@ class Backend:
                 "updated": 0,
                 "unchanged": 0,
                 "rejected": [
-                    {"index": 0, "code": "ON003", "message": "no title"},
+                    {"index": 0, "item": None, "code": "ON003", "message": "no title"},
                 ],
             },
         ),

@@ -85,14 +85,13 @@ def test_a_bad_resource_is_refused_with_its_line_and_the_others_load(tmp_path: P
         resource(4, contentDetails={"duration": "x"}),
         {"kind": "youtube#a"},
     ]
-    bad += [resource(5, snippet={"title": "a\0b"}), resource(6, snippet={"title": "\ud800"})]
-    codes = ["not_an_object", "bad_video_id", "missing_value", "bad_duration", "no_video", "nul_byte", "bad_encoding"]
+    codes = ["not_an_object", "bad_video_id", "missing_value", "bad_duration", "no_video"]
     lines = [*map(json.dumps, bad), "{", json.dumps(resource(9))]
     file = write_text(tmp_path / "lines.ndjson", "\n".join(lines))
-    expected = list(zip(range(1, 9), [*codes, "bad_json"], strict=True))
+    expected = list(zip(range(1, 7), [*codes, "bad_json"], strict=True))
     assert read(file) == (["video000009"], expected)
     document = "[\n" + ",\n".join([*map(json.dumps, bad), json.dumps(resource(9))]) + "\n]"
-    expected = list(zip(range(2, 9), codes, strict=True))
+    expected = list(zip(range(2, 7), codes, strict=True))
     assert read(write_text(tmp_path / "array.json", document)) == (["video000009"], expected)
 
 

@@ -19,7 +19,7 @@ SETTINGS = Settings(url="http://stack.test", publishable_key=Secret("sb_publisha
 AT = datetime(2026, 7, 10, 7, 0, tzinfo=UTC)
 ID = UUID("5a3b1e00-0000-4000-8000-000000000001")
 QUOTA = {"bucket": "youtube_units", "used": 7, "daily_limit": 10000, "resets_at": "2026-07-10T07:00:00Z"}
-REJECTED = {"index": 1, "code": "ON002", "message": "no id"}
+REJECTED = {"index": 1, "item": None, "code": "ON002", "message": "no id"}
 QUEUED = {"received": 3, "queued": 1, "merged": 1, "fresh": 0, "rejected": [REJECTED]}
 CLAIM = {
     "lease": str(ID),
