@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -37,13 +38,26 @@ def stack() -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def without_purge(stack: Stack) -> Iterator[None]:
     """For tests with old videos: between 18:00 and 18:59 UTC the nightly job would take them away."""
-    switch = "select cron.alter_job(jobid, active := %s) from cron.job where jobname = 'shorts-purge-api-data'"
+    with paused("shorts-purge-api-data", stack):
+        yield
+
+
+@pytest.fixture(scope="module")
+def without_queueing(stack: Stack) -> Iterator[None]:
+    """For tests that count what is in the queue: the job would put other tests' videos in."""
+    with paused("shorts-queue-due-videos", stack):
+        yield
+
+
+@contextmanager
+def paused(job: str, stack: Stack) -> Iterator[None]:
+    switch = "select cron.alter_job(jobid, active := %s) from cron.job where jobname = %s"
     with psycopg.connect(stack.database_url("postgres"), autocommit=True) as connection:
-        connection.execute(switch, [False])
+        connection.execute(switch, [False, job])
         try:
             yield
         finally:
-            connection.execute(switch, [True])
+            connection.execute(switch, [True, job])
 
 
 @pytest.fixture(scope="session")

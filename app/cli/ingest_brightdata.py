@@ -100,13 +100,13 @@ async def _ingest_snapshot(
 ) -> ScrapeReport:
     from ..client import Client
     from ..shorts.api import ShortsApi
-    from ..shorts.bright_data import YOUTUBE_DATASET, BrightData
+    from ..shorts.bright_data import VIDEOS_DATASET, BrightData
     from ..shorts.ingest_bright_data import ingest_bright_data
 
     source = BrightData(
         key=settings.require_bright_data_api_key(),
         url=settings.bright_data_api_url,
-        dataset_id=dataset or YOUTUBE_DATASET,
+        dataset_id=dataset or VIDEOS_DATASET,
     )
     async with source, Client(settings, key=settings.require_secret_key()) as client:
         with progress_bars() as show:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         VideoInput,
     )
     from .batches import Ingested, Rejection
-    from .bright_data import YOUTUBE_DATASET, BrightData, UnansweredError
+    from .bright_data import VIDEOS_DATASET, BrightData, UnansweredError
     from .bright_data_fields import ScrapedVideo, posting_signals, scraped_video
     from .channels import ChannelInput, ChannelsApi
     from .csv_videos import SourcedVideo, parse_csv_video, read_csv_videos
@@ -123,7 +123,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REGIONS",
-    "YOUTUBE_DATASET",
+    "VIDEOS_DATASET",
     "Activity",
     "ActivityApi",
     "AiAnalysis",

@@ -20,9 +20,9 @@ from ..config import BRIGHT_DATA_API_URL, Secret
 from ..errors import SourceError
 from .json_rows import BrokenRowsError, JsonRows
 
-__all__ = ["YOUTUBE_DATASET", "BrightData", "UnansweredError"]
+__all__ = ["VIDEOS_DATASET", "BrightData", "UnansweredError"]
 
-YOUTUBE_DATASET = "gd_lk56epmy2i5g7lzu0k"  # YouTube videos
+VIDEOS_DATASET = "gd_lk56epmy2i5g7lzu0k"  # YouTube videos
 SOURCE = "Bright Data"
 ATTEMPTS = 5
 LONGEST_PAUSE = 60.0  # seconds between two attempts, whatever Retry-After says
@@ -54,7 +54,7 @@ class BrightData:
         *,
         key: Secret,
         url: str = BRIGHT_DATA_API_URL,
-        dataset_id: str = YOUTUBE_DATASET,
+        dataset_id: str = VIDEOS_DATASET,
         timeout_seconds: float = 30.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:

@@ -21,6 +21,8 @@ from tests.bright_data_server.server import KEY
 
 from .test_cli import NOWHERE, environment, ondol
 
+pytestmark = pytest.mark.usefixtures("without_queueing")
+
 MARK = "brdat"  # every id and keyword that these tests make begins with it
 
 

@@ -25,6 +25,8 @@ from tests.youtube_server.server import KEY
 
 from .test_cli import environment, ondol
 
+pytestmark = pytest.mark.usefixtures("without_queueing")
+
 UNITS = "select used from private.quota_days where bucket = %s and day = private.pacific_day()"
 
 

@@ -16,6 +16,8 @@ import pytest
 
 from scripts.local_stack.settings import Stack
 
+pytestmark = pytest.mark.usefixtures("without_queueing")
+
 QUEUED = 10_000
 WORKERS = 20
 TAKERS = 40

@@ -9,7 +9,7 @@ import pytest
 
 from app.config import Secret
 from app.errors import SourceError
-from app.shorts.bright_data import ATTEMPTS, LONGEST_PAUSE, YOUTUBE_DATASET, BrightData, UnansweredError
+from app.shorts.bright_data import ATTEMPTS, LONGEST_PAUSE, VIDEOS_DATASET, BrightData, UnansweredError
 from app.shorts.json_rows import NO_ROW
 from tests.bright_data_server import MockBrightData, Snapshot, scraped_row, serving
 from tests.bright_data_server.server import KEY
@@ -44,7 +44,7 @@ async def test_a_search_from_trigger_to_rows(mock: MockBrightData, source: Brigh
     assert mock.triggers == [
         {
             "query": {
-                "dataset_id": YOUTUBE_DATASET,
+                "dataset_id": VIDEOS_DATASET,
                 "type": "discover_new",
                 "discover_by": "keyword",
                 "format": "json",

@@ -310,9 +310,9 @@ def lines_of(kind: str, rows: int) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("kind", ["csv", "ndjson"])
-def test_ten_times_the_rows_take_no_more_memory(tmp_path: Path, kind: str) -> None:
+def test_more_rows_take_no_more_memory(tmp_path: Path, kind: str) -> None:
     peaks = []
-    for rows in (20_000, 200_000):
+    for rows in (15_000, 60_000):
         file = tmp_path / f"{rows}.{kind}"
         with file.open("w", encoding="utf-8") as out:
             out.writelines(lines_of(kind, rows))
@@ -323,7 +323,7 @@ def test_ten_times_the_rows_take_no_more_memory(tmp_path: Path, kind: str) -> No
         assert received == rows
         peaks.append(peak)
         file.unlink()
-    assert peaks[1] - peaks[0] < 30_000, peaks  # kB
+    assert peaks[1] - peaks[0] < 10_000, peaks  # kB; a row kept would be one of them, at least
 
 
 async def test_videos_of_other_regions_stay_out(tmp_path: Path) -> None:
