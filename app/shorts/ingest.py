@@ -20,6 +20,7 @@ from .csv_videos import SourcedVideo
 from .dataset import ChartRow, VideoRow
 from .formats import Charts, Videos, digest, open_dataset
 from .keywords import Keyword, add_keywords, keywords_of_many
+from .korean import load_tokenizer
 from .regions import REGIONS
 from .sending import IngestReport, IngestRuns, Progress, Run, batches
 from .signals import HourSignals, hourly_signals
@@ -199,8 +200,12 @@ async def _send_videos(part: Videos, name: str, work: Work) -> None:
 
 async def _send_charts(part: Charts, name: str, work: Work) -> None:
     """Videos with their newest counts, then the signals: what is held in memory is an entry per video."""
-    videos = await asyncio.to_thread(_read_videos, part, work)
-    listings = await asyncio.to_thread(_read_listings, part, videos, work)
+    loading = asyncio.create_task(asyncio.to_thread(load_tokenizer))  # a second, while the files are read
+    try:
+        videos = await asyncio.to_thread(_read_videos, part, work)
+        listings = await asyncio.to_thread(_read_listings, part, videos, work)
+    finally:
+        await loading
     words = await _send_listed(part, name, videos, listings, work)
     if part.has_signals:
         await _send_signals(part, name, words, listings, work)

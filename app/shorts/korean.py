@@ -13,7 +13,7 @@ from importlib.resources import files
 from threading import Lock
 from typing import Any, NamedTuple
 
-__all__ = ["Noun", "nouns_of_many"]
+__all__ = ["Noun", "load_tokenizer", "nouns_of_many"]
 
 WORKERS = 2  # threads of the tokenizer: more bring little, and the machine has other work
 BATCH = 1_000  # texts that are in memory at a time
@@ -49,6 +49,12 @@ def nouns_of_many(texts: Iterable[str]) -> Iterator[list[Noun]]:
             batch = []
     if batch:
         yield from _nouns_of_batch(batch)
+
+
+def load_tokenizer() -> None:
+    """Load it before the first Korean text asks for it: in a thread, while something else is read."""
+    with _lock:
+        _tokenizer()
 
 
 def _nouns_of_batch(texts: Sequence[str]) -> Iterator[list[Noun]]:
