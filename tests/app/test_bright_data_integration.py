@@ -125,6 +125,7 @@ async def test_a_run_that_was_killed_takes_up_the_snapshot_it_paid_for(
     report = json.loads(done.stdout)
     assert (report["snapshot_id"], report["stored"]) == ("s_test1", 5)
     assert len(mock.triggers) == 1
+    mock.next_snapshot = Snapshot(rows(5), states=["ready"])
     await run(word, "--json", cwd=tmp_path, **environ)  # what is done is done: a new search is a new snapshot
     assert len(mock.triggers) == 2
 

@@ -179,7 +179,10 @@ async def test_a_failed_snapshot_is_not_taken_up_again(mock: MockBrightData, roo
     assert (await ingest(mock, room)).snapshot_id == "s_test2"
 
 
-async def test_a_snapshot_that_takes_too_long_waits_for_the_next_run(mock: MockBrightData, room: FakeRoom) -> None:
+async def test_a_snapshot_that_takes_too_long_waits_for_the_next_run(
+    mock: MockBrightData, room: FakeRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.shorts.ingest_bright_data.LONGEST_WAIT_SECONDS", 50.0)
     mock.next_snapshot = Snapshot([scraped_row()], states=["running"])
     with pytest.raises(SourceError, match="not ready after") as late:
         await ingest(mock, room)
