@@ -65,7 +65,7 @@ def parts(stack: Stack) -> list[Part]:
 
 
 def handler_environment(stack: Stack) -> dict[str, str]:
-    """What the webhook handler reads; its signing secret is in handler.env."""
+    """What the webhook handler reads; its secrets are in handler.env."""
     secrets = {name: value for name, value in dotenv_values(stack.state / "handler.env").items() if value}
     return {"SUPABASE_URL": stack.api_url, "SUPABASE_SECRET_KEY": stack.keys.secret, **secrets}
 

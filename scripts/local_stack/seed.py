@@ -10,12 +10,17 @@ import psycopg
 
 from .settings import Stack, write_private
 
+# What opens each handler of functions/: docs/webhooks.md says what they take.
+SIGNED = ("TREND_WEBHOOK_SECRET", "YOUTUBE_WEBHOOK_SECRET", "TRENDS_WEBHOOK_SECRET", "AI_WEBHOOK_SECRET")
+TOLD = ("BRIGHT_DATA_WEBHOOK_TOKEN",)
+
 
 def write_secrets(stack: Stack) -> None:
     """Make the stack's own secrets once and write them where the functions and the handler read them."""
     made = stack_secrets(stack)
     write_private(stack.state / "functions.env", f"WAKE_SECRET={made['wake_secret']}\n")
-    write_private(stack.state / "handler.env", f"TREND_WEBHOOK_SECRET={made['trend_webhook_secret']}\n")
+    opening = "".join(f"{name}={made[name.lower()]}\n" for name in (*SIGNED, *TOLD))
+    write_private(stack.state / "handler.env", opening)
 
 
 def plant(stack: Stack) -> None:
@@ -42,11 +47,13 @@ def keep_in_vault(connection: psycopg.Connection, name: str, value: str) -> None
 
 def stack_secrets(stack: Stack) -> dict[str, str]:
     file = stack.state / "secrets.json"
-    if not file.exists():
-        made = {
-            "wake_secret": secrets.token_urlsafe(32),
-            "trend_webhook_secret": "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
-        }
+    made: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    wanted = {name.lower() for name in ("WAKE_SECRET", *SIGNED, *TOLD)}
+    if wanted - made.keys():  # a stack of an earlier version lacks the newer ones
+        made = (
+            {name: secrets.token_urlsafe(32) for name in wanted}
+            | {name.lower(): "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode() for name in SIGNED}
+            | made
+        )
         write_private(file, json.dumps(made) + "\n")
-    loaded: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
-    return loaded
+    return made

@@ -67,3 +67,10 @@ async def test_an_endless_body_is_cut_off_over_a_real_socket(client: httpx.Async
 
     answer = await client.post("/webhooks/notify-trend", content=long())
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("handler", ["youtube-videos", "trends", "ai-analysis", "bright-data"])
+async def test_the_local_stack_opens_every_handler(client: httpx.AsyncClient, handler: str) -> None:
+    """Closed ones answer 404; open ones ask who is there."""
+    answer = await client.post(f"/webhooks/{handler}", content=b"{}", headers={"content-type": "application/json"})
+    assert answer.status_code == 401
