@@ -32,6 +32,7 @@ VIDEOS_PER_BATCH = 1_000
 SIGNALS_PER_BATCH = 15_000
 ROWS_PER_STEP = 2_000  # between two reports of progress
 PACKING = 1  # another number where batches are cut otherwise: a run in that other way cannot go on
+LISTINGS_KEPT = 100_000  # in memory, some 30 MB; of longer files each is read again
 END_WITHIN_SECONDS = 5.0
 
 
@@ -66,10 +67,11 @@ class Counts(NamedTuple):
 
 
 class Listings(NamedTuple):
-    """What the listings of a part come to."""
+    """What the listings of a part come to; `kept` are all of them, None when they are too many."""
 
     newest: dict[str, Counts]
     are_in_order: bool
+    kept: list[ChartRow] | None
 
 
 @dataclass
@@ -250,7 +252,7 @@ async def _send_listed(
 async def _send_signals(
     part: Charts, name: str, words: Mapping[str, tuple[str, ...]], listings: Listings, work: Work
 ) -> None:
-    rows: Iterable[ChartRow] = (row for row in part.listings() if isinstance(row, ChartRow))
+    rows: Iterable[ChartRow] = listings.kept or (row for row in part.listings() if isinstance(row, ChartRow))
     if not listings.are_in_order:  # only then is the whole file held in memory
         rows = sorted(rows, key=lambda row: row.collected_at)
     done, file = 0, part.listings_file.name
@@ -322,6 +324,7 @@ def _newer(known: VideoRow, row: VideoRow) -> VideoRow:
 def _read_listings(part: Charts, videos: Mapping[str, VideoRow], work: Work) -> Listings:
     """The newest counts of each video, and whether the rows are in the order of time."""
     newest: dict[str, Counts] = {}
+    kept: list[ChartRow] | None = [] if part.has_signals else None
     last, in_order, report = None, True, work.report
     for number, row in enumerate(part.listings(), start=1):
         report.chart_rows_read += 1
@@ -331,6 +334,9 @@ def _read_listings(part: Charts, videos: Mapping[str, VideoRow], work: Work) -> 
             if part.videos_file != part.listings_file:  # else it was told with the videos
                 report.refuse(row)
             continue
+        if kept is not None:
+            kept.append(row)
+            kept = kept if len(kept) <= LISTINGS_KEPT else None
         in_order = in_order and (last is None or last <= row.collected_at)
         last = row.collected_at
         if row.video_id not in videos:
@@ -340,7 +346,7 @@ def _read_listings(part: Charts, videos: Mapping[str, VideoRow], work: Work) -> 
         if known is None or known.collected_at <= row.collected_at:
             newest[row.video_id] = Counts(row.collected_at, row.views, row.likes, row.comments)
     work.step("read_chart", report.chart_rows_read - work.done("read_chart"), is_end=True)
-    return Listings(newest, in_order)
+    return Listings(newest, in_order, kept)
 
 
 def _video_input(row: VideoRow, counts: Counts | None, keywords: Iterable[Keyword]) -> VideoInput:

@@ -107,6 +107,18 @@ async def test_rows_out_of_order_give_the_same_signals(tmp_path: Path) -> None:
     assert straight.videos == mixed.videos
 
 
+async def test_a_file_too_long_to_keep_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("video000001", "video000002", "video000003")
+    chart = [chart_row(f"2026-07-10T{hour:02}:24:48Z", video=names[hour % 3], views=hour) for hour in range(9)]
+    write_dataset(tmp_path, chart=chart, videos=[video_row(name) for name in names])
+    kept, again = FakeShorts(), FakeShorts()
+    await ingest_dataset(tmp_path, into=kept)
+    monkeypatch.setattr(ingest, "LISTINGS_KEPT", 4)
+    await ingest_dataset(tmp_path, into=again)
+    assert kept.signals
+    assert (again.signals, again.videos) == (kept.signals, kept.videos)
+
+
 async def test_broken_rows_are_listed_with_their_lines_and_the_good_ones_load(tmp_path: Path) -> None:
     expected = write_broken_dataset(tmp_path)
     shorts = FakeShorts()
