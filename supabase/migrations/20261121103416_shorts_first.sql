@@ -2050,9 +2050,15 @@ security invoker
 set search_path = pg_catalog, pg_temp
 language sql
 as $$
-    select btrim(regexp_replace(lower(normalize(keyword, nfkc)), '[[:space:]]+', ' ', 'g'))
+    -- NFKC makes up to 18 characters of one: what is far too long for a keyword stays so, and costs nothing.
+    select
+        case
+            when length(keyword) > 2000 then left(keyword, 2000)
+            else btrim(regexp_replace(lower(normalize(keyword, nfkc)), '[[:space:]]+', ' ', 'g'))
+        end
 $$;
-comment on function private.normalize_keyword(text) is 'One spelling per keyword: NFKC, lower case, single spaces.';
+comment on function private.normalize_keyword(text) is
+'One spelling per keyword: NFKC, lower case, single spaces. Of more than 2,000 characters the first 2,000 as they are.';
 
 create function private.region_codes()
 returns text[]
@@ -2324,7 +2330,7 @@ as $$
                     or spelled.privacy_status not in ('public', 'unlisted', 'private')
                     or length(spelled.upload_status) > 20
                     or spelled.live_broadcast not in ('none', 'live', 'upcoming')
-                    or jsonb_typeof(spelled.region_restrictions) <> 'object'
+                    or not private.is_small(spelled.region_restrictions, 'object', 10000)
                     then 'ON009 one of is_playable, is_embeddable, is_age_restricted, privacy_status, upload_status, '
                     'live_broadcast, region_restrictions is not what YouTube sends'
                 when
@@ -2332,9 +2338,10 @@ as $$
                     and (
                         spelled.tags is null
                         or cardinality(spelled.tags) > 500
+                        or length(array_to_string(spelled.tags, '')) > 10000
                         or jsonb_path_exists(spelled.video, '$.tags[*] ? (@.type() != "string")')
                     )
-                    then 'ON010 tags is not an array of at most 500 texts'
+                    then 'ON010 tags is not an array of at most 500 texts of together 10000 characters'
                 when
                     spelled.keywords is null
                     or jsonb_array_length(spelled.keywords) > 50
@@ -2667,7 +2674,7 @@ begin
         raise exception using
             errcode = 'PT404',
             message = 'There is no such quota.',
-            detail = format('It is %s.', coalesce(quote_literal(quota_limit.bucket), 'missing')),
+            detail = format('It is %s.', coalesce(quote_literal(left(quota_limit.bucket, 100)), 'missing')),
             hint = 'Send a bucket of private.quota_limits, such as youtube_units.';
     end if;
     return found_limit;
@@ -3469,6 +3476,7 @@ begin
             message = 'missing is no JSON array of ids.',
             hint = 'Send the ids that the source did not answer for, or an empty array.';
     end if;
+    perform private.check_batch(finish_refreshes.missing);
 
     -- What another has claimed since is the other's: only what this lease holds leaves the queue.
     select coalesce(array_agg(mine.video_id), '{}')
@@ -3736,11 +3744,12 @@ begin
             detail = format('It is %s.', coalesce(jsonb_typeof(check_object.value), 'missing')),
             hint = 'Send an object, {} for nothing.';
     end if;
-    if length(check_object.value::text) > 1000000 then
+    -- Not by its length alone: a few bytes such as 1e131071 become a hundred thousand characters.
+    if private.is_small(check_object.value, 'object', 1000000) is not true then
         raise exception using
             errcode = 'PT413',
             message = format('%s is longer than 1000000 characters.', check_object.name),
-            detail = format('It has %s.', length(check_object.value::text)),
+            detail = format('It has %s bytes, or a number that is written in many digits.', pg_column_size(check_object.value)),
             hint = 'Keep what is needed to go on, and not what was read.';
     end if;
 end
@@ -3781,7 +3790,7 @@ begin
         raise exception using
             errcode = 'PT400',
             message = 'The source of a run is none of the known ones.',
-            detail = format('It is %s.', coalesce(quote_literal(begin_ingest_run.source), 'missing')),
+            detail = format('It is %s.', coalesce(quote_literal(left(begin_ingest_run.source, 100)), 'missing')),
             hint = 'Send youtube, bright_data, dataset or refresh.';
     end if;
     perform private.check_object('request', begin_ingest_run.request);

@@ -8,9 +8,15 @@ security invoker
 set search_path = pg_catalog, pg_temp
 language sql
 as $$
-    select btrim(regexp_replace(lower(normalize(keyword, nfkc)), '[[:space:]]+', ' ', 'g'))
+    -- NFKC makes up to 18 characters of one: what is far too long for a keyword stays so, and costs nothing.
+    select
+        case
+            when length(keyword) > 2000 then left(keyword, 2000)
+            else btrim(regexp_replace(lower(normalize(keyword, nfkc)), '[[:space:]]+', ' ', 'g'))
+        end
 $$;
-comment on function private.normalize_keyword(text) is 'One spelling per keyword: NFKC, lower case, single spaces.';
+comment on function private.normalize_keyword(text) is
+'One spelling per keyword: NFKC, lower case, single spaces. Of more than 2,000 characters the first 2,000 as they are.';
 
 create function private.region_codes()
 returns text[]
@@ -282,7 +288,7 @@ as $$
                     or spelled.privacy_status not in ('public', 'unlisted', 'private')
                     or length(spelled.upload_status) > 20
                     or spelled.live_broadcast not in ('none', 'live', 'upcoming')
-                    or jsonb_typeof(spelled.region_restrictions) <> 'object'
+                    or not private.is_small(spelled.region_restrictions, 'object', 10000)
                     then 'ON009 one of is_playable, is_embeddable, is_age_restricted, privacy_status, upload_status, '
                     'live_broadcast, region_restrictions is not what YouTube sends'
                 when
@@ -290,9 +296,10 @@ as $$
                     and (
                         spelled.tags is null
                         or cardinality(spelled.tags) > 500
+                        or length(array_to_string(spelled.tags, '')) > 10000
                         or jsonb_path_exists(spelled.video, '$.tags[*] ? (@.type() != "string")')
                     )
-                    then 'ON010 tags is not an array of at most 500 texts'
+                    then 'ON010 tags is not an array of at most 500 texts of together 10000 characters'
                 when
                     spelled.keywords is null
                     or jsonb_array_length(spelled.keywords) > 50

@@ -93,7 +93,7 @@ begin
         raise exception using
             errcode = 'PT404',
             message = 'There is no such quota.',
-            detail = format('It is %s.', coalesce(quote_literal(quota_limit.bucket), 'missing')),
+            detail = format('It is %s.', coalesce(quote_literal(left(quota_limit.bucket, 100)), 'missing')),
             hint = 'Send a bucket of private.quota_limits, such as youtube_units.';
     end if;
     return found_limit;

@@ -733,6 +733,7 @@ begin
             message = 'missing is no JSON array of ids.',
             hint = 'Send the ids that the source did not answer for, or an empty array.';
     end if;
+    perform private.check_batch(finish_refreshes.missing);
 
     -- What another has claimed since is the other's: only what this lease holds leaves the queue.
     select coalesce(array_agg(mine.video_id), '{}')

@@ -45,11 +45,12 @@ begin
             detail = format('It is %s.', coalesce(jsonb_typeof(check_object.value), 'missing')),
             hint = 'Send an object, {} for nothing.';
     end if;
-    if length(check_object.value::text) > 1000000 then
+    -- Not by its length alone: a few bytes such as 1e131071 become a hundred thousand characters.
+    if private.is_small(check_object.value, 'object', 1000000) is not true then
         raise exception using
             errcode = 'PT413',
             message = format('%s is longer than 1000000 characters.', check_object.name),
-            detail = format('It has %s.', length(check_object.value::text)),
+            detail = format('It has %s bytes, or a number that is written in many digits.', pg_column_size(check_object.value)),
             hint = 'Keep what is needed to go on, and not what was read.';
     end if;
 end
@@ -90,7 +91,7 @@ begin
         raise exception using
             errcode = 'PT400',
             message = 'The source of a run is none of the known ones.',
-            detail = format('It is %s.', coalesce(quote_literal(begin_ingest_run.source), 'missing')),
+            detail = format('It is %s.', coalesce(quote_literal(left(begin_ingest_run.source, 100)), 'missing')),
             hint = 'Send youtube, bright_data, dataset or refresh.';
     end if;
     perform private.check_object('request', begin_ingest_run.request);

@@ -1,6 +1,6 @@
 -- Any batch can be read: a bad row is named by index and code, the good one beside it is kept.
 begin;
-select plan(45);
+select plan(50);
 
 -- An empty house: nothing of the running stack is seen in here.
 delete from public.cached_videos;
@@ -79,8 +79,31 @@ select is(
     '1 ON010',
     'too many tags'
 );
+select is(
+    pg_temp.refusal(jsonb_build_object('tags', jsonb_build_array(repeat('x', 10001)))), '1 ON010', 'a tag without end'
+);
+select is(
+    pg_temp.refusal(
+        jsonb_build_object('keywords', jsonb_build_array(jsonb_build_object('keyword', repeat('ﷺ', 20000))))
+    ),
+    '1 ON010',
+    'a keyword without end is refused as it is'
+);
+select is(
+    private.normalize_keyword(repeat('ﷺ', 2001)), repeat('ﷺ', 2000), 'and is not made eighteen times as long before'
+);
 select is(pg_temp.refusal('{"live_broadcast": "soon"}'), '1 ON009', 'an unknown live_broadcast');
 select is(pg_temp.refusal('{"region_restrictions": ["KR"]}'), '1 ON009', 'restrictions that are no object');
+select is(
+    pg_temp.refusal(
+        jsonb_build_object('region_restrictions', jsonb_build_object('blocked', array(select 'KR' from generate_series(1, 5000))))
+    ),
+    '1 ON009',
+    'restrictions without end'
+);
+select is(
+    pg_temp.refusal('{"region_restrictions": {"blocked": [1e131071]}}'), '1 ON009', 'a number that is written in many digits'
+);
 select is_empty($$select from public.cached_videos where video_id = 'bad'$$, 'none of them was stored');
 
 -- The whole call.

@@ -1,7 +1,7 @@
 -- No more of a quota is granted than a day in California allows, to the unit.
 begin;
 \ir ../served.psql
-select plan(34);
+select plan(35);
 
 delete from private.quota_days;
 
@@ -119,6 +119,22 @@ select is(
 select is(
     pg_temp.served($$select public.close_quota(null)$$), '"PT404 There is no such quota."', 'PT404: no bucket'
 );
+create function pg_temp.told()
+returns text
+language plpgsql
+as $$
+declare
+    told text;
+begin
+    perform public.take_quota(repeat('x', 100000), 1);
+    return null;
+exception
+    when others then
+        get stacked diagnostics told = pg_exception_detail;
+        return told;
+end
+$$;
+select ok(length(pg_temp.told()) < 200, 'a refusal does not send back all that it was sent');
 select is(
     pg_temp.served($$select public.take_quota('youtube_units', 0)$$),
     '"PT400 The units are no whole number from 1."',

@@ -1,7 +1,7 @@
 -- What is to be looked up is in the queue once, comes out by urgency, and leaves it only with an answer.
 begin;
 \ir ../served.psql
-select plan(95);
+select plan(96);
 
 delete from private.refresh_queue;
 delete from private.playback_errors;
@@ -521,6 +521,11 @@ select is(
     pg_temp.finish(gen_random_uuid(), '[]', '{}'),
     '"PT400 missing is no JSON array of ids."',
     'PT400: no array of them'
+);
+select is(
+    pg_temp.finish(gen_random_uuid(), '[]', to_jsonb(array_fill('x'::text, array[5001]))),
+    '"PT413 The batch has more than 5000 rows."',
+    'PT413: more missing ids than anybody asks about'
 );
 
 -- Given back, later each time.

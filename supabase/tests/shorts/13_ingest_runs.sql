@@ -1,7 +1,7 @@
 -- A run goes on where it was, what it paid for is kept, and one call tells how ingest is doing.
 begin;
 \ir ../served.psql
-select plan(40);
+select plan(41);
 
 delete from private.ingest_runs;
 delete from private.refresh_queue;
@@ -130,6 +130,13 @@ select is(
     pg_temp.begin_run('youtube', jsonb_build_object('q', repeat('x', 1000000))),
     '"PT413 request is longer than 1000000 characters."',
     'PT413: a request without end'
+);
+select is(
+    pg_temp.served(
+        $$select public.begin_ingest_run('youtube', ('{"q": [' || repeat('1e131071,', 9000) || '1]}')::jsonb)$$
+    ),
+    '"PT413 request is longer than 1000000 characters."',
+    'PT413: a request whose few bytes would be written out in a gigabyte'
 );
 select is(
     pg_temp.served($$select public.save_ingest_run(gen_random_uuid(), '{}')$$),
