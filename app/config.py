@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -167,6 +168,23 @@ def _url(name: str, values: Mapping[str, str]) -> str:
     if not valid:
         raise SettingsError("setting_wrong", name=name, problem=f"{value!r} is not an http or https address")
     return value
+
+
+def check_secret_goes_safely(name: str, url: str) -> None:
+    """Raise SettingsError when a key sent to `url` could be read on its way; `name` is the setting that holds it."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not _is_loopback(parts.hostname):
+        problem = f"{url!r} would send the key in clear; only a loopback address may be http"
+        raise SettingsError("setting_wrong", name=name, problem=problem)
+
+
+def _is_loopback(host: str | None) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _seconds(name: str, values: Mapping[str, str], *, default: float) -> float:

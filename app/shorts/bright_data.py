@@ -16,9 +16,10 @@ import httpx
 from pydantic_core import from_json
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
 
-from ..config import BRIGHT_DATA_API_URL, Secret
+from ..config import BRIGHT_DATA_API_URL, Secret, check_secret_goes_safely
 from ..errors import SourceError
 from .json_rows import BrokenRowsError, JsonRows
+from .sources import is_packed_once
 
 __all__ = ["VIDEOS_DATASET", "BrightData", "UnansweredError"]
 
@@ -27,6 +28,8 @@ SOURCE = "Bright Data"
 ATTEMPTS = 5
 LONGEST_PAUSE = 60.0  # seconds between two attempts, whatever Retry-After says
 MAX_ANSWER = 1_000_000  # bytes of an answer that is no snapshot
+MAX_SNAPSHOT = 4_000_000_000  # bytes of JSON: a million rows
+LONGEST_SNAPSHOT = 4 * 3_600.0  # seconds from its first byte to its last
 
 _SNAPSHOT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FAILED = ("failed", "cancelled", "canceled")
@@ -58,7 +61,9 @@ class BrightData:
         timeout_seconds: float = 30.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        check_secret_goes_safely("BRIGHT_DATA_API_URL", url)
         self.dataset_id = dataset_id
+        self._key = key
         self._sleep = sleep
         self._timeout_seconds = timeout_seconds
         self._http = httpx.AsyncClient(
@@ -151,8 +156,13 @@ class BrightData:
 
     async def _ask(self, doing: str, method: str, path: str, **request: Any) -> Any:
         """One request and its whole answer, decoded."""
-        async with self._answer(doing, method, path, **request) as answer:
-            body = await _short_body(answer)
+        try:
+            # httpx limits each read; this limits their sum, against bytes that come one by one.
+            async with asyncio.timeout(2 * self._timeout_seconds):
+                async with self._answer(doing, method, path, **request) as answer:
+                    body = await _short_body(answer)
+        except TimeoutError as error:
+            raise UnansweredError(doing, f"no whole answer in {2 * self._timeout_seconds:g} s") from error
         try:
             return from_json(body)
         except ValueError as error:
@@ -163,12 +173,15 @@ class BrightData:
         """An answer of success, its body not yet read; everything else is an error of ours."""
         try:
             async with self._http.stream(method, path, **request) as answer:
+                if not is_packed_once(answer.headers):
+                    raise UnansweredError(doing, "the answer is packed twice")
                 if answer.status_code == 429:
                     raise _PassingError(doing, "it asks to slow down (429)", retry_after=_retry_after(answer))
                 if answer.status_code >= 500:
                     raise UnansweredError(doing, f"HTTP {answer.status_code}", retry_after=_retry_after(answer))
                 if not answer.is_success:
-                    said = (await _short_body(answer)).decode(errors="replace").strip()[:200]
+                    said = (await _short_body(answer)).decode(errors="replace").strip()
+                    said = said.replace(self._key.reveal(), "********")[:200]
                     raise SourceError(
                         "source_refused",
                         source=SOURCE,
@@ -188,8 +201,12 @@ async def _rows_of(answer: httpx.Response) -> AsyncIterator[object]:
     if answer.status_code == 202:
         raise _PassingError("snapshot", "it is not ready", retry_after=_retry_after(answer))
     rows = JsonRows()
+    length, ends_at = 0, asyncio.get_running_loop().time() + LONGEST_SNAPSHOT
     try:
         async for data in answer.aiter_bytes():
+            length += len(data)
+            if length > MAX_SNAPSHOT or asyncio.get_running_loop().time() > ends_at:
+                raise SourceError("source_failed", source=SOURCE, doing="snapshot", problem="it does not end")
             for row in rows.feed(data):
                 yield _a_row(row)
         for row in rows.close():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-import ipaddress
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,16 +16,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self, cast
-from urllib.parse import urlsplit
 
 import httpx
 import tenacity
 
-from ..config import YOUTUBE_API_URL, Secret
-from ..errors import QuotaSpentError, SettingsError, SourceError
+from ..config import YOUTUBE_API_URL, Secret, check_secret_goes_safely
+from ..errors import QuotaSpentError, SourceError
 from .api import RegionLists, VideoInput
 from .channels import ChannelInput
 from .freshness import QuotaBucket, QuotaState, TakenQuota
+from .sources import is_packed_once
 
 __all__ = [
     "ChannelsAnswer",
@@ -47,6 +46,9 @@ IDS_PER_CALL = 50
 ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 60.0
+LONGEST_RETRY_AFTER = 86_400.0  # seconds; a day's quota is new by then
+MAX_ITEMS = 100  # twice what is asked for; categories are fewer
+MAX_TOKEN = 1_000  # characters; it becomes part of an address
 MAX_BODY_BYTES = 16 * 1024 * 1024
 RETRIED_STATUSES = {429, 500, 502, 503, 504}
 QUOTA_REASONS = {"quotaExceeded", "dailyLimitExceeded"}
@@ -205,9 +207,7 @@ class YouTube:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        if urlsplit(url).scheme != "https" and not _is_loopback(urlsplit(url).hostname):
-            problem = f"{url!r} would send the key in clear; only a loopback address may be http"
-            raise SettingsError("setting_wrong", name="YOUTUBE_API_URL", problem=problem)
+        check_secret_goes_safely("YOUTUBE_API_URL", url)
         self._key = key
         self._quota = quota
         self._url = url.rstrip("/")
@@ -349,9 +349,9 @@ class YouTube:
         except (TimeoutError, httpx.TimeoutException) as error:
             raise _failed(doing, f"no answer within {self._timeout_seconds:g} s") from error
         except (httpx.TransportError, httpx.DecodingError, OSError) as error:
-            raise _failed(doing, str(error) or type(error).__name__) from error
+            raise _failed(doing, self._without_key(str(error))[:300] or type(error).__name__) from error
         if body is None:
-            raise _failed(doing, f"an answer of more than {MAX_BODY_BYTES} bytes")
+            raise _failed(doing, f"an answer of more than {MAX_BODY_BYTES} bytes, or packed twice")
         try:
             answer = json.loads(body)
         except (ValueError, RecursionError):  # a wrong encoding is a ValueError too
@@ -361,7 +361,12 @@ class YouTube:
         items = _items(answer, kind)
         if items is None:
             raise _failed(doing, f"an answer that is no {kind}")
-        return _List(items, _text(answer, "nextPageToken"))
+        if len(items) > MAX_ITEMS:
+            raise _failed(doing, f"an answer of {len(items)} items")
+        token = _text(answer, "nextPageToken")
+        if token is not None and len(token) > MAX_TOKEN:
+            raise _failed(doing, f"a page token of {len(token)} characters")
+        return _List(items, token)
 
     async def _get(self, path: str, asked: Mapping[str, str | None]) -> tuple[int, httpx.Headers, bytes | None]:
         """Status, headers and body; no body when it is larger than anything that YouTube sends."""
@@ -375,6 +380,8 @@ class YouTube:
             headers={"X-goog-api-key": self._key.reveal(), "Accept": "application/json"},
             follow_redirects=False,  # the key goes nowhere else
         ) as response:
+            if not is_packed_once(response.headers):
+                return response.status_code, response.headers, None
             async for part in response.aiter_bytes():
                 body += part
                 if len(body) > MAX_BODY_BYTES:
@@ -384,8 +391,7 @@ class YouTube:
     async def _refusal(
         self, doing: str, status: int, headers: httpx.Headers, answer: object, *, bucket: QuotaBucket
     ) -> SourceError:
-        reason, message = _problem(answer)
-        message = message.replace(self._key.reveal(), "********")
+        reason, message = (self._without_key(text) for text in _problem(answer))
         problem = " ".join(part for part in (str(status), reason, message) if part)
         if status < 500 and (reason in QUOTA_REASONS or (status == 429 and "per day" in message)):
             return _spent(await self._quota.close_quota(bucket))
@@ -393,19 +399,14 @@ class YouTube:
             return _failed(doing, problem, _retry_after(headers.get("Retry-After"), now=self._now()))
         return SourceError("source_refused", source="YouTube", doing=doing, problem=problem)
 
+    def _without_key(self, text: str) -> str:
+        """What a server sends back of what it was sent goes into no message and no log."""
+        return text.replace(self._key.reveal(), "********")
+
 
 class _List(NamedTuple):
     items: list[Any]
     next_page_token: str | None
-
-
-def _is_loopback(host: str | None) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _rfc3339(time: datetime) -> str:
@@ -464,16 +465,16 @@ def _problem(answer: object) -> tuple[str, str]:
 
 
 def _retry_after(header: str | None, *, now: datetime) -> float | None:
-    """Seconds that the header Retry-After asks for, as a number or as a date; None when it says nothing readable."""
+    """Seconds, at most a day, that Retry-After asks for, a number or a date; None when it says nothing readable."""
     if not header:
         return None
     if header.isascii() and header.isdigit() and len(header) <= 9:
-        return float(header)
+        return min(float(header), LONGEST_RETRY_AFTER)
     try:
         at = email.utils.parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):  # a zone of many digits is beyond what can be counted
         return None
-    return max((at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds(), 0.0)
+    return min(max((at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds(), 0.0), LONGEST_RETRY_AFTER)
 
 
 def _failed(doing: str, problem: str, retry_after_seconds: float | None = None) -> SourceError:

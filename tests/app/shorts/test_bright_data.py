@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import AsyncIterator
 
 import pytest
 
 from app.config import Secret
-from app.errors import SourceError
+from app.errors import SettingsError, SourceError
 from app.shorts.bright_data import ATTEMPTS, LONGEST_PAUSE, VIDEOS_DATASET, BrightData, UnansweredError
 from app.shorts.json_rows import NO_ROW
 from tests.bright_data_server import MockBrightData, Snapshot, scraped_row, serving
 from tests.bright_data_server.server import KEY
+
+from .raw_server import saying
 
 
 @pytest.fixture
@@ -170,3 +173,52 @@ async def test_nobody_there_is_an_error_that_passes(pauses: Pauses) -> None:
     assert failed.value.is_transient
     assert not isinstance(failed.value, UnansweredError)  # it has certainly not begun
     assert len(pauses) == ATTEMPTS - 1
+
+
+async def test_a_key_goes_only_where_nobody_reads_it_on_the_way() -> None:
+    with pytest.raises(SettingsError, match=r"BRIGHT_DATA_API_URL.*in clear"):
+        BrightData(key=Secret(KEY), url="http://api.brightdata.com")
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+async def test_what_the_server_sends_back_of_the_key_is_in_no_message() -> None:
+    body = b"Bearer " + KEY.encode()
+    answer = b"HTTP/1.1 401 No\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    async with saying(answer) as url, BrightData(key=Secret(KEY), url=url) as source:
+        with pytest.raises(SourceError, match=r"401 Bearer \*{8}") as caught:
+            await source.progress("s_1")
+    assert KEY not in str(caught.value.values)
+
+
+async def test_a_gzip_in_a_gzip_is_not_unpacked(pauses: Pauses) -> None:
+    body = gzip.compress(gzip.compress(bytes(1_000_000)))
+    answer = HEAD + b"Content-Encoding: gzip, gzip\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    async with saying(answer) as url, BrightData(key=Secret(KEY), url=url, sleep=pauses) as source:
+        with pytest.raises(UnansweredError, match="packed twice"):
+            await source.progress("s_1")
+        with pytest.raises(UnansweredError, match="packed twice"):
+            _ = [row async for row in source.rows("s_1")]
+
+
+async def test_bytes_that_come_one_by_one_are_given_up(pauses: Pauses) -> None:
+    answer = HEAD + b"Content-Length: 1000\r\n\r\n"
+    async with (
+        saying(answer, then=b" ", every=0.05) as url,
+        BrightData(key=Secret(KEY), url=url, timeout_seconds=0.1, sleep=pauses) as source,
+    ):
+        with pytest.raises(UnansweredError, match=r"no whole answer in 0\.2 s"):
+            await source.progress("s_1")
+
+
+@pytest.mark.parametrize(("bound", "value"), [("MAX_SNAPSHOT", 100_000), ("LONGEST_SNAPSHOT", 0.1)])
+async def test_rows_without_end_end(monkeypatch: pytest.MonkeyPatch, bound: str, value: float) -> None:
+    monkeypatch.setattr(f"app.shorts.bright_data.{bound}", value)
+    rows = b'{"a": 1}\n' * 1_000
+    answer = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    piece = b"%x\r\n%s\r\n" % (len(rows), rows)
+    async with saying(answer, then=piece, every=0.001) as url, BrightData(key=Secret(KEY), url=url) as source:
+        with pytest.raises(SourceError, match="does not end") as caught:
+            _ = [row async for row in source.rows("s_1")]
+    assert not caught.value.is_transient

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +23,7 @@ from tests.youtube_server import Fault, YouTubeServer
 from tests.youtube_server.server import KEY
 
 from .ledgers import RESETS_AT, FakeLedger
+from .raw_server import saying
 from .test_youtube_resources import ANY_JSON
 
 NOW = datetime(2026, 7, 10, 12, tzinfo=UTC)
@@ -353,3 +355,62 @@ async def test_no_answer_makes_a_crash(answer: object, status: int, ask: Ask) ->
         else:
             said = {"facts"}
     assert all(said)
+
+
+async def refused(answer: bytes) -> SourceError:
+    async with saying(answer) as url:
+
+        async def sleep(seconds: float) -> None:
+            """Lets no time pass."""
+
+        async with YouTube(Secret(KEY), quota=FakeLedger(), url=url, sleep=sleep, now=lambda: NOW) as youtube:
+            with pytest.raises(SourceError) as caught:
+                await youtube.search("cat", region="KR")
+    return caught.value
+
+
+def body(content: bytes, *headers: bytes, status: bytes = b"200 OK") -> bytes:
+    lines = [b"HTTP/1.1 " + status, *headers, b"Content-Length: %d" % len(content), b"", content]
+    return b"\r\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\n" + KEY.encode() + b" x: 1\r\n\r\n",
+        body(json.dumps({"error": {"message": KEY, "errors": [{"reason": KEY}]}}).encode(), status=b"401 No"),
+    ],
+)
+async def test_what_the_server_sends_back_of_the_key_is_in_no_message(answer: bytes) -> None:
+    error = await refused(answer)
+    assert "********" in str(error)
+    assert KEY not in str(error) + str(error.values)
+
+
+async def test_a_gzip_in_a_gzip_is_not_unpacked() -> None:
+    packed = gzip.compress(gzip.compress(bytes(1_000_000)))
+    assert "packed twice" in str(await refused(body(packed, b"Content-Encoding: gzip, gzip")))
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("Mon, 01 Jan 2020 00:00:00 +99999999999999", None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 86_400.0),
+        ("999999999", 86_400.0),
+        ("-5", None),
+    ],
+)
+async def test_a_wait_beyond_reason_is_a_day_or_nothing(header: str, seconds: float | None) -> None:
+    error = await refused(body(b"{}", b"Retry-After: " + header.encode(), status=b"503 No"))
+    assert error.is_transient
+    assert error.values["retry_after_seconds"] == seconds
+
+
+@pytest.mark.parametrize(
+    ("items", "token", "problem"), [(101, "t", "101 items"), (1, "t" * 1_001, "a page token of 1001 characters")]
+)
+async def test_a_page_of_more_than_anybody_asked_for_is_none(items: int, token: str, problem: str) -> None:
+    listed = [{"id": {"videoId": f"short{number}"}} for number in range(items)]
+    page = {"kind": "youtube#searchListResponse", "nextPageToken": token, "items": listed}
+    assert problem in str(await refused(body(json.dumps(page).encode())))
