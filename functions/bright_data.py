@@ -29,6 +29,7 @@ MAX_UNPACKED = 32_000_000  # bytes of JSON
 MAX_ROWS = 50_000
 DELIVERY_TIMEOUT = 60.0  # seconds for the whole body
 PIECE = 65_536  # bytes that are unpacked at a time
+MAX_MEMBERS = 1_000  # gzip files in one body; an empty one has 20 bytes and costs as much as a full one
 
 HINT = "Send the Authorization header that the delivery was ordered with."
 
@@ -106,7 +107,7 @@ class TooManyRows(TooLarge):
 
 async def unpacked(packed: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """What gzip holds, in pieces; raises TooLarge beyond MAX_UNPACKED, whatever it claims to hold."""
-    length = 0
+    length, members = 0, 1
     member = zlib.decompressobj(zlib.MAX_WBITS | 16)
     has_begun = False
     try:
@@ -115,6 +116,9 @@ async def unpacked(packed: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             while data or len(piece) == PIECE:  # a full piece: more may wait inside
                 if member.eof:  # gzip files may follow each other
                     member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+                    members += 1
+                    if members > MAX_MEMBERS:
+                        raise Malformed("The body is many gzip files.", hint="Send one.")
                 piece = member.decompress(data, PIECE)
                 data = member.unused_data if member.eof else member.unconsumed_tail
                 has_begun = True

@@ -99,7 +99,7 @@ def inbound_routes(settings: Settings, *, open_room: Open, clock: Callable[[], f
     wanted: list[tuple[str, Read, Store]] = []
     if secrets := settings.youtube_secrets:
         read = signed(VideosBody, secrets=secrets, clock=clock, limit=youtube_videos.MAX_BODY)
-        wanted.append(("youtube-videos", read, youtube_videos.store_videos(clock)))
+        wanted.append(("youtube-videos", read, youtube_videos.store_videos))
     if secrets := settings.trends_secrets:
         read = signed(TrendsEvent, secrets=secrets, clock=clock, limit=trends.MAX_BODY, event="trends.observed")
         wanted.append(("trends", read, trends.store_trends))

@@ -6,7 +6,7 @@ import gzip
 import json
 import random
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -118,6 +118,20 @@ async def test_videos_of_videos_list_become_videos(client: httpx.AsyncClient, ro
     assert video["region_restrictions"] == {"blocked": ["DE"]}
     assert video["collected_at"] == AT.isoformat()
     assert video["keywords"][0]["keyword"] == "김치"
+
+
+async def test_sent_again_by_somebody_else_old_facts_are_no_news(client: httpx.AsyncClient, room: FakeRoom) -> None:
+    """A signature holds for five minutes; within them a video may have been deleted."""
+    answer = await send(client, "youtube-videos", {"items": [VIDEO], "signed_at": NOW}, timestamp=NOW - 290)
+    assert answer.status_code == 200
+    assert room.videos["dQw4w9WgXcQ"]["collected_at"] == (AT - timedelta(seconds=290)).isoformat()
+    await send(client, "youtube-videos", {"items": [{**VIDEO, "id": "ahead"}]}, timestamp=NOW + 290)
+    assert room.videos["ahead"]["collected_at"] == AT.isoformat()
+
+
+async def test_a_body_of_many_empty_gzip_files_is_refused(client: httpx.AsyncClient) -> None:
+    body = gzip.compress(b"") * 2_000
+    assert_problem(await deliver(client, body, **{"content-encoding": "gzip"}), 400, "malformed")
 
 
 async def test_what_the_database_refuses_keeps_its_place(client: httpx.AsyncClient, room: FakeRoom) -> None:
