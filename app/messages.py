@@ -282,6 +282,10 @@ TEXTS: dict[str, Text] = {
         "When YouTube's answers were read (ISO 8601); default: when the file was last changed.",
         "유튜브 응답을 읽은 시각(ISO 8601). 기본값: 파일이 마지막으로 바뀐 시각.",
     ),
+    "words_no_text": Text(
+        "{word} holds characters that cannot be shown or searched for.",
+        "{word} 안에 표시하거나 검색할 수 없는 문자가 있습니다.",
+    ),
     "region_unknown": Text("There is no region {region}.", "{region} 지역은 없습니다."),
     "region_unknown.next": Text(
         "Use the two letters of ISO 3166, for instance KR.", "ISO 3166의 두 글자를 쓰십시오(예: KR)."

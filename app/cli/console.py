@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
 from rich.text import Text
 
 from ..config import environment
@@ -34,8 +36,24 @@ def say(key: str, **values: object) -> str:
     return text(key, language=LANGUAGE, **values)
 
 
-out = Console()
-err = Console(stderr=True)
+class Screen(Console):
+    """Shows what others wrote, titles and answers of servers, without letting it steer the terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            if segment.control or not STEERS.search(segment.text):
+                yield segment
+            else:
+                yield Segment(STEERS.sub("\ufffd", segment.text), segment.style)
+
+
+# Control characters but the line feed, and those that turn the direction of text.
+STEERS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+NO_TEXT = re.compile(r"[\ud800-\udfff]")  # stands for a byte that was no UTF-8
+
+out = Screen()
+err = Screen(stderr=True)
 options: dict[str, Any] = {"no_args_is_help": True, "pretty_exceptions_enable": False}
 
 AsJson = Annotated[bool, typer.Option("--json", help=say("help_option_json"))]
@@ -56,6 +74,13 @@ def run(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         # Python would complain again when it closes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(FAILED) from error
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Refuse control characters, and bytes that are no UTF-8: a shell passes them on, no source can be asked for them."""
+    for word in words:
+        if STEERS.search(word) or NO_TEXT.search(word):
+            raise typer.BadParameter(say("words_no_text", word=ascii(word)))
 
 
 def complain(error: OndolError) -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..config import Settings, read_settings
-from .console import ROWS_REFUSED, AsJson, Region, err, out, print_json, progress_bars, run, say
+from .console import ROWS_REFUSED, AsJson, Region, check_words, err, out, print_json, progress_bars, run, say
 
 if TYPE_CHECKING:
     from ..shorts.ingest_bright_data import ScrapeReport
@@ -34,6 +34,7 @@ def ingest_brightdata_command(
     sources = [bool(keywords), snapshot is not None, file is not None]
     if sources.count(True) != 1:
         raise typer.BadParameter(say("bright_data_one_source"))
+    check_words(keywords or [])
 
     async def work() -> ScrapeReport | None:
         from ..shorts.ingest import check_regions

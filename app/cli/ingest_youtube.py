@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from ..config import read_settings
-from .console import LANGUAGE, ROWS_REFUSED, AsJson, err, out, print_json, progress_bars, run, say
+from .console import LANGUAGE, ROWS_REFUSED, AsJson, check_words, err, out, print_json, progress_bars, run, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +41,7 @@ def ingest_youtube_command(
     asked = [query.strip() for query in queries or ()]
     if not (asked or chart or video):
         raise typer.BadParameter(say("youtube_nothing_asked"))
+    check_words(asked)
     if "" in asked:
         raise typer.BadParameter(say("youtube_empty_query"))
     for video_id in video or ():

@@ -127,3 +127,27 @@ def test_the_status_is_shown_in_tables(capsys: pytest.CaptureFixture[str]) -> No
 
 
 AT = "2026-07-10T12:00:00+00:00"
+
+
+@pytest.mark.parametrize("word", ["a\udcff", "a\x1b[31m", "a\u202eb"])
+def test_a_query_that_is_no_text_is_wrong_usage(tmp_path: Path, word: str) -> None:
+    done = ondol("ingest", "youtube", word, "--dry-run", "--json", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    assert word not in done.stderr
+
+
+@pytest.mark.parametrize("word", ["👨\u200d👩\u200d👧", "김치\u3000찌개"])
+def test_joined_and_wide_characters_are_text(tmp_path: Path, word: str) -> None:
+    done = ondol("ingest", "youtube", word, "--dry-run", "--json", cwd=tmp_path)
+    assert json.loads(done.stdout)["steps"][0]["query"] == word
+
+
+def test_what_others_wrote_does_not_steer_the_terminal(tmp_path: Path) -> None:
+    """S-264: an escape in a name or a row is shown as a sign, whatever part of the screen it comes to."""
+    folder = tmp_path / "ev\x1b]0;il\x07\u202e"
+    folder.mkdir()
+    done = ondol("ingest", "dataset", str(folder), "--dry-run", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "ev\ufffd]0;il" in done.stderr
+    assert not set("\x1b\x07\u202e") & set(done.stdout + done.stderr)
