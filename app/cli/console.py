@@ -77,7 +77,7 @@ def run(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
 
 
 def check_words(words: Sequence[str]) -> None:
-    """Refuse control characters, and bytes that are no UTF-8: a shell passes them on, no source can be asked for them."""
+    """Refuse control characters and bytes that are no UTF-8: a shell passes them on, no source knows them."""
     for word in words:
         if STEERS.search(word) or NO_TEXT.search(word):
             raise typer.BadParameter(say("words_no_text", word=ascii(word)))

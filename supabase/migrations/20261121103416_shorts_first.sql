@@ -4199,7 +4199,12 @@ as $$
         -- An e-mail address.
         keyword ~ '[^[:space:]@]+ ?@ ?[^[:space:]@]+[.][^[:space:]@]+'
         -- Nine digits or more, whatever stands between them, spelled in Korean too: phones, accounts, cards.
-        or keyword ~ '([0-9영공일이삼사오육륙칠팔구][^[:alnum:]]*){9,}'
+        or keyword ~ '([[:digit:]영공일이삼사오육륙칠팔구〇零一二三四五六七八九][^[:alnum:]]*){9,}'
+        -- An address in words: kim at example dot com.
+        or keyword ~ (
+            '[[:alnum:]] ?[({[]? ?(@|[^[:alnum:]]at[^[:alnum:]]|골뱅이) ?[])}]? ?[[:alnum:]-]+ ?'
+            '[({[]? ?([.]|dot|닷|점) ?[])}]? ?(com|net|org|edu|io|me|(co[.]|ac[.]|go[.])?kr)($|[^[:alnum:]])'
+        )
         -- A local number, and the front of a resident registration number.
         or keyword ~ '(^|[^0-9])[0-9]{3,4}[^[:alnum:][:space:]][0-9]{4}($|[^0-9])'
         or keyword ~ '(^|[^0-9])[0-9]{6} ?[^[:alnum:][:space:]] ?[1-8]'

@@ -1,7 +1,7 @@
 -- What people search for and watch becomes hourly counts: each person once, nobody by name, exactly once.
 begin;
 \ir ../outcome.psql
-select plan(45);
+select plan(47);
 
 insert into auth.users (id, email, is_anonymous)
 select
@@ -162,6 +162,29 @@ select is(
     ),
     '{}',
     'S-216: addresses, phones, resident and account numbers are known however they are written'
+);
+select is(
+    array(
+        select line.query
+        from unnest(array[
+            'kim at example dot com', 'kim(at)gmail(dot)com', 'kim [@] example . com', 'kim 골뱅이 naver 닷 com',
+            '٠١٠١٢٣٤٥٦٧٨', '〇一〇一二三四五六七八'
+        ]) as line (query)
+        where not private.looks_personal(line.query)
+    ),
+    '{}',
+    'S-216: nor in words or in the digits of another script'
+);
+select is(
+    array(
+        select line.query
+        from unnest(array[
+            '골뱅이무침 맛집', '골뱅이 소면 3.5점', 'cat food.com', 'attack on titan', 'dance at home', 'party at 8.30'
+        ]) as line (query)
+        where private.looks_personal(line.query)
+    ),
+    '{}',
+    'S-216: whelks, sites and hours are not'
 );
 select is(
     array(
