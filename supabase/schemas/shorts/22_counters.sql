@@ -194,8 +194,11 @@ begin
             report.video_id,
             mode() within group (order by report.error_code) as error_code
         from private.playback_errors as report
+        inner join auth.users as person on report.user_id = person.id
         where
             private.blames_the_video(report.error_code)
+            -- Accounts that cost nothing to make would be as many people as anybody wants to be.
+            and not person.is_anonymous
             and report.used_at is null
             and report.reported_at > now() - interval '24 hours'
             -- Who reports more than that in a day says more of the own player than of the videos.

@@ -2,7 +2,7 @@
 begin;
 \ir ../outcome.psql
 \ir ../asked.psql
-select plan(62);
+select plan(63);
 
 insert into auth.users (id, email)
 select
@@ -266,6 +266,16 @@ update public.cached_videos
 set player_error_code = null
 where video_id = 'countVideo1';
 select is(private.fold_counters() -> 'taken_out', '0', 'put back, the same reports do not take it out again');
+insert into auth.users (id, is_anonymous)
+select format('a%s111111-1111-4111-8111-111111111111', n)::uuid, true
+from generate_series(1, 5) as n;
+insert into private.playback_errors (video_id, user_id, reported_on, error_code)
+select 'countVideo2', person.id, private.korean_day(), 150
+from auth.users as person
+where person.is_anonymous;
+select is(private.fold_counters() -> 'taken_out', '0', 'nor do accounts that cost nothing to make take one out');
+delete from private.playback_errors
+where video_id = 'countVideo2';
 select is(
     pg_temp.asked(:'one', $$select public.report_playback_error('countVideo1', 7)$$),
     'PT400 error_code is none of the player''s / Send what the player''s onError said: 2, 5, 100, 101, 150 or 153.',
