@@ -8,15 +8,11 @@ security invoker
 set search_path = pg_catalog, pg_temp
 language sql
 as $$
-    -- NFKC makes up to 18 characters of one: what is far too long for a keyword stays so, and costs nothing.
-    select
-        case
-            when length(keyword) > 2000 then left(keyword, 2000)
-            else btrim(regexp_replace(lower(normalize(keyword, nfkc)), '[[:space:]]+', ' ', 'g'))
-        end
+    -- NFKC makes up to 18 characters of one: what is far too long for a keyword shall cost nothing.
+    select btrim(regexp_replace(lower(normalize(left(keyword, 2000), nfkc)), '[[:space:]]+', ' ', 'g'))
 $$;
 comment on function private.normalize_keyword(text) is
-'One spelling per keyword: NFKC, lower case, single spaces. Of more than 2,000 characters the first 2,000 as they are.';
+'One spelling per keyword: NFKC, lower case, single spaces. Of its first 2,000 characters.';
 
 create function private.region_codes()
 returns text[]

@@ -90,7 +90,7 @@ select is(
     'a keyword without end is refused as it is'
 );
 select is(
-    private.normalize_keyword(repeat('ﷺ', 2001)), repeat('ﷺ', 2000), 'and is not made eighteen times as long before'
+    length(private.normalize_keyword(repeat('ﷺ', 20000))), 36000, 'of which no more than the first 2,000 characters are read'
 );
 select is(pg_temp.refusal('{"live_broadcast": "soon"}'), '1 ON009', 'an unknown live_broadcast');
 select is(pg_temp.refusal('{"region_restrictions": ["KR"]}'), '1 ON009', 'restrictions that are no object');
