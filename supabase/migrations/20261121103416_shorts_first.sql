@@ -3578,15 +3578,18 @@ begin
             video.cache_hit_count
         from private.playback_errors as report
         inner join public.cached_videos as video on report.video_id = video.video_id
+        inner join auth.users as person on report.user_id = person.id
         where
-            report.reported_at > now() - interval '24 hours'
+            -- Accounts that cost nothing to make shall not spend the quota of everybody.
+            not person.is_anonymous
+            and report.reported_at > now() - interval '24 hours'
             and report.reported_at > video.collected_at
             and report.used_at is null
             and private.blames_the_video(report.error_code)
             and video.player_error_code is null
             and video.purged_at is null
             and video.upload_status is distinct from 'deleted'
-            -- Who reports more than that in a day shall not spend the quota of everybody.
+            -- Nor shall who reports more than that in a day.
             and (
                 select count(*)
                 from private.playback_errors as other

@@ -723,6 +723,8 @@ select
     format('%s1111111-1111-4111-8111-111111111111', n)::uuid,
     format('person%s@example.com', n)
 from generate_series(1, 2) as n;
+insert into auth.users (id, is_anonymous)
+values ('31111111-1111-4111-8111-111111111111', true);
 insert into public.cached_videos (
     video_id, title, is_embeddable, privacy_status, upload_status, collected_at, expires_at, purged_at
 )
@@ -733,6 +735,7 @@ values
 ('used-report', 'a', true, 'public', null, now() - interval '1 day', now() + interval '6 days', null),
 ('old-report', 'a', true, 'public', null, now() - interval '2 days', now() + interval '6 days', null),
 ('crowd', 'a', true, 'public', null, now() - interval '1 day', now() + interval '6 days', null),
+('nobody-s', 'a', true, 'public', null, now() - interval '1 day', now() + interval '6 days', null),
 ('expires', 'a', true, 'public', null, now() - interval '1 day', now(), null),
 ('flagless', 'a', null, 'public', null, now() - interval '1 day', now(), null),
 ('stateless', 'a', true, null, null, now() - interval '1 day', now() + interval '6 days', null),
@@ -749,6 +752,7 @@ insert into private.playback_errors (video_id, user_id, reported_on, error_code,
 values
 ('reported', '11111111-1111-4111-8111-111111111111', private.korean_day(), 150, now(), null),
 ('app-error', '11111111-1111-4111-8111-111111111111', private.korean_day(), 5, now(), null),
+('nobody-s', '31111111-1111-4111-8111-111111111111', private.korean_day(), 150, now(), null),
 ('told-since', '11111111-1111-4111-8111-111111111111', private.korean_day(), 150, now() - interval '1 hour', null),
 ('used-report', '11111111-1111-4111-8111-111111111111', private.korean_day(), 150, now(), now()),
 ('purged', '11111111-1111-4111-8111-111111111111', private.korean_day(), 150, now(), null),
