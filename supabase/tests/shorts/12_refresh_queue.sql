@@ -724,7 +724,7 @@ select
     format('person%s@example.com', n)
 from generate_series(1, 2) as n;
 insert into auth.users (id, is_anonymous)
-values ('31111111-1111-4111-8111-111111111111', true);
+values ('a1111111-1111-4111-8111-111111111111', true);
 insert into public.cached_videos (
     video_id, title, is_embeddable, privacy_status, upload_status, collected_at, expires_at, purged_at
 )
@@ -752,7 +752,7 @@ insert into private.playback_errors (video_id, user_id, reported_on, error_code,
 values
 ('reported', '11111111-1111-4111-8111-111111111111', private.korean_day(), 150, now(), null),
 ('app-error', '11111111-1111-4111-8111-111111111111', private.korean_day(), 5, now(), null),
-('nobody-s', '31111111-1111-4111-8111-111111111111', private.korean_day(), 150, now(), null),
+('nobody-s', 'a1111111-1111-4111-8111-111111111111', private.korean_day(), 150, now(), null),
 ('told-since', '11111111-1111-4111-8111-111111111111', private.korean_day(), 150, now() - interval '1 hour', null),
 ('used-report', '11111111-1111-4111-8111-111111111111', private.korean_day(), 150, now(), now()),
 ('purged', '11111111-1111-4111-8111-111111111111', private.korean_day(), 150, now(), null),
