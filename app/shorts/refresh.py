@@ -25,6 +25,7 @@ from .youtube import ChannelsAnswer, Unusable, VideosAnswer
 __all__ = ["RefreshApi", "RefreshReport", "RefreshSource", "RefreshTarget", "refresh_videos"]
 
 IDS_PER_CALL = 50
+DOUBTFUL = 10  # videos gone at once, and none found: more likely a mistake of YouTube's
 LEASE_SECONDS = 300
 MAX_FAILURES = 5  # one after the other
 FIRST_PAUSE_SECONDS = 2.0
@@ -170,8 +171,7 @@ class _Worker:
     async def refresh(self, lease: UUID, claimed: Sequence[ClaimedVideo]) -> None:
         regions = {video.video_id: video.region for video in claimed}
         async with self._given_back(lease):
-            answer = await self._youtube.videos(list(regions))
-            self._report.calls += 1
+            answer = await self._ask(list(regions))
             videos = add_keywords([_in_region(video, regions[video["video_id"]]) for video in answer.found])
             done = await persist(
                 lambda: self._api.finish_refreshes(lease, videos=videos, missing=answer.missing), self._sleep
@@ -187,6 +187,15 @@ class _Worker:
             if channel_id is not None and channel_id not in self._channels_met:
                 self._channels_met.add(channel_id)
                 self._channels[channel_id] = None
+
+    async def _ask(self, ids: Sequence[str]) -> VideosAnswer:
+        """YouTube's answer; one that would delete many at once is asked for twice before it is believed."""
+        answer = await self._youtube.videos(ids)
+        self._report.calls += 1
+        if len(answer.missing) >= DOUBTFUL and not answer.found:
+            answer = await self._youtube.videos(ids)
+            self._report.calls += 1
+        return answer
 
     async def refresh_channels(self, *, least: int) -> None:
         """Ask about the channels that were met, fifty a call, those of today left out."""

@@ -24,6 +24,17 @@ COLUMNS = ("anonymous", "signed in", "premium", "admin", "service")
 COMMANDS = ("select", "insert", "update", "delete")
 SCHEMAS = ("ops", "private", "public")
 DENIED = "–"
+# In the order in which the jobs take them.
+WRITTEN_BY_JOBS = (
+    "private.refresh_queue",
+    "public.cached_channels",
+    "public.cached_videos",
+    "public.keyword_video_mappings",
+    "public.video_quality_scores",
+    "public.trending_keywords",
+    "private.ingest_runs",
+    "ops.audit_unsealed",
+)
 CELL = re.compile(
     r"(?P<rows>–|none|own|all|run|some: (?P<condition>.+?))(?: \((?P<columns>[a-z_0-9]+(?:, [a-z_0-9]+)*)\))?"
 )
@@ -67,8 +78,8 @@ def seeded_transaction(database_url: str) -> Iterator[psycopg.Connection[Any]]:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.execute("set local lock_timeout = '5s'")
         connection.execute("set local search_path = pg_catalog")
-        # Before the first snapshot: the job that seals every minute would else change what is read here.
-        connection.execute("lock table ops.audit_unsealed in share row exclusive mode")
+        # Before the first snapshot: the jobs would else change what is read and written here.
+        connection.execute(f"lock table {', '.join(WRITTEN_BY_JOBS)} in share row exclusive mode")
         # Many small statements: compiling them takes longer than running them.
         connection.execute("set local jit = off")
         connection.execute(ATTEMPT)

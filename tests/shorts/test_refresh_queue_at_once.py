@@ -220,8 +220,8 @@ def test_finishing_queueing_folding_and_the_job_never_wait_in_a_circle(service: 
     work = [lambda: search(0), lambda: search(1), refresh, refresh, refresh, fold, stop]
     at_once(len(work), lambda number: work[number]())
 
-    with service.connected() as call:
-        assert call("select public.claim_refreshes()")["lease"] is None
+    # The job may have put other tests' videos in since.
+    assert service.ask("select count(*) from private.refresh_queue where starts_with(video_id, %s)", service.mark) == 0
     mapped = "select count(*) from public.keyword_video_mappings where starts_with(video_id, %s) and search_rank = 5"
     assert service.ask(mapped, service.mark) == len(ids) * rounds * 2
 

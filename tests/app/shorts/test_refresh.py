@@ -94,6 +94,16 @@ async def test_one_bad_resource_never_stops_the_rest(room: Room) -> None:
     assert set(room.queue.waiting) == {IDS[2], IDS[3]}
 
 
+async def test_nothing_found_at_all_is_asked_for_twice_before_it_is_believed(room: Room) -> None:
+    room.server.faults.append(Fault(change=lambda answer: {**answer, "items": []}))
+    report = await room.refresh(most=50)
+    assert (report.calls, report.refreshed, report.gone) == (2, 50, 0)
+    for video_id in IDS[50:100]:
+        del room.server.videos[video_id]
+    report = await room.refresh(most=50)
+    assert (report.calls, report.refreshed, report.gone) == (2, 0, 50)
+
+
 async def test_a_spent_quota_ends_the_run_and_gives_back(room: Room) -> None:
     """S-192: by the ledger's word; what was claimed is due when the quota begins anew."""
     room.queue.limits["youtube_units"] = 2
