@@ -71,15 +71,25 @@ $$
 """
 
 
+def lock_what_jobs_write(connection: psycopg.Connection[Any]) -> None:
+    """Before the first snapshot: the jobs would else change what is read and written here."""
+    while True:
+        try:
+            connection.execute(f"lock table {', '.join(WRITTEN_BY_JOBS)} in share row exclusive mode")
+        except psycopg.errors.DeadlockDetected:  # with a job in the middle of its work: it goes first
+            connection.rollback()
+        else:
+            return
+
+
 @contextmanager
 def seeded_transaction(database_url: str) -> Iterator[psycopg.Connection[Any]]:
     """A transaction with a row of everything for everybody; it sees nothing of what others do, and leaves nothing."""
     with psycopg.connect(database_url) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        lock_what_jobs_write(connection)
         connection.execute("set local lock_timeout = '5s'")
         connection.execute("set local search_path = pg_catalog")
-        # Before the first snapshot: the jobs would else change what is read and written here.
-        connection.execute(f"lock table {', '.join(WRITTEN_BY_JOBS)} in share row exclusive mode")
         # Many small statements: compiling them takes longer than running them.
         connection.execute("set local jit = off")
         connection.execute(ATTEMPT)
