@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -142,7 +143,9 @@ def kill_everything(stack: Stack, backends: list[int]) -> None:
     """The postmaster first: left alone, its backends would end their statements in peace."""
     postmaster = processes.process_id("postgres", stack)
     assert postmaster is not None
-    for pid in (postmaster, *backends):
+    os.kill(postmaster, signal.SIGSTOP)  # nothing is born between the count and the kill
+    children = [int(pid) for pid in Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()]
+    for pid in (postmaster, *children, *backends):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     while processes.process_id("postgres", stack) is not None:
