@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
+import tenacity
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from ..client import Client
-from ..errors import UnexpectedAnswerError
+from ..errors import OndolError, UnexpectedAnswerError
 
-__all__ = ["Caller", "Row", "checked"]
+__all__ = ["Caller", "Row", "checked", "persist"]
+
+ATTEMPTS = 4
+FIRST_PAUSE_SECONDS = 0.5
+DOUBLED = tenacity.wait_exponential(multiplier=FIRST_PAUSE_SECONDS)
+SCATTERED = DOUBLED + tenacity.wait_random(0, FIRST_PAUSE_SECONDS)  # many workers do not come back at once
 
 Answer = TypeVar("Answer")
 
@@ -38,3 +44,23 @@ def checked(data: Any, answer: type[Answer], doing: str) -> Answer:
         first = error.errors()[0]
         problem = f"{'.'.join(map(str, first['loc'])) or 'answer'}: {first['msg']}"
         raise UnexpectedAnswerError(problem, doing=doing) from error
+
+
+async def persist(
+    call: Callable[[], Awaitable[Answer]],
+    sleep: Callable[[float], Awaitable[None]],
+    *,
+    wait: tenacity.wait.wait_base = SCATTERED,
+) -> Answer:
+    """Call our backend again after what may pass: only for calls that may be repeated."""
+    attempts = tenacity.AsyncRetrying(
+        stop=tenacity.stop_after_attempt(ATTEMPTS),
+        wait=wait,
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, OndolError) and error.is_transient),
+        sleep=sleep,
+        reraise=True,
+    )
+    async for attempt in attempts:
+        with attempt:
+            return await call()
+    raise AssertionError  # tenacity returns or raises before

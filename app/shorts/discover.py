@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from ..errors import OndolError, QuotaSpentError, SourceError
+from .calls import persist
 from .freshness import EndedRun, IngestRun, QueuedVideos, QueueInput, RunOutcome, RunSource
-from .refresh import persist
 from .youtube import SearchPage, Unusable, VideosPage
 
 __all__ = ["Discovery", "DiscoveryReport", "DiscoverySource", "DiscoveryTarget", "discover_videos"]

@@ -10,13 +10,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import Protocol
 from uuid import UUID
-
-import tenacity
 
 from ..errors import OndolError, QuotaSpentError
 from .api import Ingested, ShortsApi, VideoInput
+from .calls import persist
 from .channels import ChannelInput
 from .freshness import ClaimedRefreshes, ClaimedVideo, FinishedRefreshes, ReleasedRefreshes
 from .keywords import add_keywords
@@ -32,9 +31,7 @@ FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
 CHANNEL_AGE = timedelta(days=1)
 REFUSALS_KEPT = 1_000
-ATTEMPTS = 4  # of a call of our own backend
 
-Result = TypeVar("Result")
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -254,18 +251,3 @@ def _pause(error: OndolError, in_a_row: int) -> float:
 def _asked_pause(error: OndolError) -> float:
     asked: object = error.values.get("retry_after_seconds")
     return float(asked) if isinstance(asked, (int, float)) else 0.0
-
-
-async def persist(call: Callable[[], Awaitable[Result]], sleep: Sleep) -> Result:
-    """Call our backend again after what may pass: every call here may be repeated."""
-    attempts = tenacity.AsyncRetrying(
-        stop=tenacity.stop_after_attempt(ATTEMPTS),
-        wait=tenacity.wait_exponential(multiplier=0.5) + tenacity.wait_random(0, 0.5),
-        retry=tenacity.retry_if_exception(lambda error: isinstance(error, OndolError) and error.is_transient),
-        sleep=sleep,
-        reraise=True,
-    )
-    async for attempt in attempts:
-        with attempt:
-            return await call()
-    raise AssertionError  # tenacity returns or raises before

@@ -9,16 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
-from ..errors import OndolError
 from .api import Ingested, Rejection
+from .calls import DOUBLED, persist
 from .freshness import EndedRun, IngestRun, QueuedVideos, RunOutcome, RunSource
 from .tables import Refusal
 
 __all__ = ["IngestReport", "IngestRuns", "Progress", "Totals"]
 
 BATCHES_IN_FLIGHT = 3
-ATTEMPTS = 4
-FIRST_PAUSE_SECONDS = 0.5
 REFUSALS_KEPT = 1_000  # with line numbers; beyond it they are only counted
 SAVE_EVERY = 20  # batches
 
@@ -184,9 +182,7 @@ class Run:
                     ends.append(begun)
                     if begun <= before:
                         report.skipped += 1
-                        done.add(number)
                         acknowledged = number + 1
-                        done.discard(number)
                         on_sent(batch.taken)
                         continue
                     await free.acquire()
@@ -199,14 +195,7 @@ class Run:
         """Call again after what may pass: every batch may be repeated, so a lost answer does no harm."""
         if not items:
             return Ingested(received=0, inserted=0, updated=0, unchanged=0, rejected=[])
-        for attempt in range(1, ATTEMPTS):
-            try:
-                return await call(items)
-            except OndolError as error:
-                if not error.is_transient:
-                    raise
-            await self._sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
-        return await call(items)
+        return await persist(lambda: call(items), self._sleep, wait=DOUBLED)
 
 
 def batches(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.errors import DatasetError, NotAllowedError, OndolError, UnreachableError, request_error
-from app.shorts import ingest, sending
+from app.shorts import calls, ingest, sending
 from app.shorts.dataset import ChartRow, parse_chart_row
 from app.shorts.ingest import ingest_dataset
 from app.shorts.sending import IngestReport
@@ -179,7 +179,7 @@ async def test_what_may_pass_is_tried_again_with_growing_pauses(tmp_path: Path) 
     assert report.videos.inserted == 1
     assert pauses == [0.5, 1.0]
 
-    shorts.failures = [UnreachableError("unreachable", url="u", problem="gone") for _ in range(sending.ATTEMPTS)]
+    shorts.failures = [UnreachableError("unreachable", url="u", problem="gone") for _ in range(calls.ATTEMPTS)]
     with pytest.raises(UnreachableError):
         await ingest_dataset(tmp_path, into=shorts, sleep=sleep)
 
