@@ -9611,14 +9611,1293 @@ $$;
 comment on function private.api_data_health(timestamptz) is
 'Nothing of YouTube''s API is kept longer than its terms allow.';
 
--- supabase/schemas/shorts/30_detect.sql
+-- supabase/schemas/shorts/30_states.sql
 
--- Promises that a trend is a burst that chance does not explain, told once, and that asking again changes nothing.
+-- Promises that what is usual for a keyword is known without reading its past: a state each, carried from hour to hour,
+-- the same in whatever order and however often its signals came.
 
-create function private.test_bursts(
-    at timestamptz,
-    region text
+create type private.burst_state as (
+    profile real [],
+    level double precision,
+    variance double precision,
+    bins integer
+);
+comment on type private.burst_state is
+'What is usual for a series: a value for each hour of the day in Korea (null: never observed), the level and variance of '
+'what is left of a count without it, and how many bins were observed.';
+
+create function private.empty_state()
+returns private.burst_state
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select row(array_fill(null::real, array[24]), 0, 0, 0)::private.burst_state
+$$;
+comment on function private.empty_state() is 'The state of a series that nobody has looked at yet.';
+
+create function private.seasonal_base(state private.burst_state, slot integer)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    if state.profile[slot + 1] is not null then
+        return state.profile[slot + 1];
+    end if;
+    -- An hour of the day that was never observed is taken for an average one.
+    return coalesce((select avg(seen.value::double precision) from unnest(state.profile) as seen (value)), 0);
+end
+$$;
+comment on function private.seasonal_base(private.burst_state, integer) is
+'What the hour of the day (0 to 23 in Korea) makes one expect.';
+
+create function private.usual_mentions(state private.burst_state, slot integer)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    return greatest(private.seasonal_base(state, slot) + state.level, 0);
+end
+$$;
+comment on function private.usual_mentions(private.burst_state, integer) is
+'How many mentions the state expects in an hour of the day (0 to 23 in Korea).';
+
+create function private.usual_variance(state private.burst_state, usual double precision)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- Never less than a count's own chance variation. And a silent past is not a certain one: what was absent from ten
+    -- observed hours may well come at 0.3 an hour (the rule of three).
+    select greatest(state.variance, usual, 0.3)
+$$;
+comment on function private.usual_variance(private.burst_state, double precision) is
+'How far a count may lie from the usual one by chance, squared.';
+
+create function private.burst_z(state private.burst_state, slot integer, count double precision)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    usual double precision;
+begin
+    if state.bins = 0 then
+        return 0;
+    end if;
+    usual := private.usual_mentions(state, slot);
+    return (count - usual) / sqrt(greatest(state.variance, usual, 0.3));
+end
+$$;
+comment on function private.burst_z(private.burst_state, integer, double precision) is
+'Standard deviations of a count above what the state before it expects; 0 while nothing is known.';
+
+create function private.next_state(
+    state private.burst_state,
+    slot integer,
+    count double precision,
+    bins_per_slot integer,
+    span_bins integer
 )
+returns private.burst_state
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    base double precision;
+    residual double precision;
+    weight double precision;
+    clipped double precision;
+begin
+    base := case when state.bins = 0 then count else private.seasonal_base(state, slot) end;
+    residual := count - base - state.level;
+    -- One burst must not become the rhythm of the day: what lies far above enters the profile as three deviations.
+    clipped := least(count, base + 3 * sqrt(greatest(state.variance, base + state.level, 0.3)));
+    -- A source that looks four times a day fills a span of days with fewer bins; at first every bin counts the same.
+    weight := greatest(
+        2 / (span_bins * greatest(coalesce(cardinality(array_remove(state.profile, null)), 0), 1) / 24.0::float8 + 1),
+        1 / (state.bins + 1.0::float8)
+    );
+    state.level := state.level + weight * residual;
+    state.variance := (1 - weight) * (state.variance + weight * residual * residual);
+    state.profile[slot + 1] := case
+        when state.profile[slot + 1] is null then clipped
+        else state.profile[slot + 1] + 0.25::float8 / bins_per_slot * (clipped - state.profile[slot + 1])
+    end;
+    state.bins := state.bins + 1;
+    return state;
+end
+$$;
+comment on function private.next_state(private.burst_state, integer, double precision, integer, integer) is
+'The state after one more bin: the hour of the day (0 to 23 in Korea) and what was counted in it.';
+
+create function private.state_after_silence(
+    state private.burst_state,
+    silent_bins integer,
+    bins_per_slot integer,
+    span_bins integer
+)
+returns private.burst_state
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    seen integer := greatest(coalesce(cardinality(array_remove(state.profile, null)), 0), 1);
+    weight double precision := 2 / (span_bins * seen / 24.0::float8 + 1);
+    -- So many of the bins still count the same.
+    warm integer := greatest(0, least(silent_bins, floor(1 / weight)::integer - state.bins));
+    kept double precision;
+    silence double precision;
+    faded double precision;
+begin
+    if silent_bins <= 0 then
+        return state;
+    end if;
+    kept := state.bins / greatest(state.bins + warm, 1)::float8 * power(1 - weight, silent_bins - warm);
+    silence := -coalesce((select avg(known.value::float8) from unnest(state.profile) as known (value)), 0);
+    state.variance := kept * (state.variance + (1 - kept) * (state.level - silence) ^ 2);
+    state.level := state.level * kept + silence * (1 - kept);
+    faded := power(1 - 0.25::float8 / bins_per_slot, silent_bins / seen::float8);
+    for place in 1..24 loop
+        state.profile[place] := state.profile[place] * faded;
+    end loop;
+    state.bins := state.bins + silent_bins;
+    return state;
+end
+$$;
+comment on function private.state_after_silence(private.burst_state, integer, integer, integer) is
+'The state after so many bins that were observed without a mention, at once: as if each hour of the day were an average '
+'one. Exact in its weights; see docs/detect.md for how far it is from counting the bins one by one.';
+
+create function private.silent_state(slots integer [], bins integer)
+returns private.burst_state
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        row(
+            array(
+                select case when hour.slot = any(silent_state.slots) then 0 end::real
+                from generate_series(0, 23) as hour (slot)
+                order by hour.slot
+            ),
+            0,
+            0,
+            silent_state.bins
+        )::private.burst_state
+$$;
+comment on function private.silent_state(integer [], integer) is
+'The state of what was absent from so many bins, observed in these hours of the day (0 to 23 in Korea).';
+
+create function private.replay_states(
+    state private.burst_state,
+    last_ordinal integer,
+    ordinals integer [],
+    slots integer [],
+    counts double precision [],
+    bins_per_slot integer,
+    span_bins integer
+)
+returns private.burst_state
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    for place in 1..cardinality(counts) loop
+        if ordinals[place] > last_ordinal + 1 then
+            state := private.state_after_silence(
+                state, ordinals[place] - last_ordinal - 1, bins_per_slot, span_bins
+            );
+        end if;
+        state := private.next_state(state, slots[place], counts[place], bins_per_slot, span_bins);
+        last_ordinal := ordinals[place];
+    end loop;
+    return state;
+end
+$$;
+comment on function private.replay_states(
+    private.burst_state, integer, integer [], integer [], double precision [], integer, integer
+) is
+'The state after several bins in the order of time, which are numbered; the state is that after bin last_ordinal. What '
+'lies between was observed and silent.';
+
+-- Only these can become trends: an hour with many keywords that are seen once is not read for them.
+create index keyword_signals_that_can_ring
+on private.keyword_signals (region_code, data_source, bucket)
+where mentions >= 3;
+
+create table private.signal_marks (
+    id bigint generated always as identity primary key,
+    region_code varchar(2) not null,
+    data_source varchar(50) not null,
+    bucket timestamptz not null,
+    keywords text [] not null
+);
+alter table private.signal_marks enable row level security;
+create index signal_marks_by_time on private.signal_marks (bucket);
+comment on table private.signal_marks is
+'Which hours and keywords changed since the states were last carried on: written with the signals themselves, taken away '
+'by private.fold_keyword_states().';
+
+create table private.observed_bins (
+    region_code varchar(2) not null,
+    data_source varchar(50) not null,
+    bin_seconds integer not null,
+    bucket timestamptz not null,
+    keywords integer not null,
+    mentions bigint not null,
+    primary key (region_code, data_source, bin_seconds, bucket)
+);
+alter table private.observed_bins enable row level security;
+comment on table private.observed_bins is
+'The hours in which a region''s source saw anything. Derived from keyword_signals, which would have to be read whole to '
+'know it.';
+create index observed_bins_by_time on private.observed_bins (bucket);
+comment on column private.observed_bins.keywords is 'How many keywords were seen at least once.';
+
+create table private.keyword_states (
+    region_code varchar(2) not null,
+    data_source varchar(50) not null,
+    bin_seconds integer not null,
+    keyword varchar(255) not null,
+    last_bucket timestamptz not null,
+    state private.burst_state not null,
+    primary key (region_code, data_source, bin_seconds, keyword)
+)
+-- Carried on every hour: room on the page keeps that off the indexes.
+with (fillfactor = 70);
+alter table private.keyword_states enable row level security;
+comment on table private.keyword_states is
+'What is usual for a keyword in a region and source, without the newest hour: that one may still be corrected. Derived '
+'from keyword_signals.';
+comment on column private.keyword_states.last_bucket is
+'The last hour in it. Hours after that were silent, and are counted when they matter.';
+
+create table private.state_positions (
+    region_code varchar(2) not null,
+    data_source varchar(50) not null,
+    bin_seconds integer not null,
+    newest_bucket timestamptz not null,
+    tested_bucket timestamptz,
+    primary key (region_code, data_source, bin_seconds)
+);
+alter table private.state_positions enable row level security;
+comment on table private.state_positions is 'The newest observed hour, up to which the states are carried on.';
+comment on column private.state_positions.tested_bucket is
+'The hour that detection has tested since a signal last came; null when there is something new.';
+
+create function private.mark_signals()
+returns trigger
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    insert into private.signal_marks (region_code, data_source, bucket, keywords)
+    select
+        changed.region_code,
+        changed.data_source,
+        changed.bucket,
+        array_agg(changed.keyword::text)
+    from changed
+    group by
+        changed.region_code,
+        changed.data_source,
+        changed.bucket;
+    return null;
+end
+$$;
+comment on function private.mark_signals() is
+'Notes what a statement changed in keyword_signals, so that nobody has to look for it.';
+
+create trigger mark_inserted
+after insert on private.keyword_signals
+referencing new table as changed
+for each statement
+execute function private.mark_signals();
+create trigger mark_updated
+after update on private.keyword_signals
+referencing new table as changed
+for each statement
+execute function private.mark_signals();
+create trigger mark_deleted
+after delete on private.keyword_signals
+referencing old table as changed
+for each statement
+execute function private.mark_signals();
+
+create function private.replay_keywords(
+    region_code text,
+    data_source text,
+    keywords text [],
+    before timestamptz
+)
+returns table (
+    keyword text,
+    last_bucket timestamptz,
+    state private.burst_state
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+set jit = off
+language sql
+as $$
+    with bins as materialized (
+        select
+            observed.bucket,
+            extract(hour from observed.bucket at time zone 'Asia/Seoul')::integer as slot,
+            row_number() over (order by observed.bucket)::integer as ordinal
+        from private.observed_bins as observed
+        where
+            observed.region_code = replay_keywords.region_code
+            and observed.data_source = replay_keywords.data_source
+            and observed.bin_seconds = 3600
+            and observed.bucket < replay_keywords.before
+            and observed.bucket >= replay_keywords.before - interval '28 days'
+    ),
+
+    event as (
+        select
+            wanted.keyword,
+            bins.bucket,
+            bins.slot,
+            bins.ordinal,
+            signal.mentions
+        from unnest(replay_keywords.keywords) as wanted (keyword)
+        cross join bins
+        -- "offset" makes it one look-up an hour; a join would read all other keywords of the month too.
+        cross join lateral (
+            select stored.mentions
+            from private.keyword_signals as stored
+            where
+                stored.region_code = replay_keywords.region_code
+                and stored.data_source = replay_keywords.data_source
+                and stored.bucket = bins.bucket
+                and stored.keyword = wanted.keyword
+                and stored.mentions > 0
+                and stored.bucket < replay_keywords.before
+                and stored.bucket >= replay_keywords.before - interval '28 days'
+            offset 0
+        ) as signal
+    ),
+
+    series as (
+        select
+            event.keyword,
+            max(event.bucket) as last_bucket,
+            min(event.ordinal) as first_ordinal,
+            array_agg(event.ordinal order by event.ordinal) as ordinals,
+            array_agg(event.slot order by event.ordinal) as slots,
+            array_agg(event.mentions::float8 order by event.ordinal) as counts
+        from event
+        group by event.keyword
+    ),
+
+    -- Who is seen for the first time was silent in every hour before.
+    silence as materialized (
+        select
+            start.first_ordinal,
+            private.silent_state(
+                array(
+                    select distinct bins.slot
+                    from bins
+                    where bins.ordinal < start.first_ordinal
+                ),
+                start.first_ordinal - 1
+            ) as state
+        from (
+            select distinct series.first_ordinal
+            from series
+        ) as start
+    )
+
+    select
+        series.keyword,
+        series.last_bucket,
+        private.replay_states(
+            silence.state,
+            series.first_ordinal - 1,
+            series.ordinals,
+            series.slots,
+            series.counts,
+            1,
+            336
+        ) as state
+    from series
+    inner join silence on series.first_ordinal = silence.first_ordinal
+$$;
+comment on function private.replay_keywords(text, text, text [], timestamptz) is
+'The states of these keywords before an hour, computed anew from the signals of the 28 days before it.';
+
+create function private.fold_keyword_states(at timestamptz default now(), region text default null)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+set jit = off
+language plpgsql
+as $$
+declare
+    -- Per run, region and source: what is more waits for the next run, or has no state of its own.
+    most_replayed constant integer := 1000;
+    most_new constant integer := 50000;
+    pair record;
+    changed timestamptz [];
+    late text [];
+    shifted timestamptz;
+    newest timestamptz;
+    one_count integer;
+    folded_count integer := 0;
+    replayed_count integer := 0;
+    left_count integer := 0;
+begin
+    if not exists (
+        select
+        from private.signal_marks as mark
+        where
+            mark.bucket <= fold_keyword_states.at
+            and (fold_keyword_states.region is null or mark.region_code = fold_keyword_states.region)
+    ) then
+        return jsonb_build_object('folded', 0, 'replayed', 0, 'left', 0);
+    end if;
+    perform pg_advisory_xact_lock(hashtextextended('shorts-fold-keyword-states', 0));
+
+    for pair in
+        select
+            mark.region_code,
+            mark.data_source,
+            min(position.newest_bucket) as newest
+        from private.signal_marks as mark
+        left join private.state_positions as position
+            on
+                mark.region_code = position.region_code
+                and mark.data_source = position.data_source
+                and position.bin_seconds = 3600
+        where
+            mark.bucket <= fold_keyword_states.at
+            and (fold_keyword_states.region is null or mark.region_code = fold_keyword_states.region)
+        group by
+            mark.region_code,
+            mark.data_source
+        order by
+            mark.region_code,
+            mark.data_source
+    loop
+        -- What is taken here was committed with its signals; what comes from now on has a mark of its own.
+        with taken as (
+            delete from private.signal_marks as mark
+            where
+                mark.region_code = pair.region_code
+                and mark.data_source = pair.data_source
+                and mark.bucket <= fold_keyword_states.at
+            returning
+                mark.bucket,
+                mark.keywords
+        )
+
+        select
+            array_agg(distinct taken.bucket),
+            array_agg(distinct told.keyword) filter (where told.keyword is not null)
+        into
+            changed,
+            late
+        from taken
+        left join lateral unnest(case when taken.bucket < pair.newest then taken.keywords end) as told (keyword) on true;
+        continue when changed is null;
+
+        -- Hours that appear in the past, or go from it, are silent ones of every keyword that was carried over them.
+        with counted as materialized (
+            select
+                hour.bucket,
+                seen.keywords,
+                seen.mentions,
+                seen.is_observed,
+                known.bucket is not null as is_known
+            from unnest(changed) as hour (bucket)
+            cross join lateral (
+                select
+                    count(*) filter (where signal.mentions > 0)::integer as keywords,
+                    coalesce(sum(signal.mentions), 0)::bigint as mentions,
+                    count(*) > 0 as is_observed
+                from private.keyword_signals as signal
+                where
+                    signal.region_code = pair.region_code
+                    and signal.data_source = pair.data_source
+                    and signal.bucket = hour.bucket
+            ) as seen
+            left join private.observed_bins as known
+                on
+                    known.region_code = pair.region_code
+                    and known.data_source = pair.data_source
+                    and known.bin_seconds = 3600
+                    and hour.bucket = known.bucket
+        ),
+
+        stored as (
+            insert into private.observed_bins (region_code, data_source, bin_seconds, bucket, keywords, mentions)
+            select
+                pair.region_code,
+                pair.data_source,
+                3600,
+                counted.bucket,
+                counted.keywords,
+                counted.mentions
+            from counted
+            where counted.is_observed
+            on conflict on constraint observed_bins_pkey do update
+                set
+                    keywords = excluded.keywords,
+                    mentions = excluded.mentions
+        ),
+
+        gone as (
+            delete from private.observed_bins as observed
+            using counted
+            where
+                observed.region_code = pair.region_code
+                and observed.data_source = pair.data_source
+                and observed.bin_seconds = 3600
+                and observed.bucket = counted.bucket
+                and not counted.is_observed
+        )
+
+        select min(counted.bucket)
+        into shifted
+        from counted
+        where
+            counted.is_observed <> counted.is_known
+            and counted.bucket < pair.newest;
+
+        select max(observed.bucket)
+        into newest
+        from private.observed_bins as observed
+        where
+            observed.region_code = pair.region_code
+            and observed.data_source = pair.data_source
+            and observed.bin_seconds = 3600;
+
+        if newest is null then
+            delete from private.keyword_states as stored
+            where
+                stored.region_code = pair.region_code
+                and stored.data_source = pair.data_source
+                and stored.bin_seconds = 3600;
+            delete from private.state_positions as position
+            where
+                position.region_code = pair.region_code
+                and position.data_source = pair.data_source
+                and position.bin_seconds = 3600;
+            continue;
+        end if;
+
+        select array_agg(distinct stale.keyword)
+        into late
+        from (
+            select told.keyword
+            from unnest(late) as told (keyword)
+            union all
+            select stored.keyword
+            from private.keyword_states as stored
+            where
+                (shifted is not null or newest < pair.newest)
+                and stored.region_code = pair.region_code
+                and stored.data_source = pair.data_source
+                and stored.bin_seconds = 3600
+                and (stored.last_bucket > shifted or stored.last_bucket >= newest)
+        ) as stale;
+
+        -- Bounded work: the rest is marked again, as changed in an hour that is past.
+        if cardinality(late) > most_replayed then
+            insert into private.signal_marks (region_code, data_source, bucket, keywords)
+            values (
+                pair.region_code,
+                pair.data_source,
+                least(changed[1], newest - interval '1 hour'),
+                late[most_replayed + 1:]
+            );
+            left_count := left_count + cardinality(late) - most_replayed;
+            late := late[:most_replayed];
+        end if;
+
+        if late is not null then
+            with replayed as materialized (
+                select *
+                from private.replay_keywords(pair.region_code, pair.data_source, late, newest)
+            ),
+
+            forgotten as (
+                delete from private.keyword_states as stored
+                where
+                    stored.region_code = pair.region_code
+                    and stored.data_source = pair.data_source
+                    and stored.bin_seconds = 3600
+                    and stored.keyword = any(late)
+                    and stored.keyword not in (select replayed.keyword from replayed)
+            )
+
+            insert into private.keyword_states (
+                region_code,
+                data_source,
+                bin_seconds,
+                keyword,
+                last_bucket,
+                state
+            )
+            select
+                pair.region_code,
+                pair.data_source,
+                3600,
+                replayed.keyword,
+                replayed.last_bucket,
+                replayed.state
+            from replayed
+            on conflict on constraint keyword_states_pkey do update
+                set
+                    last_bucket = excluded.last_bucket,
+                    state = excluded.state;
+            replayed_count := replayed_count + cardinality(late);
+        end if;
+
+        -- The newest hour is left out: it may still be corrected.
+        with bins as materialized (
+            select
+                observed.bucket,
+                extract(hour from observed.bucket at time zone 'Asia/Seoul')::integer as slot,
+                row_number() over (order by observed.bucket)::integer as ordinal
+            from private.observed_bins as observed
+            where
+                observed.region_code = pair.region_code
+                and observed.data_source = pair.data_source
+                and observed.bin_seconds = 3600
+                and observed.bucket < newest
+                and observed.bucket >= newest - interval '28 days'
+        ),
+
+        event as (
+            select
+                signal.keyword,
+                bins.bucket,
+                bins.slot,
+                bins.ordinal,
+                signal.mentions
+            from bins
+            cross join lateral (
+                select
+                    seen.keyword,
+                    seen.mentions
+                from private.keyword_signals as seen
+                where
+                    seen.region_code = pair.region_code
+                    and seen.data_source = pair.data_source
+                    and seen.bucket = bins.bucket
+                    and seen.mentions > 0
+                offset 0
+            ) as signal
+            where
+                (pair.newest is null or bins.bucket >= pair.newest)
+                and not exists (
+                    select
+                    from unnest(late) as done (keyword)
+                    where signal.keyword = done.keyword
+                )
+        ),
+
+        series as (
+            select
+                event.keyword,
+                max(event.bucket) as last_bucket,
+                min(event.ordinal) as first_ordinal,
+                max(event.mentions) as most_mentions,
+                array_agg(event.ordinal order by event.ordinal) as ordinals,
+                array_agg(event.slot order by event.ordinal) as slots,
+                array_agg(event.mentions::float8 order by event.ordinal) as counts
+            from event
+            group by event.keyword
+        ),
+
+        continued as (
+            select
+                series.*,
+                last_bin.ordinal as last_ordinal,
+                stored.state,
+                row_number() over (
+                    partition by last_bin.ordinal is null
+                    order by series.most_mentions desc, series.keyword asc
+                ) as place
+            from series
+            left join private.keyword_states as stored
+                on
+                    stored.region_code = pair.region_code
+                    and stored.data_source = pair.data_source
+                    and stored.bin_seconds = 3600
+                    and series.keyword = stored.keyword
+            left join bins as last_bin on stored.last_bucket = last_bin.bucket
+        ),
+
+        -- Who is seen for the first time was silent in every hour before.
+        silence as materialized (
+            select
+                start.first_ordinal,
+                private.silent_state(
+                    array(
+                        select distinct bins.slot
+                        from bins
+                        where bins.ordinal < start.first_ordinal
+                    ),
+                    start.first_ordinal - 1
+                ) as state
+            from (
+                select distinct series.first_ordinal
+                from series
+            ) as start
+        ),
+
+        folded as (
+            insert into private.keyword_states as stored (
+                region_code,
+                data_source,
+                bin_seconds,
+                keyword,
+                last_bucket,
+                state
+            )
+            select
+                pair.region_code,
+                pair.data_source,
+                3600,
+                continued.keyword,
+                continued.last_bucket,
+                private.replay_states(
+                    case when continued.last_ordinal is null then silence.state else continued.state end,
+                    coalesce(continued.last_ordinal, continued.first_ordinal - 1),
+                    continued.ordinals,
+                    continued.slots,
+                    continued.counts,
+                    1,
+                    336
+                )
+            from continued
+            inner join silence on continued.first_ordinal = silence.first_ordinal
+            where
+                continued.last_ordinal is not null
+                or continued.place <= most_new
+            order by continued.keyword
+            on conflict on constraint keyword_states_pkey do update
+                set
+                    last_bucket = excluded.last_bucket,
+                    state = excluded.state
+            returning 1
+        )
+
+        select count(*)
+        into one_count
+        from folded;
+        folded_count := folded_count + one_count;
+
+        insert into private.state_positions (region_code, data_source, bin_seconds, newest_bucket)
+        values (pair.region_code, pair.data_source, 3600, newest)
+        on conflict on constraint state_positions_pkey do update
+            set
+                newest_bucket = excluded.newest_bucket,
+                tested_bucket = null;
+    end loop;
+    return jsonb_build_object('folded', folded_count, 'replayed', replayed_count, 'left', left_count);
+end
+$$;
+comment on function private.fold_keyword_states(timestamptz, text) is
+'Carries the states on to the newest hour up to the given time, and computes anew those whose past was corrected: at most '
+'1,000 keywords a run in each region and source, the rest in the next. Returns how many were carried on, computed anew '
+'and left.';
+
+create function private.forget_keyword_states(most integer default 50000)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    with forgotten as (
+        delete from private.keyword_states as stored
+        where
+            (stored.region_code, stored.data_source, stored.bin_seconds, stored.keyword) in (
+                select
+                    old.region_code,
+                    old.data_source,
+                    old.bin_seconds,
+                    old.keyword
+                from private.keyword_states as old
+                inner join private.state_positions as position
+                    on
+                        old.region_code = position.region_code
+                        and old.data_source = position.data_source
+                        and old.bin_seconds = position.bin_seconds
+                        and old.last_bucket < position.newest_bucket - interval '28 days'
+                limit most
+            )
+        returning 1
+    )
+
+    select jsonb_build_object('forgotten', count(*))
+    from forgotten
+$$;
+comment on function private.forget_keyword_states(integer) is
+'Deletes states of keywords that were silent for 28 days, at most so many; a silent past needs no row.';
+
+-- supabase/schemas/shorts/31_detectors.sql
+
+-- Promises that a trend is more than chance explains: detectors of one row shape, their false alarms controlled over each
+-- run, and no trend made by a single channel.
+
+create table private.detector_settings (
+    detector text not null,
+    bin_seconds integer not null,
+    version text not null,
+    least_z double precision not null,
+    most_q double precision not null,
+    least_mentions integer not null,
+    primary key (detector, bin_seconds),
+    constraint bin_seconds_is_positive check (bin_seconds > 0),
+    constraint most_q_is_a_fraction check (most_q between 0 and 1)
+);
+alter table private.detector_settings enable row level security;
+comment on table private.detector_settings is
+'What each detector asks of a trend, by the width of a bin; how it was calibrated is in docs/detect.md.';
+comment on column private.detector_settings.version is 'The model_version of its trends: a new one for new settings.';
+comment on column private.detector_settings.least_z is 'Standard deviations above the usual count.';
+comment on column private.detector_settings.most_q is 'The share of false alarms that a run may promise.';
+comment on column private.detector_settings.least_mentions is 'Mentions in the bin itself.';
+insert into private.detector_settings (detector, bin_seconds, version, least_z, most_q, least_mentions)
+values
+('burst', 3600, 'burst-1', 6, 0.05, 3),
+('burst', 300, 'burst-1', 9, 0.05, 3),
+('new', 3600, 'burst-1', 6, 0.05, 3),
+('spread', 3600, 'burst-1', 3, 0.05, 2);
+
+create function private.ln_gamma(x double precision)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    shifted double precision := x;
+    product double precision := 1;
+begin
+    -- Stirling's series is good to 1e-13 from 10 on.
+    while shifted < 10 loop
+        product := product * shifted;
+        shifted := shifted + 1;
+    end loop;
+    return (shifted - 0.5) * ln(shifted) - shifted + 0.918938533204672742
+        + (1 - (1 - (1 - 0.75 / shifted ^ 2) / (3.5 * shifted ^ 2)) / (30 * shifted ^ 2)) / (12 * shifted)
+        - ln(product);
+end
+$$;
+comment on function private.ln_gamma(double precision) is 'The logarithm of the gamma function, for x above 0.';
+
+create function private.beta_fraction(a double precision, b double precision, x double precision)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    tiny constant double precision := 1e-300;
+    c double precision := 1;
+    d double precision := 1 - (a + b) * x / (a + 1);
+    result double precision;
+    factor double precision;
+begin
+    d := 1 / case when abs(d) < tiny then tiny else d end;
+    result := d;
+    for m in 1..2000 loop
+        factor := m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
+        d := 1 + factor * d;
+        d := 1 / case when abs(d) < tiny then tiny else d end;
+        c := 1 + factor / c;
+        c := case when abs(c) < tiny then tiny else c end;
+        result := result * d * c;
+        factor := -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
+        d := 1 + factor * d;
+        d := 1 / case when abs(d) < tiny then tiny else d end;
+        c := 1 + factor / c;
+        c := case when abs(c) < tiny then tiny else c end;
+        result := result * d * c;
+        exit when abs(d * c - 1) < 1e-10;
+    end loop;
+    return result;
+end
+$$;
+comment on function private.beta_fraction(double precision, double precision, double precision) is
+'The continued fraction of the incomplete beta function (Lentz), for x below (a + 1) / (a + b + 2).';
+
+create function private.count_tail(count double precision, mean double precision, variance double precision)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    -- Nearly no more than its own chance variation: the negative binomial is a Poisson distribution then.
+    excess double precision := greatest(variance / mean - 1, 1e-5);
+    size double precision := mean / excess;
+    x double precision := excess / (1 + excess);
+    chance double precision;
+begin
+    chance := exp(
+        private.ln_gamma(count + size) - private.ln_gamma(size) - private.ln_gamma(count + 1)
+        - size * ln(1 + excess) + count * ln(x)
+    );
+    if count = 0 then
+        return 1 - chance / 2;
+    end if;
+    if x < (count + 1) / (count + size + 2) then
+        return greatest(chance * (private.beta_fraction(count, size, x) - 0.5), 0);
+    end if;
+    return 1 - chance * (count / size * private.beta_fraction(size, count, 1 - x) + 0.5);
+end
+$$;
+comment on function private.count_tail(double precision, double precision, double precision) is
+'The chance of a count as high as this one or higher (half of the chance of exactly this one: mid-p), when counts are '
+'negative binomial with this mean and variance.';
+
+create function private.burst_p(count double precision, usual double precision, variance double precision)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- What was never seen is not known to be absent: calibrated on shuffled charts, see docs/detect.md.
+    select
+        private.count_tail(
+            burst_p.count,
+            greatest(burst_p.usual, 0.4),
+            greatest(burst_p.variance, burst_p.usual, 0.4)
+        )
+$$;
+comment on function private.burst_p(double precision, double precision, double precision) is
+'The chance of a count as high where the usual one is this.';
+
+create function private.tested_bins(at timestamptz, region text)
+returns table (
+    region_code text,
+    data_source text,
+    bucket timestamptz,
+    keywords integer,
+    earlier_bins integer,
+    slots integer [],
+    is_newest boolean
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select -- noqa: ST06
+        tested.region_code,
+        tested.data_source,
+        tested.bucket,
+        tested.keywords,
+        history.earlier_bins,
+        history.slots,
+        tested.bucket = position.newest_bucket as is_newest
+    from (
+        select distinct on (observed.region_code, observed.data_source)
+            observed.*
+        from private.observed_bins as observed
+        where
+            observed.bin_seconds = 3600
+            and observed.bucket <= tested_bins.at
+            and observed.bucket > tested_bins.at - interval '2 hours'
+            and (tested_bins.region is null or observed.region_code = tested_bins.region)
+        order by
+            observed.region_code asc,
+            observed.data_source asc,
+            observed.bucket desc
+    ) as tested
+    inner join private.state_positions as position
+        on
+            tested.region_code = position.region_code
+            and tested.data_source = position.data_source
+            and tested.bin_seconds = position.bin_seconds
+    cross join lateral (
+        select
+            count(*)::integer as earlier_bins,
+            array_agg(distinct extract(hour from earlier.bucket at time zone 'Asia/Seoul')::integer) as slots
+        from private.observed_bins as earlier
+        where
+            tested.region_code = earlier.region_code
+            and tested.data_source = earlier.data_source
+            and tested.bin_seconds = earlier.bin_seconds
+            and earlier.bucket < tested.bucket
+            and earlier.bucket >= tested.bucket - interval '28 days'
+    ) as history
+    -- Less is no history.
+    where history.earlier_bins >= 8
+$$;
+comment on function private.tested_bins(timestamptz, text) is
+'The newest hour of each region and source that has a history, if it is no older than two hours.';
+
+create function private.has_untested_bins(at timestamptz, region text)
+returns boolean
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        exists (
+            select
+            from private.tested_bins(has_untested_bins.at, has_untested_bins.region) as tested
+            inner join private.state_positions as position
+                on
+                    tested.region_code = position.region_code
+                    and tested.data_source = position.data_source
+                    and position.bin_seconds = 3600
+            where position.tested_bucket is distinct from tested.bucket
+        )
+$$;
+comment on function private.has_untested_bins(timestamptz, text) is
+'Whether a signal came since the newest hours were tested, or the time asked for is past.';
+
+create function private.score_keywords(
+    at timestamptz,
+    region text,
+    is_known boolean,
+    keywords text []
+)
+returns table (
+    keyword text,
+    region_code text,
+    data_source text,
+    bucket timestamptz,
+    mentions integer,
+    usual_mentions double precision,
+    variance double precision,
+    z_score double precision,
+    earlier_bins integer,
+    is_new boolean
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+set jit = off
+language sql
+as $$
+    with bin as materialized (
+        select
+            tested.*,
+            extract(hour from tested.bucket at time zone 'Asia/Seoul')::integer as slot
+        from private.tested_bins(score_keywords.at, score_keywords.region) as tested
+    ),
+
+    candidate as materialized (
+        select
+            signal.keyword::text as keyword,
+            bin.region_code,
+            bin.data_source,
+            signal.mentions
+        from bin
+        cross join lateral (
+            select
+                stored.keyword,
+                stored.mentions
+            from private.keyword_signals as stored
+            where
+                stored.region_code = bin.region_code
+                and stored.data_source = bin.data_source
+                and stored.bucket = bin.bucket
+                and stored.bucket > score_keywords.at - interval '2 hours'
+                and stored.bucket <= score_keywords.at
+                and stored.mentions >= 3
+            offset 0
+        ) as signal
+        where score_keywords.keywords is null
+        union all
+        select
+            wanted.keyword,
+            bin.region_code,
+            bin.data_source,
+            signal.mentions
+        from bin
+        cross join unnest(score_keywords.keywords) as wanted (keyword)
+        inner join private.keyword_signals as signal
+            on
+                bin.region_code = signal.region_code
+                and bin.data_source = signal.data_source
+                and bin.bucket = signal.bucket
+                and wanted.keyword = signal.keyword
+                and signal.bucket > score_keywords.at - interval '2 hours'
+                and signal.bucket <= score_keywords.at
+                and signal.mentions > 0
+    ),
+
+    -- Of an hour that is past the states are gone: they are computed for these few keywords.
+    replayed as materialized (
+        select
+            bin.region_code,
+            bin.data_source,
+            replay.keyword,
+            replay.last_bucket,
+            replay.state
+        from bin
+        cross join lateral private.replay_keywords(
+            bin.region_code,
+            bin.data_source,
+            (
+                select array_agg(candidate.keyword)
+                from candidate
+                where
+                    candidate.region_code = bin.region_code
+                    and candidate.data_source = bin.data_source
+            ),
+            bin.bucket
+        ) as replay
+        where not bin.is_newest
+    ),
+
+    known as materialized (
+        select
+            candidate.keyword,
+            bin.region_code,
+            bin.data_source,
+            bin.bucket,
+            bin.slot,
+            bin.slots,
+            bin.earlier_bins,
+            candidate.mentions,
+            -- A state from before all that is looked back on is forgotten.
+            case
+                when coalesce(stored.last_bucket, replayed.last_bucket) >= bin.bucket - interval '28 days'
+                    then coalesce(stored.last_bucket, replayed.last_bucket)
+            end as last_bucket,
+            coalesce(stored.state, replayed.state) as state
+        from candidate
+        inner join bin
+            on
+                candidate.region_code = bin.region_code
+                and candidate.data_source = bin.data_source
+        left join private.keyword_states as stored
+            on
+                bin.is_newest
+                and candidate.region_code = stored.region_code
+                and candidate.data_source = stored.data_source
+                and stored.bin_seconds = 3600
+                and candidate.keyword = stored.keyword
+        left join replayed
+            on
+                candidate.region_code = replayed.region_code
+                and candidate.data_source = replayed.data_source
+                and candidate.keyword = replayed.keyword
+    ),
+
+    -- How many hours were observed since each of the hours that states end with.
+    silence as materialized (
+        select
+            ended.region_code,
+            ended.data_source,
+            ended.last_bucket,
+            (
+                select count(*)::integer
+                from private.observed_bins as observed
+                where
+                    observed.region_code = ended.region_code
+                    and observed.data_source = ended.data_source
+                    and observed.bin_seconds = 3600
+                    and observed.bucket > ended.last_bucket
+                    and observed.bucket < ended.bucket
+            ) as bins
+        from (
+            select distinct
+                known.region_code,
+                known.data_source,
+                known.bucket,
+                known.last_bucket
+            from known
+            where known.last_bucket is not null
+        ) as ended
+    ),
+
+    stated as materialized (
+        select
+            known.*,
+            known.last_bucket is null as is_new,
+            case
+                when known.last_bucket is null then private.silent_state(known.slots, known.earlier_bins)
+                else private.state_after_silence(known.state, silence.bins, 1, 336)
+            end as state_before
+        from known
+        left join silence
+            on
+                known.region_code = silence.region_code
+                and known.data_source = silence.data_source
+                and known.last_bucket = silence.last_bucket
+        where (known.last_bucket is not null) = score_keywords.is_known or score_keywords.is_known is null
+    ),
+
+    expected as materialized (
+        select
+            stated.*,
+            private.usual_mentions(stated.state_before, stated.slot) as usual
+        from stated
+    )
+
+    select
+        expected.keyword,
+        expected.region_code,
+        expected.data_source,
+        expected.bucket,
+        expected.mentions,
+        expected.usual as usual_mentions,
+        private.usual_variance(expected.state_before, expected.usual) as variance,
+        private.burst_z(expected.state_before, expected.slot, expected.mentions) as z_score,
+        expected.earlier_bins,
+        expected.is_new
+    from expected
+$$;
+comment on function private.score_keywords(timestamptz, text, boolean, text []) is
+'What was counted in the newest hour beside what its past makes usual: of these keywords, or of all that can become '
+'trends; with a past (true), without (false) or either (null).';
+
+create function private.detect_bursts(at timestamptz, region text)
 returns table (
     keyword text,
     region_code text,
@@ -9629,448 +10908,409 @@ returns table (
     usual_mentions double precision,
     z_score double precision,
     p_value double precision,
-    q_value double precision
+    evidence jsonb
 )
 stable
 security invoker
 set search_path = pg_catalog, pg_temp
--- The plan counts months that are skipped when it runs: compiling for their sake takes longer than the whole run.
+language sql
+as $$
+    select
+        scored.keyword,
+        scored.region_code,
+        scored.data_source,
+        'burst' as detector,
+        scored.bucket,
+        scored.mentions,
+        scored.usual_mentions,
+        scored.z_score,
+        private.burst_p(scored.mentions, scored.usual_mentions, scored.variance) as p_value,
+        jsonb_build_object('variance', scored.variance, 'earlier_bins', scored.earlier_bins) as evidence
+    from private.score_keywords(detect_bursts.at, detect_bursts.region, true, null) as scored
+    -- The others have larger p-values, and no chance.
+    where scored.z_score >= 2
+$$;
+comment on function private.detect_bursts(timestamptz, text) is
+'Keywords with a past that are mentioned more often in the newest hour than it makes usual at that hour of the day.';
+
+create function private.detect_new_keywords(at timestamptz, region text)
+returns table (
+    keyword text,
+    region_code text,
+    data_source text,
+    detector text,
+    bucket timestamptz,
+    mentions integer,
+    usual_mentions double precision,
+    z_score double precision,
+    p_value double precision,
+    evidence jsonb
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        scored.keyword,
+        scored.region_code,
+        scored.data_source,
+        'new' as detector,
+        scored.bucket,
+        scored.mentions,
+        scored.usual_mentions,
+        scored.z_score,
+        private.burst_p(scored.mentions, scored.usual_mentions, scored.variance) as p_value,
+        jsonb_build_object('earlier_bins', scored.earlier_bins) as evidence
+    from private.score_keywords(detect_new_keywords.at, detect_new_keywords.region, false, null) as scored
+    where scored.z_score >= 2
+$$;
+comment on function private.detect_new_keywords(timestamptz, text) is
+'Keywords that rise from nothing: never seen in the 28 days before the newest hour.';
+
+create function private.fisher_tail(sum_of_logs double precision, tests integer)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    half double precision := -sum_of_logs;
+    term double precision := exp(-half);
+    total double precision := term;
+begin
+    for place in 1..tests - 1 loop
+        term := term * half / place;
+        total := total + term;
+    end loop;
+    return least(total, 1);
+end
+$$;
+comment on function private.fisher_tail(double precision, integer) is
+'Fisher''s chance of p-values whose logarithms have this sum: the tail of chi squared with twice as many degrees of '
+'freedom as tests.';
+
+create function private.detect_spread(at timestamptz, region text)
+returns table (
+    keyword text,
+    region_code text,
+    data_source text,
+    detector text,
+    bucket timestamptz,
+    mentions integer,
+    usual_mentions double precision,
+    z_score double precision,
+    p_value double precision,
+    evidence jsonb
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
 set jit = off
 language sql
 as $$
-    with tested_bucket as (
+    with bin as materialized (
+        select *
+        from private.tested_bins(detect_spread.at, null)
+    ),
+
+    -- Only what many regions mention at all is looked at closer.
+    wanted as (
+        select array_agg(distinct often.keyword) as keywords
+        from (
+            select signal.keyword::text as keyword
+            from bin
+            cross join lateral (
+                select stored.keyword
+                from private.keyword_signals as stored
+                where
+                    stored.region_code = bin.region_code
+                    and stored.data_source = bin.data_source
+                    and stored.bucket = bin.bucket
+                    and stored.bucket > detect_spread.at - interval '2 hours'
+                    and stored.bucket <= detect_spread.at
+                    and stored.mentions >= 3
+                offset 0
+            ) as signal
+            group by
+                bin.data_source,
+                signal.keyword
+            having count(*) >= 2
+        ) as often
+    ),
+
+    scored as materialized (
         select
-            signal.region_code,
-            signal.data_source,
-            max(signal.bucket) as bucket
-        from private.keyword_signals as signal
-        where
-            signal.bucket <= test_bursts.at
-            and signal.bucket > test_bursts.at - interval '2 hours'
-            and (test_bursts.region is null or signal.region_code = test_bursts.region)
+            score.*,
+            private.burst_p(score.mentions, score.usual_mentions, score.variance) as own_p
+        from wanted
+        cross join lateral private.score_keywords(detect_spread.at, null, null, wanted.keywords) as score
+        where wanted.keywords is not null
+    ),
+
+    together as (
+        select
+            scored.keyword,
+            scored.data_source,
+            count(*) filter (where scored.z_score >= 3) as rising,
+            jsonb_object_agg(scored.region_code, round(scored.z_score::numeric, 2)) as z_scores,
+            -- Where it was not seen nothing speaks for it: such a region counts as a p-value of 1.
+            private.fisher_tail(sum(ln(greatest(scored.own_p, 1e-300))), watched.regions) as p_value
+        from scored
+        inner join (
+            select
+                bin.data_source,
+                count(*)::integer as regions
+            from bin
+            group by bin.data_source
+        ) as watched on scored.data_source = watched.data_source
         group by
-            signal.region_code,
-            signal.data_source
+            scored.keyword,
+            scored.data_source,
+            watched.regions
+    )
+
+    select
+        scored.keyword,
+        scored.region_code,
+        scored.data_source,
+        'spread' as detector,
+        scored.bucket,
+        scored.mentions,
+        scored.usual_mentions,
+        scored.z_score,
+        together.p_value,
+        jsonb_build_object('regions', together.rising, 'z_scores', together.z_scores) as evidence
+    from scored
+    inner join together
+        on
+            scored.keyword = together.keyword
+            and scored.data_source = together.data_source
+    where
+        together.rising >= 3
+        and scored.z_score >= 2
+        and (detect_spread.region is null or scored.region_code = detect_spread.region)
+$$;
+comment on function private.detect_spread(timestamptz, text) is
+'Keywords that rise in three regions or more at once; the p-value is that of all regions together.';
+
+create function private.made_by_one_channel(keyword text, mentions integer, bucket timestamptz)
+returns boolean
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- A name is no channel: without YouTube's id nothing is known of who made a video.
+    select
+        count(distinct video.channel_id) = 1
+        and 2 * count(*) > made_by_one_channel.mentions
+    from public.keyword_video_mappings as mapping
+    inner join public.cached_videos as video on mapping.video_id = video.video_id
+    where
+        mapping.keyword = made_by_one_channel.keyword
+        and video.channel_id is not null
+        and coalesce(video.published_at, '-infinity') < made_by_one_channel.bucket + interval '1 hour'
+        -- Whatever was in the charts of that hour was collected then or later.
+        and video.collected_at >= made_by_one_channel.bucket
+$$;
+comment on function private.made_by_one_channel(text, integer, timestamptz) is
+'Whether more than half of what was counted is known to be videos of one channel, and no other channel is known.';
+
+create function private.detected(at timestamptz, region text)
+returns table (
+    keyword text,
+    region_code text,
+    data_source text,
+    detector text,
+    bucket timestamptz,
+    mentions integer,
+    usual_mentions double precision,
+    z_score double precision,
+    p_value double precision,
+    evidence jsonb,
+    q_value double precision,
+    model_version text,
+    is_trend boolean
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+set jit = off
+language sql
+as $$
+    with row_of as (
+        select
+            burst.*,
+            burst.region_code as family
+        from private.detect_bursts(detected.at, detected.region) as burst
+        union all
+        select
+            fresh.*,
+            fresh.region_code as family
+        from private.detect_new_keywords(detected.at, detected.region) as fresh
+        union all
+        -- One test a keyword in all regions together.
+        select
+            spread.*,
+            'all' as family
+        from private.detect_spread(detected.at, null) as spread
     ),
 
-    -- An hour in which the source saw anything was observed: what is absent from it was seen 0 times.
-    observed as materialized (
+    tests as (
         select
-            tested_bucket.region_code,
-            tested_bucket.data_source,
-            signal.bucket,
-            -- Yesterday counts half as much as today: charts drift with the day's subjects.
-            exp(
-                -ln(2.0::double precision)
-                * extract(epoch from tested_bucket.bucket - signal.bucket)::double precision / 172800
-            ) as weight
-        from tested_bucket
-        inner join private.keyword_signals as signal
-            on
-                tested_bucket.region_code = signal.region_code
-                and tested_bucket.data_source = signal.data_source
-                and signal.bucket < tested_bucket.bucket
-                and signal.bucket >= tested_bucket.bucket - interval '7 days'
-                -- The same again for the planner, which skips whole months only by what it knows beforehand.
-                and signal.bucket >= test_bursts.at - interval '8 days'
-                and signal.bucket < test_bursts.at
-        group by
-            tested_bucket.region_code,
-            tested_bucket.data_source,
-            tested_bucket.bucket,
-            signal.bucket
-    ),
-
-    total as (
-        select
-            observed.region_code,
-            observed.data_source,
-            sum(observed.weight) as weight
-        from observed
-        group by
-            observed.region_code,
-            observed.data_source
-        having count(*) >= 8
-    ),
-
-    tested as materialized (
-        select
-            signal.keyword,
-            signal.region_code,
-            signal.data_source,
-            signal.bucket,
-            signal.mentions,
-            total.weight
-        from tested_bucket
-        inner join total
-            on
-                tested_bucket.region_code = total.region_code
-                and tested_bucket.data_source = total.data_source
-        inner join private.keyword_signals as signal
-            on
-                tested_bucket.region_code = signal.region_code
-                and tested_bucket.data_source = signal.data_source
-                and tested_bucket.bucket = signal.bucket
-                and signal.bucket > test_bursts.at - interval '2 hours'
-                and signal.bucket <= test_bursts.at
-        where signal.mentions > 0
-    ),
-
-    history as (
-        select
-            signal.region_code,
-            signal.data_source,
-            signal.keyword,
-            sum(observed.weight * signal.mentions) as weighted_sum,
-            sum(observed.weight * signal.mentions * signal.mentions) as weighted_squares
-        from observed
-        -- "offset" makes it one look-up an hour in that hour's partition; a merge would read all hours for each.
-        cross join lateral (
-            select stored.*
-            from private.keyword_signals as stored
-            where
-                observed.region_code = stored.region_code
-                and observed.data_source = stored.data_source
-                and observed.bucket = stored.bucket
-            offset 0
-        ) as signal
-        group by
-            signal.region_code,
-            signal.data_source,
-            signal.keyword
-    ),
-
-    baseline as (
-        select
-            tested.*,
-            coalesce(history.weighted_sum / tested.weight, 0) as mean,
-            coalesce(history.weighted_squares / tested.weight, 0) as mean_square
-        from tested
-        left join history
-            on
-                tested.region_code = history.region_code
-                and tested.data_source = history.data_source
-                and tested.keyword = history.keyword
-    ),
-
-    scored as (
-        select
-            baseline.*,
-            (baseline.mentions - baseline.mean) / sqrt(
-                -- Never less than a count's own chance variation. And a silent past is not a certain one: what was
-                -- absent from ten observed hours may well come at 0.3 an hour (the rule of three).
-                greatest(baseline.mean_square - baseline.mean * baseline.mean, baseline.mean, 0.3)
-            ) as z_score
-        from baseline
+            bin.data_source,
+            coalesce(bin.region_code, 'all') as family,
+            sum(bin.keywords) as tests
+        from private.tested_bins(detected.at, null) as bin
+        group by grouping sets ((bin.data_source, bin.region_code), (bin.data_source))
     ),
 
     ranked as (
         select
-            scored.*,
-            0.5 * erfc(scored.z_score / sqrt(2.0::double precision)) as p_value,
-            row_number() over (
-                partition by scored.region_code, scored.data_source
-                order by scored.z_score desc
-            ) as place,
-            count(*) over (partition by scored.region_code, scored.data_source) as tests
-        from scored
+            row_of.*,
+            tests.tests,
+            dense_rank() over (
+                partition by row_of.data_source, row_of.family
+                order by row_of.p_value asc, row_of.keyword asc
+            ) as place
+        from row_of
+        inner join tests
+            on
+                row_of.data_source = tests.data_source
+                and row_of.family = tests.family
+    ),
+
+    controlled as (
+        select
+            ranked.*,
+            -- Benjamini and Hochberg: the share of false alarms if everything down to this place were called a trend.
+            least(
+                min(ranked.p_value * ranked.tests / ranked.place) over (
+                    partition by ranked.data_source, ranked.family
+                    order by ranked.place desc
+                ),
+                1.0
+            ) as q_value
+        from ranked
     )
 
     select
-        ranked.keyword,
-        ranked.region_code,
-        ranked.data_source,
-        'burst' as detector,
-        ranked.bucket,
-        ranked.mentions,
-        ranked.mean as usual_mentions,
-        ranked.z_score,
-        ranked.p_value,
-        -- Benjamini and Hochberg: the share of false alarms if everything down to this place were called a trend.
-        least(
-            min(ranked.p_value * ranked.tests / ranked.place) over (
-                partition by ranked.region_code, ranked.data_source
-                order by ranked.place desc
-            ),
-            1.0
-        ) as q_value
-    from ranked
+        controlled.keyword,
+        controlled.region_code,
+        controlled.data_source,
+        controlled.detector,
+        controlled.bucket,
+        controlled.mentions,
+        controlled.usual_mentions,
+        controlled.z_score,
+        controlled.p_value,
+        controlled.evidence,
+        controlled.q_value,
+        setting.version as model_version,
+        case
+            when
+                controlled.q_value <= setting.most_q
+                and controlled.z_score >= setting.least_z
+                and controlled.mentions >= setting.least_mentions
+                -- People are counted once each already; a keyword of many regions is more than its one trailer.
+                then
+                    controlled.data_source = 'internal'
+                    or controlled.detector = 'spread'
+                    or not private.made_by_one_channel(controlled.keyword, controlled.mentions, controlled.bucket)
+            else false
+        end as is_trend
+    from controlled
+    inner join private.detector_settings as setting
+        on
+            controlled.detector = setting.detector
+            and setting.bin_seconds = 3600
+    where detected.region is null or controlled.region_code = detected.region
 $$;
-comment on function private.test_bursts(timestamptz, text) is
-'Every keyword of the newest hour, tested against its last 7 days of observed hours in the same region and source.';
+comment on function private.detected(timestamptz, text) is
+'What all detectors say of the newest hour, the false alarms of each controlled over all keywords of the hour.';
 
-create function public.detect_trends(
-    at timestamptz default now(),
-    region text default null
+create function public.backtest_bursts(
+    counts double precision [],
+    bin_seconds integer,
+    first_at timestamptz
 )
 returns jsonb
-volatile
+stable
 security invoker
 set search_path = pg_catalog, pg_temp
--- The hours of a week are guessed large: to compile the statement takes longer than to run it.
-set jit = off
 language plpgsql
 as $$
 declare
-    tested_count integer;
-    found_count integer;
-    notified_count integer;
-    written_keys text[];
+    bins_per_slot integer;
+    setting record;
+    state private.burst_state := private.empty_state();
+    slot integer;
+    z double precision;
+    z_scores double precision [] := '{}';
+    alarms integer [] := '{}';
+    record_z double precision;
+    record_place integer;
 begin
-    if not isfinite(detect_trends.at) then
-        raise exception using
-            errcode = 'PT400',
-            message = 'The time to detect for is infinite.',
-            hint = 'Send a moment, or nothing for now.';
-    end if;
-    if detect_trends.region <> all(private.region_codes()) then
-        raise exception using
-            errcode = 'PT400',
-            message = 'The region is unknown.',
-            detail = format('region is %s.', left(detect_trends.region, 100)),
-            hint = 'Send an ISO 3166 code of two capital letters, or nothing for all regions.';
-    end if;
-
-    -- An expired trend is over: what bursts after it is a new one.
-    update public.trending_keywords as stored
-    set closed_at = stored.expires_at
-    where
-        stored.closed_at is null
-        and stored.expires_at <= detect_trends.at
-        and (detect_trends.region is null or stored.region_code = detect_trends.region);
-
-    with tested as materialized (
-        select *
-        from private.test_bursts(detect_trends.at, detect_trends.region)
-    ),
-
-    -- For a day only a new record is news: a burst that lasts is told once.
-    found as materialized (
-        select tested.*
-        from tested
-        where
-            tested.q_value <= 0.05
-            and tested.mentions >= 3
-            and not exists (
-                select
-                from public.trending_keywords as earlier
-                where
-                    earlier.keyword = tested.keyword
-                    and earlier.region_code = tested.region_code
-                    and earlier.data_source = tested.data_source
-                    and earlier.detected_at < detect_trends.at
-                    and earlier.detected_at > detect_trends.at - interval '24 hours'
-                    and earlier.z_score >= tested.z_score
-            )
-    ),
-
-    -- Each hour of the 7 days in Korea that end with the tested hour, and whether anybody looked in it.
-    last_week as materialized (
-        select
-            newest.region_code,
-            newest.data_source,
-            hour.bucket,
-            extract(epoch from newest.bucket - hour.bucket) / 3600 as hours_back,
-            private.korean_day(newest.bucket) - private.korean_day(hour.bucket) as days_back,
-            exists (
-                select
-                from private.keyword_signals as signal
-                where
-                    newest.region_code = signal.region_code
-                    and newest.data_source = signal.data_source
-                    and hour.bucket = signal.bucket
-                    and signal.bucket between detect_trends.at - interval '9 days' and detect_trends.at
-            ) as is_observed
-        from (
-            select distinct
-                found.region_code,
-                found.data_source,
-                found.bucket
-            from found
-        ) as newest
-        cross join lateral generate_series(
-            date_trunc('day', newest.bucket, 'Asia/Seoul') - interval '144 hours',
-            newest.bucket,
-            interval '1 hour'
-        ) as hour (bucket)
-    ),
-
-    -- What is absent from an hour that was observed was seen 0 times; of the others nobody knows.
-    observations as materialized (
-        select
-            found.keyword,
-            found.region_code,
-            found.data_source,
-            last_week.hours_back,
-            last_week.days_back,
-            case when last_week.is_observed then coalesce(seen.mentions, 0) end as mentions
-        from found
-        inner join last_week
-            on
-                found.region_code = last_week.region_code
-                and found.data_source = last_week.data_source
-        -- "offset" makes it one look-up an hour; a join would read all other keywords of the week too.
-        left join lateral (
-            select signal.mentions
-            from private.keyword_signals as signal
-            where
-                found.region_code = signal.region_code
-                and found.data_source = signal.data_source
-                and last_week.bucket = signal.bucket
-                and found.keyword = signal.keyword
-                and signal.bucket between detect_trends.at - interval '9 days' and detect_trends.at
-            offset 0
-        ) as seen on last_week.is_observed
-    ),
-
-    daily_series as (
-        select
-            day.keyword,
-            day.region_code,
-            day.data_source,
-            jsonb_agg(day.mentions order by day.days_back desc) as daily
-        from (
+    if
+        coalesce(bin_seconds not between 60 and 86400, true)
+        or coalesce(not isfinite(first_at), true)
+        or coalesce(cardinality(counts) > 100000 or array_ndims(counts) > 1, counts is null)
+        or exists (
             select
-                observations.keyword,
-                observations.region_code,
-                observations.data_source,
-                observations.days_back,
-                sum(observations.mentions) as mentions
-            from observations
-            group by
-                observations.keyword,
-                observations.region_code,
-                observations.data_source,
-                observations.days_back
-        ) as day
-        group by
-            day.keyword,
-            day.region_code,
-            day.data_source
-    ),
-
-    hourly_series as (
-        select
-            observations.keyword,
-            observations.region_code,
-            observations.data_source,
-            jsonb_agg(observations.mentions order by observations.hours_back desc) as hourly
-        from observations
-        where observations.hours_back < 24
-        group by
-            observations.keyword,
-            observations.region_code,
-            observations.data_source
-    ),
-
-    written as (
-        insert into public.trending_keywords as stored (
-            keyword,
-            region_code,
-            data_source,
-            trend_score,
-            z_score,
-            p_value,
-            q_value,
-            search_volume,
-            growth_rate,
-            hourly_trend_data,
-            daily_trend_data,
-            detection_window,
-            model_version,
-            detected_at,
-            expires_at
+            from unnest(counts) as bin (count)
+            where not bin.count between 0 and 1e12
         )
-        select
-            found.keyword,
-            found.region_code,
-            found.data_source,
-            1 - exp(-found.z_score / 3),
-            found.z_score,
-            found.p_value,
-            found.q_value,
-            found.mentions,
-            100 * (found.mentions - found.usual_mentions) / greatest(found.usual_mentions, 1),
-            hourly_series.hourly,
-            daily_series.daily,
-            interval '7 days',
-            'skeleton-1',
-            detect_trends.at,
-            detect_trends.at + interval '4 hours'
-        from found
-        inner join hourly_series
-            on
-                found.keyword = hourly_series.keyword
-                and found.region_code = hourly_series.region_code
-                and found.data_source = hourly_series.data_source
-        inner join daily_series
-            on
-                found.keyword = daily_series.keyword
-                and found.region_code = daily_series.region_code
-                and found.data_source = daily_series.data_source
-        -- Time only moves forward: a replay of the past finds its trends already told.
-        where
-            not exists (
-                select
-                from public.trending_keywords as later
-                where
-                    later.keyword = found.keyword
-                    and later.region_code = found.region_code
-                    and later.data_source = found.data_source
-                    and later.detected_at >= detect_trends.at
-            )
-        order by
-            found.keyword,
-            found.region_code,
-            found.data_source
-        on conflict (keyword, region_code, data_source) where closed_at is null do update
-            set
-                trend_score = excluded.trend_score,
-                z_score = excluded.z_score,
-                p_value = excluded.p_value,
-                q_value = excluded.q_value,
-                search_volume = excluded.search_volume,
-                growth_rate = excluded.growth_rate,
-                hourly_trend_data = excluded.hourly_trend_data,
-                daily_trend_data = excluded.daily_trend_data,
-                detection_window = excluded.detection_window,
-                model_version = excluded.model_version,
-                detected_at = excluded.detected_at,
-                expires_at = excluded.expires_at
-            where stored.detected_at < excluded.detected_at
-        returning private.trend_dedupe_key(stored.keyword, stored.region_code, stored.detected_at) as dedupe_key
-    )
-
+    then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The series cannot be tested.',
+            hint = 'Send at most 100000 counts from 0 to 1e12, bins of 60 to 86400 seconds, and when the first begins.';
+    end if;
+    bins_per_slot := greatest(3600 / bin_seconds, 1);
     select
-        (select count(*) from tested),
-        (select count(*) from found),
-        (select array_agg(written.dedupe_key) from written)
-    into
-        tested_count,
-        found_count,
-        written_keys;
+        stored.least_z,
+        stored.least_mentions
+    into setting
+    from private.detector_settings as stored
+    where stored.detector = 'burst'
+    order by abs(ln(stored.bin_seconds::float8 / backtest_bursts.bin_seconds))
+    limit 1;
 
-    -- The triggers on the table have written the outbox by now, in this same transaction.
-    select count(*)
-    into notified_count
-    from ops.outbox as event
-    where
-        event.event_type = 'trend.detected'
-        and event.dedupe_key = any(written_keys)
-        and event.created_at = now();
-
-    return jsonb_build_object(
-        'at', detect_trends.at,
-        'region', detect_trends.region,
-        'tested', tested_count,
-        'found', found_count,
-        'notified', notified_count
-    );
+    for place in 1..cardinality(counts) loop
+        if counts[place] is null then
+            z := null;
+        else
+            slot := extract(
+                hour from (first_at + make_interval(secs => (place - 1) * bin_seconds::float8)) at time zone 'Asia/Seoul'
+            );
+            z := private.burst_z(state, slot, counts[place]);
+            state := private.next_state(state, slot, counts[place], bins_per_slot, 336 * bins_per_slot);
+        end if;
+        z_scores[place] := z;
+        -- For a day only twice the record is news.
+        if
+            z >= setting.least_z
+            and counts[place] >= setting.least_mentions
+            and (
+                record_place is null
+                or (place - record_place) * bin_seconds >= 86400
+                or z > 2 * record_z
+            )
+        then
+            alarms := alarms || (place - 1);
+            record_z := z;
+            record_place := place;
+        end if;
+    end loop;
+    return jsonb_build_object('z', to_jsonb(z_scores), 'alarms', to_jsonb(alarms));
 end
 $$;
-comment on function public.detect_trends(timestamptz, text) is
-'Tests the newest hour before the given time and writes what bursts as open trends. Returns how many keywords were '
-'tested, found and told to webhooks.';
+comment on function public.backtest_bursts(double precision [], integer, timestamptz) is
+'How the detector of bursts would have judged a series, bin by bin and without looking ahead: z of each, null where '
+'nobody looked, and the places of the alarms, from 0. Reads no keyword.';
 
 -- supabase/schemas/shorts/32_told_trends.sql
 
@@ -10448,6 +11688,316 @@ $$;
 comment on function public.upsert_trending_keyword(jsonb) is
 'Keeps one trend that somebody else observed, see upsert_trending_keywords. Returns its id, and whether it is new; '
 'PT400 names the field that cannot be true. For the service.';
+
+-- supabase/schemas/shorts/33_trends.sql
+
+-- Promises that what is detected is written as a trend once, and that asking again changes nothing.
+
+create function public.detect_trends(
+    at timestamptz default now(),
+    region text default null
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+-- The hours of a week are guessed large: to compile the statement takes longer than to run it.
+set jit = off
+language plpgsql
+as $$
+declare
+    tested_count integer;
+    found_count integer;
+    notified_count integer;
+    written_keys text[];
+begin
+    if not isfinite(detect_trends.at) then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The time to detect for is infinite.',
+            hint = 'Send a moment, or nothing for now.';
+    end if;
+    if detect_trends.region <> all(private.region_codes()) then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The region is unknown.',
+            detail = format('region is %s.', left(detect_trends.region, 100)),
+            hint = 'Send an ISO 3166 code of two capital letters, or nothing for all regions.';
+    end if;
+
+    -- An expired trend is over: what bursts after it is a new one.
+    update public.trending_keywords as stored
+    set closed_at = stored.expires_at
+    where
+        stored.closed_at is null
+        and stored.expires_at <= detect_trends.at
+        and (detect_trends.region is null or stored.region_code = detect_trends.region);
+
+    perform private.fold_keyword_states(detect_trends.at, detect_trends.region);
+    if not private.has_untested_bins(detect_trends.at, detect_trends.region) then
+        return jsonb_build_object(
+            'at', detect_trends.at,
+            'region', detect_trends.region,
+            'tested', 0,
+            'found', 0,
+            'notified', 0
+        );
+    end if;
+
+    with tested as materialized (
+        select *
+        from private.tested_bins(detect_trends.at, detect_trends.region)
+    ),
+
+    -- Several detectors may see the same: the surest one tells it.
+    detected as (
+        select distinct on (seen.keyword, seen.region_code, seen.data_source)
+            seen.*
+        from private.detected(detect_trends.at, detect_trends.region) as seen
+        where seen.is_trend
+        order by
+            seen.keyword asc,
+            seen.region_code asc,
+            seen.data_source asc,
+            seen.q_value asc,
+            seen.detector asc
+    ),
+
+    -- For a day only twice the record is news: a burst that lasts is told once.
+    found as materialized (
+        select detected.*
+        from detected
+        where
+            not exists (
+                select
+                from public.trending_keywords as earlier
+                where
+                    earlier.keyword = detected.keyword
+                    and earlier.region_code = detected.region_code
+                    and earlier.data_source = detected.data_source
+                    and earlier.detected_at < detect_trends.at
+                    and earlier.detected_at > detect_trends.at - interval '24 hours'
+                    and 2 * earlier.z_score >= detected.z_score
+            )
+    ),
+
+    -- Each hour of the 7 days in Korea that end with the tested hour, and whether anybody looked in it.
+    last_week as materialized (
+        select
+            newest.region_code,
+            newest.data_source,
+            hour.bucket,
+            extract(epoch from newest.bucket - hour.bucket) / 3600 as hours_back,
+            private.korean_day(newest.bucket) - private.korean_day(hour.bucket) as days_back,
+            exists (
+                select
+                from private.keyword_signals as signal
+                where
+                    newest.region_code = signal.region_code
+                    and newest.data_source = signal.data_source
+                    and hour.bucket = signal.bucket
+                    and signal.bucket between detect_trends.at - interval '9 days' and detect_trends.at
+            ) as is_observed
+        from (
+            select distinct
+                found.region_code,
+                found.data_source,
+                found.bucket
+            from found
+        ) as newest
+        cross join lateral generate_series(
+            date_trunc('day', newest.bucket, 'Asia/Seoul') - interval '144 hours',
+            newest.bucket,
+            interval '1 hour'
+        ) as hour (bucket)
+    ),
+
+    -- What is absent from an hour that was observed was seen 0 times; of the others nobody knows.
+    observations as materialized (
+        select
+            found.keyword,
+            found.region_code,
+            found.data_source,
+            last_week.hours_back,
+            last_week.days_back,
+            case when last_week.is_observed then coalesce(seen.mentions, 0) end as mentions
+        from found
+        inner join last_week
+            on
+                found.region_code = last_week.region_code
+                and found.data_source = last_week.data_source
+        -- "offset" makes it one look-up an hour; a join would read all other keywords of the week too.
+        left join lateral (
+            select signal.mentions
+            from private.keyword_signals as signal
+            where
+                found.region_code = signal.region_code
+                and found.data_source = signal.data_source
+                and last_week.bucket = signal.bucket
+                and found.keyword = signal.keyword
+                and signal.bucket between detect_trends.at - interval '9 days' and detect_trends.at
+            offset 0
+        ) as seen on last_week.is_observed
+    ),
+
+    daily_series as (
+        select
+            day.keyword,
+            day.region_code,
+            day.data_source,
+            jsonb_agg(day.mentions order by day.days_back desc) as daily
+        from (
+            select
+                observations.keyword,
+                observations.region_code,
+                observations.data_source,
+                observations.days_back,
+                sum(observations.mentions) as mentions
+            from observations
+            group by
+                observations.keyword,
+                observations.region_code,
+                observations.data_source,
+                observations.days_back
+        ) as day
+        group by
+            day.keyword,
+            day.region_code,
+            day.data_source
+    ),
+
+    hourly_series as (
+        select
+            observations.keyword,
+            observations.region_code,
+            observations.data_source,
+            jsonb_agg(observations.mentions order by observations.hours_back desc) as hourly
+        from observations
+        where observations.hours_back < 24
+        group by
+            observations.keyword,
+            observations.region_code,
+            observations.data_source
+    ),
+
+    written as (
+        insert into public.trending_keywords as stored (
+            keyword,
+            region_code,
+            data_source,
+            trend_score,
+            z_score,
+            p_value,
+            q_value,
+            search_volume,
+            growth_rate,
+            hourly_trend_data,
+            daily_trend_data,
+            detection_window,
+            model_version,
+            detected_at,
+            expires_at
+        )
+        select
+            found.keyword,
+            found.region_code,
+            found.data_source,
+            1 - exp(-found.z_score / 3),
+            found.z_score,
+            found.p_value,
+            found.q_value,
+            found.mentions,
+            100 * (found.mentions - found.usual_mentions) / greatest(found.usual_mentions, 1),
+            hourly_series.hourly,
+            daily_series.daily,
+            interval '28 days',
+            found.model_version,
+            detect_trends.at,
+            detect_trends.at + interval '4 hours'
+        from found
+        inner join hourly_series
+            on
+                found.keyword = hourly_series.keyword
+                and found.region_code = hourly_series.region_code
+                and found.data_source = hourly_series.data_source
+        inner join daily_series
+            on
+                found.keyword = daily_series.keyword
+                and found.region_code = daily_series.region_code
+                and found.data_source = daily_series.data_source
+        -- Time only moves forward: a replay of the past finds its trends already told.
+        where
+            not exists (
+                select
+                from public.trending_keywords as later
+                where
+                    later.keyword = found.keyword
+                    and later.region_code = found.region_code
+                    and later.data_source = found.data_source
+                    and later.detected_at >= detect_trends.at
+            )
+        order by
+            found.keyword,
+            found.region_code,
+            found.data_source
+        on conflict (keyword, region_code, data_source) where closed_at is null do update
+            set
+                trend_score = excluded.trend_score,
+                z_score = excluded.z_score,
+                p_value = excluded.p_value,
+                q_value = excluded.q_value,
+                search_volume = excluded.search_volume,
+                growth_rate = excluded.growth_rate,
+                hourly_trend_data = excluded.hourly_trend_data,
+                daily_trend_data = excluded.daily_trend_data,
+                detection_window = excluded.detection_window,
+                model_version = excluded.model_version,
+                detected_at = excluded.detected_at,
+                expires_at = excluded.expires_at
+            where stored.detected_at < excluded.detected_at
+        returning private.trend_dedupe_key(stored.keyword, stored.region_code, stored.detected_at) as dedupe_key
+    )
+
+    select
+        (select coalesce(sum(tested.keywords), 0) from tested),
+        (select count(*) from found),
+        (select array_agg(written.dedupe_key) from written)
+    into
+        tested_count,
+        found_count,
+        written_keys;
+
+    -- What was tested is not tested again before something new comes.
+    update private.state_positions as position
+    set tested_bucket = position.newest_bucket
+    from private.tested_bins(detect_trends.at, detect_trends.region) as done
+    where
+        position.region_code = done.region_code
+        and position.data_source = done.data_source
+        and position.bin_seconds = 3600
+        and done.is_newest;
+
+    -- The triggers on the table have written the outbox by now, in this same transaction.
+    select count(*)
+    into notified_count
+    from ops.outbox as event
+    where
+        event.event_type = 'trend.detected'
+        and event.dedupe_key = any(written_keys)
+        and event.created_at = now();
+
+    return jsonb_build_object(
+        'at', detect_trends.at,
+        'region', detect_trends.region,
+        'tested', tested_count,
+        'found', found_count,
+        'notified', notified_count
+    );
+end
+$$;
+comment on function public.detect_trends(timestamptz, text) is
+'Tests the newest hour before the given time and writes what bursts as open trends. Returns how many keywords were '
+'tested, found and told to webhooks.';
 
 -- supabase/schemas/shorts/36_summaries.sql
 
@@ -11310,7 +12860,6 @@ grant execute on function private.is_taste(double precision[]) to app_authentica
 grant execute on function private.are_short_texts(text[], integer) to app_authenticated, app_service;
 grant execute on function private.request_network() to app_authenticated, app_service;
 grant execute on function private.trial_has_room() to app_authenticated, app_service;
-grant execute on function private.test_bursts(timestamptz, text) to app_service;
 grant execute on function private.trend_dedupe_key(text, text, timestamptz) to app_service;
 
 -- quotas, the queue of videos to look up, runs: for the service; only an operator changes a limit.
@@ -11372,6 +12921,42 @@ grant execute on function private.freshness(interval) to app_service;
 grant execute on function public.upsert_trending_keyword(jsonb) to app_service;
 grant execute on function public.upsert_trending_keywords(jsonb) to app_service;
 grant execute on function private.read_told_trends(jsonb) to app_service;
+
+-- detection: what detect_trends, ingest_keyword_signals and backtest_bursts read, write and call under the service's rights.
+grant select, insert, update, delete on private.signal_marks to app_service;
+grant select, insert, update, delete on private.observed_bins to app_service;
+grant select, insert, update, delete on private.keyword_states to app_service;
+grant select, insert, update, delete on private.state_positions to app_service;
+grant select on private.detector_settings to app_service;
+grant execute on function public.backtest_bursts(double precision [], integer, timestamptz) to app_service;
+grant execute on function private.empty_state() to app_service;
+grant execute on function private.seasonal_base(private.burst_state, integer) to app_service;
+grant execute on function private.usual_mentions(private.burst_state, integer) to app_service;
+grant execute on function private.usual_variance(private.burst_state, double precision) to app_service;
+grant execute on function private.burst_z(private.burst_state, integer, double precision) to app_service;
+grant execute on function private.next_state(
+    private.burst_state, integer, double precision, integer, integer
+) to app_service;
+grant execute on function private.state_after_silence(private.burst_state, integer, integer, integer) to app_service;
+grant execute on function private.silent_state(integer [], integer) to app_service;
+grant execute on function private.replay_states(
+    private.burst_state, integer, integer [], integer [], double precision [], integer, integer
+) to app_service;
+grant execute on function private.replay_keywords(text, text, text [], timestamptz) to app_service;
+grant execute on function private.fold_keyword_states(timestamptz, text) to app_service;
+grant execute on function private.ln_gamma(double precision) to app_service;
+grant execute on function private.beta_fraction(double precision, double precision, double precision) to app_service;
+grant execute on function private.count_tail(double precision, double precision, double precision) to app_service;
+grant execute on function private.burst_p(double precision, double precision, double precision) to app_service;
+grant execute on function private.fisher_tail(double precision, integer) to app_service;
+grant execute on function private.tested_bins(timestamptz, text) to app_service;
+grant execute on function private.has_untested_bins(timestamptz, text) to app_service;
+grant execute on function private.score_keywords(timestamptz, text, boolean, text []) to app_service;
+grant execute on function private.detect_bursts(timestamptz, text) to app_service;
+grant execute on function private.detect_new_keywords(timestamptz, text) to app_service;
+grant execute on function private.detect_spread(timestamptz, text) to app_service;
+grant execute on function private.made_by_one_channel(text, integer, timestamptz) to app_service;
+grant execute on function private.detected(timestamptz, text) to app_service;
 
 -- supabase/schemas/shorts/80_monitoring.sql
 
@@ -11511,4 +13096,11 @@ select cron.schedule(
     $$
         select ops.log_job_run('shorts-purge-api-data', private.purge_api_data(at => now() + interval '1 day'))
     $$
+);
+
+-- 03:20 in Korea: what is not mentioned any more is silent without a row too.
+select cron.schedule(
+    'shorts-forget-keyword-states',
+    '20 18 * * *',
+    $$select ops.log_job_run('shorts-forget-keyword-states', private.forget_keyword_states())$$
 );

@@ -384,7 +384,6 @@ grant execute on function private.is_taste(double precision[]) to app_authentica
 grant execute on function private.are_short_texts(text[], integer) to app_authenticated, app_service;
 grant execute on function private.request_network() to app_authenticated, app_service;
 grant execute on function private.trial_has_room() to app_authenticated, app_service;
-grant execute on function private.test_bursts(timestamptz, text) to app_service;
 grant execute on function private.trend_dedupe_key(text, text, timestamptz) to app_service;
 
 -- quotas, the queue of videos to look up, runs: for the service; only an operator changes a limit.
@@ -446,3 +445,39 @@ grant execute on function private.freshness(interval) to app_service;
 grant execute on function public.upsert_trending_keyword(jsonb) to app_service;
 grant execute on function public.upsert_trending_keywords(jsonb) to app_service;
 grant execute on function private.read_told_trends(jsonb) to app_service;
+
+-- detection: what detect_trends, ingest_keyword_signals and backtest_bursts read, write and call under the service's rights.
+grant select, insert, update, delete on private.signal_marks to app_service;
+grant select, insert, update, delete on private.observed_bins to app_service;
+grant select, insert, update, delete on private.keyword_states to app_service;
+grant select, insert, update, delete on private.state_positions to app_service;
+grant select on private.detector_settings to app_service;
+grant execute on function public.backtest_bursts(double precision [], integer, timestamptz) to app_service;
+grant execute on function private.empty_state() to app_service;
+grant execute on function private.seasonal_base(private.burst_state, integer) to app_service;
+grant execute on function private.usual_mentions(private.burst_state, integer) to app_service;
+grant execute on function private.usual_variance(private.burst_state, double precision) to app_service;
+grant execute on function private.burst_z(private.burst_state, integer, double precision) to app_service;
+grant execute on function private.next_state(
+    private.burst_state, integer, double precision, integer, integer
+) to app_service;
+grant execute on function private.state_after_silence(private.burst_state, integer, integer, integer) to app_service;
+grant execute on function private.silent_state(integer [], integer) to app_service;
+grant execute on function private.replay_states(
+    private.burst_state, integer, integer [], integer [], double precision [], integer, integer
+) to app_service;
+grant execute on function private.replay_keywords(text, text, text [], timestamptz) to app_service;
+grant execute on function private.fold_keyword_states(timestamptz, text) to app_service;
+grant execute on function private.ln_gamma(double precision) to app_service;
+grant execute on function private.beta_fraction(double precision, double precision, double precision) to app_service;
+grant execute on function private.count_tail(double precision, double precision, double precision) to app_service;
+grant execute on function private.burst_p(double precision, double precision, double precision) to app_service;
+grant execute on function private.fisher_tail(double precision, integer) to app_service;
+grant execute on function private.tested_bins(timestamptz, text) to app_service;
+grant execute on function private.has_untested_bins(timestamptz, text) to app_service;
+grant execute on function private.score_keywords(timestamptz, text, boolean, text []) to app_service;
+grant execute on function private.detect_bursts(timestamptz, text) to app_service;
+grant execute on function private.detect_new_keywords(timestamptz, text) to app_service;
+grant execute on function private.detect_spread(timestamptz, text) to app_service;
+grant execute on function private.made_by_one_channel(text, integer, timestamptz) to app_service;
+grant execute on function private.detected(timestamptz, text) to app_service;

@@ -86,3 +86,10 @@ select cron.schedule(
         select ops.log_job_run('shorts-purge-api-data', private.purge_api_data(at => now() + interval '1 day'))
     $$
 );
+
+-- 03:20 in Korea: what is not mentioned any more is silent without a row too.
+select cron.schedule(
+    'shorts-forget-keyword-states',
+    '20 18 * * *',
+    $$select ops.log_job_run('shorts-forget-keyword-states', private.forget_keyword_states())$$
+);

@@ -45,7 +45,7 @@ values
 
 create temporary table tested as
 select *
-from private.test_bursts(:now, null);
+from private.detected(:now, null);
 select set_eq(
     'select keyword from tested',
     array['steady 1', 'steady 2', 'always big', 'swings', 'one video', 'two videos', '둠스데이', '태풍'],

@@ -1,188 +1,4 @@
--- Promises that a trend is a burst that chance does not explain, told once, and that asking again changes nothing.
-
-create function private.test_bursts(
-    at timestamptz,
-    region text
-)
-returns table (
-    keyword text,
-    region_code text,
-    data_source text,
-    detector text,
-    bucket timestamptz,
-    mentions integer,
-    usual_mentions double precision,
-    z_score double precision,
-    p_value double precision,
-    q_value double precision
-)
-stable
-security invoker
-set search_path = pg_catalog, pg_temp
--- The plan counts months that are skipped when it runs: compiling for their sake takes longer than the whole run.
-set jit = off
-language sql
-as $$
-    with tested_bucket as (
-        select
-            signal.region_code,
-            signal.data_source,
-            max(signal.bucket) as bucket
-        from private.keyword_signals as signal
-        where
-            signal.bucket <= test_bursts.at
-            and signal.bucket > test_bursts.at - interval '2 hours'
-            and (test_bursts.region is null or signal.region_code = test_bursts.region)
-        group by
-            signal.region_code,
-            signal.data_source
-    ),
-
-    -- An hour in which the source saw anything was observed: what is absent from it was seen 0 times.
-    observed as materialized (
-        select
-            tested_bucket.region_code,
-            tested_bucket.data_source,
-            signal.bucket,
-            -- Yesterday counts half as much as today: charts drift with the day's subjects.
-            exp(
-                -ln(2.0::double precision)
-                * extract(epoch from tested_bucket.bucket - signal.bucket)::double precision / 172800
-            ) as weight
-        from tested_bucket
-        inner join private.keyword_signals as signal
-            on
-                tested_bucket.region_code = signal.region_code
-                and tested_bucket.data_source = signal.data_source
-                and signal.bucket < tested_bucket.bucket
-                and signal.bucket >= tested_bucket.bucket - interval '7 days'
-                -- The same again for the planner, which skips whole months only by what it knows beforehand.
-                and signal.bucket >= test_bursts.at - interval '8 days'
-                and signal.bucket < test_bursts.at
-        group by
-            tested_bucket.region_code,
-            tested_bucket.data_source,
-            tested_bucket.bucket,
-            signal.bucket
-    ),
-
-    total as (
-        select
-            observed.region_code,
-            observed.data_source,
-            sum(observed.weight) as weight
-        from observed
-        group by
-            observed.region_code,
-            observed.data_source
-        having count(*) >= 8
-    ),
-
-    tested as materialized (
-        select
-            signal.keyword,
-            signal.region_code,
-            signal.data_source,
-            signal.bucket,
-            signal.mentions,
-            total.weight
-        from tested_bucket
-        inner join total
-            on
-                tested_bucket.region_code = total.region_code
-                and tested_bucket.data_source = total.data_source
-        inner join private.keyword_signals as signal
-            on
-                tested_bucket.region_code = signal.region_code
-                and tested_bucket.data_source = signal.data_source
-                and tested_bucket.bucket = signal.bucket
-                and signal.bucket > test_bursts.at - interval '2 hours'
-                and signal.bucket <= test_bursts.at
-        where signal.mentions > 0
-    ),
-
-    history as (
-        select
-            signal.region_code,
-            signal.data_source,
-            signal.keyword,
-            sum(observed.weight * signal.mentions) as weighted_sum,
-            sum(observed.weight * signal.mentions * signal.mentions) as weighted_squares
-        from observed
-        -- "offset" makes it one look-up an hour in that hour's partition; a merge would read all hours for each.
-        cross join lateral (
-            select stored.*
-            from private.keyword_signals as stored
-            where
-                observed.region_code = stored.region_code
-                and observed.data_source = stored.data_source
-                and observed.bucket = stored.bucket
-            offset 0
-        ) as signal
-        group by
-            signal.region_code,
-            signal.data_source,
-            signal.keyword
-    ),
-
-    baseline as (
-        select
-            tested.*,
-            coalesce(history.weighted_sum / tested.weight, 0) as mean,
-            coalesce(history.weighted_squares / tested.weight, 0) as mean_square
-        from tested
-        left join history
-            on
-                tested.region_code = history.region_code
-                and tested.data_source = history.data_source
-                and tested.keyword = history.keyword
-    ),
-
-    scored as (
-        select
-            baseline.*,
-            (baseline.mentions - baseline.mean) / sqrt(
-                -- Never less than a count's own chance variation. And a silent past is not a certain one: what was
-                -- absent from ten observed hours may well come at 0.3 an hour (the rule of three).
-                greatest(baseline.mean_square - baseline.mean * baseline.mean, baseline.mean, 0.3)
-            ) as z_score
-        from baseline
-    ),
-
-    ranked as (
-        select
-            scored.*,
-            0.5 * erfc(scored.z_score / sqrt(2.0::double precision)) as p_value,
-            row_number() over (
-                partition by scored.region_code, scored.data_source
-                order by scored.z_score desc
-            ) as place,
-            count(*) over (partition by scored.region_code, scored.data_source) as tests
-        from scored
-    )
-
-    select
-        ranked.keyword,
-        ranked.region_code,
-        ranked.data_source,
-        'burst' as detector,
-        ranked.bucket,
-        ranked.mentions,
-        ranked.mean as usual_mentions,
-        ranked.z_score,
-        ranked.p_value,
-        -- Benjamini and Hochberg: the share of false alarms if everything down to this place were called a trend.
-        least(
-            min(ranked.p_value * ranked.tests / ranked.place) over (
-                partition by ranked.region_code, ranked.data_source
-                order by ranked.place desc
-            ),
-            1.0
-        ) as q_value
-    from ranked
-$$;
-comment on function private.test_bursts(timestamptz, text) is
-'Every keyword of the newest hour, tested against its last 7 days of observed hours in the same region and source.';
+-- Promises that what is detected is written as a trend once, and that asking again changes nothing.
 
 create function public.detect_trends(
     at timestamptz default now(),
@@ -224,28 +40,51 @@ begin
         and stored.expires_at <= detect_trends.at
         and (detect_trends.region is null or stored.region_code = detect_trends.region);
 
+    perform private.fold_keyword_states(detect_trends.at, detect_trends.region);
+    if not private.has_untested_bins(detect_trends.at, detect_trends.region) then
+        return jsonb_build_object(
+            'at', detect_trends.at,
+            'region', detect_trends.region,
+            'tested', 0,
+            'found', 0,
+            'notified', 0
+        );
+    end if;
+
     with tested as materialized (
         select *
-        from private.test_bursts(detect_trends.at, detect_trends.region)
+        from private.tested_bins(detect_trends.at, detect_trends.region)
     ),
 
-    -- For a day only a new record is news: a burst that lasts is told once.
+    -- Several detectors may see the same: the surest one tells it.
+    detected as (
+        select distinct on (seen.keyword, seen.region_code, seen.data_source)
+            seen.*
+        from private.detected(detect_trends.at, detect_trends.region) as seen
+        where seen.is_trend
+        order by
+            seen.keyword asc,
+            seen.region_code asc,
+            seen.data_source asc,
+            seen.q_value asc,
+            seen.detector asc
+    ),
+
+    -- For a day only twice the record is news: a burst that lasts is told once.
     found as materialized (
-        select tested.*
-        from tested
+        select detected.*
+        from detected
         where
-            tested.q_value <= 0.05
-            and tested.mentions >= 3
-            and not exists (
+            not exists (
                 select
                 from public.trending_keywords as earlier
                 where
-                    earlier.keyword = tested.keyword
-                    and earlier.region_code = tested.region_code
-                    and earlier.data_source = tested.data_source
+                    earlier.keyword = detected.keyword
+                    and earlier.region_code = detected.region_code
+                    and earlier.data_source = detected.data_source
                     and earlier.detected_at < detect_trends.at
                     and earlier.detected_at > detect_trends.at - interval '24 hours'
-                    and earlier.z_score >= tested.z_score
+                    and 2 * earlier.z_score >= detected.z_score
             )
     ),
 
@@ -378,8 +217,8 @@ begin
             100 * (found.mentions - found.usual_mentions) / greatest(found.usual_mentions, 1),
             hourly_series.hourly,
             daily_series.daily,
-            interval '7 days',
-            'skeleton-1',
+            interval '28 days',
+            found.model_version,
             detect_trends.at,
             detect_trends.at + interval '4 hours'
         from found
@@ -427,13 +266,23 @@ begin
     )
 
     select
-        (select count(*) from tested),
+        (select coalesce(sum(tested.keywords), 0) from tested),
         (select count(*) from found),
         (select array_agg(written.dedupe_key) from written)
     into
         tested_count,
         found_count,
         written_keys;
+
+    -- What was tested is not tested again before something new comes.
+    update private.state_positions as position
+    set tested_bucket = position.newest_bucket
+    from private.tested_bins(detect_trends.at, detect_trends.region) as done
+    where
+        position.region_code = done.region_code
+        and position.data_source = done.data_source
+        and position.bin_seconds = 3600
+        and done.is_newest;
 
     -- The triggers on the table have written the outbox by now, in this same transaction.
     select count(*)
