@@ -10065,6 +10065,8 @@ volatile
 security invoker
 set search_path = pg_catalog, pg_temp
 set jit = off
+-- Tens of thousands of states are sorted in memory, not on disk.
+set work_mem = '32MB'
 language plpgsql
 as $$
 declare
@@ -10411,7 +10413,6 @@ begin
             where
                 continued.last_ordinal is not null
                 or continued.place <= most_new
-            order by continued.keyword
             on conflict on constraint keyword_states_pkey do update
                 set
                     last_bucket = excluded.last_bucket,
@@ -11791,12 +11792,12 @@ begin
             private.korean_day(newest.bucket) - private.korean_day(hour.bucket) as days_back,
             exists (
                 select
-                from private.keyword_signals as signal
+                from private.observed_bins as observed
                 where
-                    newest.region_code = signal.region_code
-                    and newest.data_source = signal.data_source
-                    and hour.bucket = signal.bucket
-                    and signal.bucket between detect_trends.at - interval '9 days' and detect_trends.at
+                    newest.region_code = observed.region_code
+                    and newest.data_source = observed.data_source
+                    and observed.bin_seconds = 3600
+                    and hour.bucket = observed.bucket
             ) as is_observed
         from (
             select distinct

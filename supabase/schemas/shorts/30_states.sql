@@ -450,6 +450,8 @@ volatile
 security invoker
 set search_path = pg_catalog, pg_temp
 set jit = off
+-- Tens of thousands of states are sorted in memory, not on disk.
+set work_mem = '32MB'
 language plpgsql
 as $$
 declare
@@ -796,7 +798,6 @@ begin
             where
                 continued.last_ordinal is not null
                 or continued.place <= most_new
-            order by continued.keyword
             on conflict on constraint keyword_states_pkey do update
                 set
                     last_bucket = excluded.last_bucket,

@@ -98,12 +98,12 @@ begin
             private.korean_day(newest.bucket) - private.korean_day(hour.bucket) as days_back,
             exists (
                 select
-                from private.keyword_signals as signal
+                from private.observed_bins as observed
                 where
-                    newest.region_code = signal.region_code
-                    and newest.data_source = signal.data_source
-                    and hour.bucket = signal.bucket
-                    and signal.bucket between detect_trends.at - interval '9 days' and detect_trends.at
+                    newest.region_code = observed.region_code
+                    and newest.data_source = observed.data_source
+                    and observed.bin_seconds = 3600
+                    and hour.bucket = observed.bucket
             ) as is_observed
         from (
             select distinct
