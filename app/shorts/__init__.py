@@ -24,7 +24,6 @@ if TYPE_CHECKING:
         WatchEventInput,
     )
     from .api import (
-        Detection,
         KeywordInput,
         RegionLists,
         ShortsApi,
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
         read_chart,
         read_videos,
     )
+    from .detect import BurstBacktest, DetectApi, Detection
     from .discover import (
         Discovery,
         DiscoveryReport,
@@ -130,6 +130,7 @@ __all__ = [
     "AiScores",
     "BrightData",
     "BrokenRowsError",
+    "BurstBacktest",
     "CacheState",
     "CategoryDay",
     "ChannelInput",
@@ -140,6 +141,7 @@ __all__ = [
     "ClaimedRefreshes",
     "ClaimedVideo",
     "Dataset",
+    "DetectApi",
     "Detection",
     "DiscoveredVideo",
     "Discovery",
@@ -261,7 +263,7 @@ __all__ = [
 
 _MODULES = (  # the lightest first
     *("regions", "tables", "keywords", "dataset", "json_rows", "velocity", "trending", "csv_videos"),
-    *("batches", "activity", "channels", "freshness", "quality", "summaries", "told_trends", "api"),
+    *("batches", "activity", "channels", "detect", "freshness", "quality", "summaries", "told_trends", "api"),
     *("youtube", "bright_data", "bright_data_fields", "watch", "youtube_dump", "formats", "signals"),
     *("sending", "refresh", "discover", "ingest", "ingest_bright_data", "replay"),
 )

@@ -11,13 +11,13 @@ from .batches import Ingested as Ingested  # offered here too, where it was
 from .batches import Rejection as Rejection
 from .calls import Row, checked
 from .channels import ChannelsApi
+from .detect import DetectApi
 from .freshness import FreshnessApi
 from .quality import QualityApi
 from .summaries import SummariesApi
 from .told_trends import ToldTrendsApi
 
 __all__ = [
-    "Detection",
     "KeywordInput",
     "RegionLists",
     "ShortsApi",
@@ -105,16 +105,6 @@ class VideoId(Row):
     video_id: str
 
 
-class Detection(Row):
-    """What one run of detection did: keywords tested, trends found, webhook events written."""
-
-    at: datetime
-    region: str | None
-    tested: int
-    found: int
-    notified: int
-
-
 class Trend(Row):
     """What everybody may know of a trend; `trend_score` is 0 to 1, `growth_rate` is in per cent."""
 
@@ -138,7 +128,7 @@ class TrendRow(Trend):
     hourly_trend_data: list[float | None]
 
 
-class ShortsApi(ActivityApi, ChannelsApi, FreshnessApi, QualityApi, SummariesApi, ToldTrendsApi):
+class ShortsApi(ActivityApi, ChannelsApi, DetectApi, FreshnessApi, QualityApi, SummariesApi, ToldTrendsApi):
     """The shorts room through `client`; ingest and detect need a client with the secret key."""
 
     async def ingest_videos(self, videos: Sequence[VideoInput]) -> Ingested:
@@ -148,12 +138,6 @@ class ShortsApi(ActivityApi, ChannelsApi, FreshnessApi, QualityApi, SummariesApi
     async def ingest_keyword_signals(self, signals: Sequence[SignalInput | SignalsInput]) -> Ingested:
         """Set hourly counts: at most 5,000 elements and 50,000 counts; repeating a batch changes nothing."""
         return await self._call("ingest_keyword_signals", {"signals": list(signals)}, answer=Ingested)
-
-    async def detect_trends(self, at: datetime | None = None, *, region: str | None = None) -> Detection:
-        """Test the newest hour up to `at` (default: the database's now) in `region` (default: everywhere)."""
-        arguments = {"at": at.isoformat() if at else None, "region": region}
-        given = {name: value for name, value in arguments.items() if value is not None}
-        return await self._call("detect_trends", given, answer=Detection)
 
     async def trending_now(self, region: str = "KR", *, limit: int = 10) -> list[Trend]:
         """What trends in `region` now, strongest first, at most 50; for everybody."""

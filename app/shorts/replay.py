@@ -8,8 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from .api import Detection, TrendRow
+from .api import TrendRow
 from .dataset import ChartRow, dataset_files, read_chart
+from .detect import Detection
 from .ingest import check_regions
 
 __all__ = ["ReplayReport", "ReplayTarget", "replay_trends", "snapshots"]

@@ -18,7 +18,7 @@ SHORTS = tuple(
     f"app.shorts.{name}"
     for name in (
         *("regions", "tables", "keywords", "dataset", "json_rows", "velocity", "trending", "csv_videos"),
-        *("batches", "activity", "channels", "freshness", "quality", "summaries", "told_trends", "api"),
+        *("batches", "activity", "channels", "detect", "freshness", "quality", "summaries", "told_trends", "api"),
         *("youtube", "bright_data", "bright_data_fields", "watch", "youtube_dump", "formats", "signals"),
         *("sending", "refresh", "discover", "ingest", "ingest_bright_data", "replay"),
     )

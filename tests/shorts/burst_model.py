@@ -1,4 +1,4 @@
-"""What private.next_state and its kin compute, in plain Python: the states that signals in the order of time lead to."""
+"""What private.next_state and its kin compute, in plain Python: the states that signals lead to."""
 
 from __future__ import annotations
 

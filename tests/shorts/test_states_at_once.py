@@ -1,4 +1,4 @@
-"""States of keywords: the same in whatever order signals come, however often, in whatever batches, and from two folds."""
+"""States of keywords: the same in whatever order, repetition and batches signals come, and from two folds."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def database(stack: Stack) -> Iterator[psycopg.Connection[Any]]:
 
 def forget(connection: psycopg.Connection[Any]) -> None:
     for table in ("keyword_signals", "signal_marks", "observed_bins", "keyword_states", "state_positions"):
-        connection.execute(f"delete from private.{table} where region_code = '{REGION}'".encode())
+        connection.execute(f"delete from private.{table} where region_code = '{REGION}'".encode()  # noqa: S608)
 
 
 def hour(number: int) -> datetime:
@@ -51,7 +51,8 @@ def send(connection: psycopg.Connection[Any], signals: list[Signal]) -> None:
         for word, at, mentions in signals
     ]
     answer = connection.execute("select public.ingest_keyword_signals(%s)", (json.dumps(rows),)).fetchone()
-    assert answer and answer[0]["rejected"] == []
+    assert answer
+    assert answer[0]["rejected"] == []
 
 
 def fold(connection: psycopg.Connection[Any], at: int = 10_000) -> dict[str, int]:
@@ -101,7 +102,9 @@ signals_of_a_week = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), signals=signals_of_a_week)
-def test_any_order_repetition_and_batching_gives_the_replays_states(stack: Stack, data: Any, signals: list[Signal]) -> None:
+def test_any_order_repetition_and_batching_gives_the_replays_states(
+    stack: Stack, data: Any, signals: list[Signal]
+) -> None:
     """Late, corrected and repeated signals, folded in between at any time, end as if they had come in order."""
     repeated = signals + data.draw(st.lists(st.sampled_from(signals), max_size=20))
     ends = data.draw(st.lists(st.integers(1, len(repeated)), max_size=6).map(sorted))

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from app.shorts.api import Detection, Ingested, Rejection, SignalInput, SignalsInput, TrendRow, VideoInput
+from app.shorts.api import Ingested, Rejection, SignalInput, SignalsInput, TrendRow, VideoInput
+from app.shorts.detect import Detection
 from app.shorts.freshness import EndedRun, IngestRun, QueuedVideos, RunOutcome
 
 

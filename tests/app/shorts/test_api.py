@@ -107,6 +107,13 @@ class Backend:
             {},
             {"at": AT.isoformat(), "region": None, "tested": 0, "found": 0, "notified": 0},
         ),
+        (
+            "backtest_bursts",
+            [[1, None, 9]],
+            {"bin_seconds": 300, "first_at": AT},
+            {"counts": [1, None, 9], "bin_seconds": 300, "first_at": "2026-07-10T00:24:48+00:00"},
+            {"z": [0.0, None, 11.5], "alarms": [2]},
+        ),
         ("trending_now", ["JP"], {"limit": 3}, {"region": "JP", "limit": 3}, [TREND]),
     ],
 )
