@@ -9623,8 +9623,8 @@ create type private.burst_state as (
     bins integer
 );
 comment on type private.burst_state is
-'What is usual for a series: a value for each hour of the day in Korea (null: never observed), the level and variance of '
-'what is left of a count without it, and how many bins were observed.';
+'What is usual for a series: a value for each hour of the day in Korea (null: never observed), the level and variance '
+'of what is left of a count without it, and how many bins were observed.';
 
 create function private.empty_state()
 returns private.burst_state
@@ -9788,10 +9788,10 @@ begin
 end
 $$;
 comment on function private.state_after_silence(private.burst_state, integer, integer, integer) is
-'The state after so many bins that were observed without a mention, at once: as if each hour of the day were an average '
-'one. Exact in its weights; see docs/detect.md for how far it is from counting the bins one by one.';
+'The state after so many bins that were observed without a mention, at once: as if each hour of the day were an '
+'average one. Exact in its weights; see docs/detect.md for how far it is from counting the bins one by one.';
 
-create function private.silent_state(slots integer [], bins integer)
+create function private.silent_state(slots integer[], bins integer)
 returns private.burst_state
 immutable
 parallel safe
@@ -9811,15 +9811,15 @@ as $$
             silent_state.bins
         )::private.burst_state
 $$;
-comment on function private.silent_state(integer [], integer) is
+comment on function private.silent_state(integer[], integer) is
 'The state of what was absent from so many bins, observed in these hours of the day (0 to 23 in Korea).';
 
 create function private.replay_states(
     state private.burst_state,
     last_ordinal integer,
-    ordinals integer [],
-    slots integer [],
-    counts double precision [],
+    ordinals integer[],
+    slots integer[],
+    counts double precision[],
     bins_per_slot integer,
     span_bins integer
 )
@@ -9844,10 +9844,10 @@ begin
 end
 $$;
 comment on function private.replay_states(
-    private.burst_state, integer, integer [], integer [], double precision [], integer, integer
+    private.burst_state, integer, integer[], integer[], double precision[], integer, integer
 ) is
-'The state after several bins in the order of time, which are numbered; the state is that after bin last_ordinal. What '
-'lies between was observed and silent.';
+'The state after several bins in the order of time, which are numbered; the state is that after bin last_ordinal. '
+'What lies between was observed and silent.';
 
 -- Only these can become trends: an hour with many keywords that are seen once is not read for them.
 create index keyword_signals_that_can_ring
@@ -9859,13 +9859,13 @@ create table private.signal_marks (
     region_code varchar(2) not null,
     data_source varchar(50) not null,
     bucket timestamptz not null,
-    keywords text [] not null
+    keywords text[] not null
 );
 alter table private.signal_marks enable row level security;
 create index signal_marks_by_time on private.signal_marks (bucket);
 comment on table private.signal_marks is
-'Which hours and keywords changed since the states were last carried on: written with the signals themselves, taken away '
-'by private.fold_keyword_states().';
+'Which hours and keywords changed since the states were last carried on: written with the signals themselves, taken '
+'away by private.fold_keyword_states().';
 
 create table private.observed_bins (
     region_code varchar(2) not null,
@@ -9958,7 +9958,7 @@ execute function private.mark_signals();
 create function private.replay_keywords(
     region_code text,
     data_source text,
-    keywords text [],
+    keywords text[],
     before timestamptz
 )
 returns table (
@@ -10056,7 +10056,7 @@ as $$
     from series
     inner join silence on series.first_ordinal = silence.first_ordinal
 $$;
-comment on function private.replay_keywords(text, text, text [], timestamptz) is
+comment on function private.replay_keywords(text, text, text[], timestamptz) is
 'The states of these keywords before an hour, computed anew from the signals of the 28 days before it.';
 
 create function private.fold_keyword_states(at timestamptz default now(), region text default null)
@@ -10074,8 +10074,8 @@ declare
     most_replayed constant integer := 1000;
     most_new constant integer := 50000;
     pair record;
-    changed timestamptz [];
-    late text [];
+    changed timestamptz[];
+    late text[];
     shifted timestamptz;
     newest timestamptz;
     one_count integer;
@@ -10436,8 +10436,8 @@ begin
 end
 $$;
 comment on function private.fold_keyword_states(timestamptz, text) is
-'Carries the states on to the newest hour up to the given time, and computes anew those whose past was corrected: at most '
-'1,000 keywords a run in each region and source, the rest in the next. Returns how many were carried on, computed anew '
+'Carries the states on to the newest hour up to the given time, and computes anew those whose past was corrected: at '
+'most 1,000 keywords a run in each region and source, the rest in the next. Returns how many were carried on, computed anew '
 'and left.';
 
 create function private.forget_keyword_states(most integer default 50000)
@@ -10476,8 +10476,8 @@ comment on function private.forget_keyword_states(integer) is
 
 -- supabase/schemas/shorts/31_detectors.sql
 
--- Promises that a trend is more than chance explains: detectors of one row shape, their false alarms controlled over each
--- run, and no trend made by a single channel.
+-- Promises that a trend is more than chance explains: detectors of one row shape, their false alarms controlled over
+-- each run, and no trend made by a single channel.
 
 create table private.detector_settings (
     detector text not null,
@@ -10624,7 +10624,7 @@ returns table (
     bucket timestamptz,
     keywords integer,
     earlier_bins integer,
-    slots integer [],
+    slots integer[],
     is_newest boolean
 )
 stable
@@ -10703,7 +10703,7 @@ create function private.score_keywords(
     at timestamptz,
     region text,
     is_known boolean,
-    keywords text []
+    keywords text[]
 )
 returns table (
     keyword text,
@@ -10894,7 +10894,7 @@ as $$
         expected.is_new
     from expected
 $$;
-comment on function private.score_keywords(timestamptz, text, boolean, text []) is
+comment on function private.score_keywords(timestamptz, text, boolean, text[]) is
 'What was counted in the newest hour beside what its past makes usual: of these keywords, or of all that can become '
 'trends; with a past (true), without (false) or either (null).';
 
@@ -11234,7 +11234,7 @@ comment on function private.detected(timestamptz, text) is
 'What all detectors say of the newest hour, the false alarms of each controlled over all keywords of the hour.';
 
 create function public.backtest_bursts(
-    counts double precision [],
+    counts double precision[],
     bin_seconds integer,
     first_at timestamptz
 )
@@ -11250,8 +11250,8 @@ declare
     state private.burst_state := private.empty_state();
     slot integer;
     z double precision;
-    z_scores double precision [] := '{}';
-    alarms integer [] := '{}';
+    z_scores double precision[] := '{}';
+    alarms integer[] := '{}';
     record_z double precision;
     record_place integer;
 begin
@@ -11309,7 +11309,7 @@ begin
     return jsonb_build_object('z', to_jsonb(z_scores), 'alarms', to_jsonb(alarms));
 end
 $$;
-comment on function public.backtest_bursts(double precision [], integer, timestamptz) is
+comment on function public.backtest_bursts(double precision[], integer, timestamptz) is
 'How the detector of bursts would have judged a series, bin by bin and without looking ahead: z of each, null where '
 'nobody looked, and the places of the alarms, from 0. Reads no keyword.';
 
@@ -12923,13 +12923,13 @@ grant execute on function public.upsert_trending_keyword(jsonb) to app_service;
 grant execute on function public.upsert_trending_keywords(jsonb) to app_service;
 grant execute on function private.read_told_trends(jsonb) to app_service;
 
--- detection: what detect_trends, ingest_keyword_signals and backtest_bursts read, write and call under the service's rights.
+-- detection: what detect_trends, ingest_keyword_signals and backtest_bursts read, write and call as the service.
 grant select, insert, update, delete on private.signal_marks to app_service;
 grant select, insert, update, delete on private.observed_bins to app_service;
 grant select, insert, update, delete on private.keyword_states to app_service;
 grant select, insert, update, delete on private.state_positions to app_service;
 grant select on private.detector_settings to app_service;
-grant execute on function public.backtest_bursts(double precision [], integer, timestamptz) to app_service;
+grant execute on function public.backtest_bursts(double precision[], integer, timestamptz) to app_service;
 grant execute on function private.empty_state() to app_service;
 grant execute on function private.seasonal_base(private.burst_state, integer) to app_service;
 grant execute on function private.usual_mentions(private.burst_state, integer) to app_service;
@@ -12939,11 +12939,11 @@ grant execute on function private.next_state(
     private.burst_state, integer, double precision, integer, integer
 ) to app_service;
 grant execute on function private.state_after_silence(private.burst_state, integer, integer, integer) to app_service;
-grant execute on function private.silent_state(integer [], integer) to app_service;
+grant execute on function private.silent_state(integer[], integer) to app_service;
 grant execute on function private.replay_states(
-    private.burst_state, integer, integer [], integer [], double precision [], integer, integer
+    private.burst_state, integer, integer[], integer[], double precision[], integer, integer
 ) to app_service;
-grant execute on function private.replay_keywords(text, text, text [], timestamptz) to app_service;
+grant execute on function private.replay_keywords(text, text, text[], timestamptz) to app_service;
 grant execute on function private.fold_keyword_states(timestamptz, text) to app_service;
 grant execute on function private.ln_gamma(double precision) to app_service;
 grant execute on function private.beta_fraction(double precision, double precision, double precision) to app_service;
@@ -12952,7 +12952,7 @@ grant execute on function private.burst_p(double precision, double precision, do
 grant execute on function private.fisher_tail(double precision, integer) to app_service;
 grant execute on function private.tested_bins(timestamptz, text) to app_service;
 grant execute on function private.has_untested_bins(timestamptz, text) to app_service;
-grant execute on function private.score_keywords(timestamptz, text, boolean, text []) to app_service;
+grant execute on function private.score_keywords(timestamptz, text, boolean, text[]) to app_service;
 grant execute on function private.detect_bursts(timestamptz, text) to app_service;
 grant execute on function private.detect_new_keywords(timestamptz, text) to app_service;
 grant execute on function private.detect_spread(timestamptz, text) to app_service;

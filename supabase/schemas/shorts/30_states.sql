@@ -8,8 +8,8 @@ create type private.burst_state as (
     bins integer
 );
 comment on type private.burst_state is
-'What is usual for a series: a value for each hour of the day in Korea (null: never observed), the level and variance of '
-'what is left of a count without it, and how many bins were observed.';
+'What is usual for a series: a value for each hour of the day in Korea (null: never observed), the level and variance '
+'of what is left of a count without it, and how many bins were observed.';
 
 create function private.empty_state()
 returns private.burst_state
@@ -173,10 +173,10 @@ begin
 end
 $$;
 comment on function private.state_after_silence(private.burst_state, integer, integer, integer) is
-'The state after so many bins that were observed without a mention, at once: as if each hour of the day were an average '
-'one. Exact in its weights; see docs/detect.md for how far it is from counting the bins one by one.';
+'The state after so many bins that were observed without a mention, at once: as if each hour of the day were an '
+'average one. Exact in its weights; see docs/detect.md for how far it is from counting the bins one by one.';
 
-create function private.silent_state(slots integer [], bins integer)
+create function private.silent_state(slots integer[], bins integer)
 returns private.burst_state
 immutable
 parallel safe
@@ -196,15 +196,15 @@ as $$
             silent_state.bins
         )::private.burst_state
 $$;
-comment on function private.silent_state(integer [], integer) is
+comment on function private.silent_state(integer[], integer) is
 'The state of what was absent from so many bins, observed in these hours of the day (0 to 23 in Korea).';
 
 create function private.replay_states(
     state private.burst_state,
     last_ordinal integer,
-    ordinals integer [],
-    slots integer [],
-    counts double precision [],
+    ordinals integer[],
+    slots integer[],
+    counts double precision[],
     bins_per_slot integer,
     span_bins integer
 )
@@ -229,10 +229,10 @@ begin
 end
 $$;
 comment on function private.replay_states(
-    private.burst_state, integer, integer [], integer [], double precision [], integer, integer
+    private.burst_state, integer, integer[], integer[], double precision[], integer, integer
 ) is
-'The state after several bins in the order of time, which are numbered; the state is that after bin last_ordinal. What '
-'lies between was observed and silent.';
+'The state after several bins in the order of time, which are numbered; the state is that after bin last_ordinal. '
+'What lies between was observed and silent.';
 
 -- Only these can become trends: an hour with many keywords that are seen once is not read for them.
 create index keyword_signals_that_can_ring
@@ -244,13 +244,13 @@ create table private.signal_marks (
     region_code varchar(2) not null,
     data_source varchar(50) not null,
     bucket timestamptz not null,
-    keywords text [] not null
+    keywords text[] not null
 );
 alter table private.signal_marks enable row level security;
 create index signal_marks_by_time on private.signal_marks (bucket);
 comment on table private.signal_marks is
-'Which hours and keywords changed since the states were last carried on: written with the signals themselves, taken away '
-'by private.fold_keyword_states().';
+'Which hours and keywords changed since the states were last carried on: written with the signals themselves, taken '
+'away by private.fold_keyword_states().';
 
 create table private.observed_bins (
     region_code varchar(2) not null,
@@ -343,7 +343,7 @@ execute function private.mark_signals();
 create function private.replay_keywords(
     region_code text,
     data_source text,
-    keywords text [],
+    keywords text[],
     before timestamptz
 )
 returns table (
@@ -441,7 +441,7 @@ as $$
     from series
     inner join silence on series.first_ordinal = silence.first_ordinal
 $$;
-comment on function private.replay_keywords(text, text, text [], timestamptz) is
+comment on function private.replay_keywords(text, text, text[], timestamptz) is
 'The states of these keywords before an hour, computed anew from the signals of the 28 days before it.';
 
 create function private.fold_keyword_states(at timestamptz default now(), region text default null)
@@ -459,8 +459,8 @@ declare
     most_replayed constant integer := 1000;
     most_new constant integer := 50000;
     pair record;
-    changed timestamptz [];
-    late text [];
+    changed timestamptz[];
+    late text[];
     shifted timestamptz;
     newest timestamptz;
     one_count integer;
@@ -821,8 +821,8 @@ begin
 end
 $$;
 comment on function private.fold_keyword_states(timestamptz, text) is
-'Carries the states on to the newest hour up to the given time, and computes anew those whose past was corrected: at most '
-'1,000 keywords a run in each region and source, the rest in the next. Returns how many were carried on, computed anew '
+'Carries the states on to the newest hour up to the given time, and computes anew those whose past was corrected: at '
+'most 1,000 keywords a run in each region and source, the rest in the next. Returns how many were carried on, computed anew '
 'and left.';
 
 create function private.forget_keyword_states(most integer default 50000)

@@ -1,5 +1,5 @@
--- Promises that a trend is more than chance explains: detectors of one row shape, their false alarms controlled over each
--- run, and no trend made by a single channel.
+-- Promises that a trend is more than chance explains: detectors of one row shape, their false alarms controlled over
+-- each run, and no trend made by a single channel.
 
 create table private.detector_settings (
     detector text not null,
@@ -146,7 +146,7 @@ returns table (
     bucket timestamptz,
     keywords integer,
     earlier_bins integer,
-    slots integer [],
+    slots integer[],
     is_newest boolean
 )
 stable
@@ -225,7 +225,7 @@ create function private.score_keywords(
     at timestamptz,
     region text,
     is_known boolean,
-    keywords text []
+    keywords text[]
 )
 returns table (
     keyword text,
@@ -416,7 +416,7 @@ as $$
         expected.is_new
     from expected
 $$;
-comment on function private.score_keywords(timestamptz, text, boolean, text []) is
+comment on function private.score_keywords(timestamptz, text, boolean, text[]) is
 'What was counted in the newest hour beside what its past makes usual: of these keywords, or of all that can become '
 'trends; with a past (true), without (false) or either (null).';
 
@@ -756,7 +756,7 @@ comment on function private.detected(timestamptz, text) is
 'What all detectors say of the newest hour, the false alarms of each controlled over all keywords of the hour.';
 
 create function public.backtest_bursts(
-    counts double precision [],
+    counts double precision[],
     bin_seconds integer,
     first_at timestamptz
 )
@@ -772,8 +772,8 @@ declare
     state private.burst_state := private.empty_state();
     slot integer;
     z double precision;
-    z_scores double precision [] := '{}';
-    alarms integer [] := '{}';
+    z_scores double precision[] := '{}';
+    alarms integer[] := '{}';
     record_z double precision;
     record_place integer;
 begin
@@ -831,6 +831,6 @@ begin
     return jsonb_build_object('z', to_jsonb(z_scores), 'alarms', to_jsonb(alarms));
 end
 $$;
-comment on function public.backtest_bursts(double precision [], integer, timestamptz) is
+comment on function public.backtest_bursts(double precision[], integer, timestamptz) is
 'How the detector of bursts would have judged a series, bin by bin and without looking ahead: z of each, null where '
 'nobody looked, and the places of the alarms, from 0. Reads no keyword.';

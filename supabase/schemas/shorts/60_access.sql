@@ -446,13 +446,13 @@ grant execute on function public.upsert_trending_keyword(jsonb) to app_service;
 grant execute on function public.upsert_trending_keywords(jsonb) to app_service;
 grant execute on function private.read_told_trends(jsonb) to app_service;
 
--- detection: what detect_trends, ingest_keyword_signals and backtest_bursts read, write and call under the service's rights.
+-- detection: what detect_trends, ingest_keyword_signals and backtest_bursts read, write and call as the service.
 grant select, insert, update, delete on private.signal_marks to app_service;
 grant select, insert, update, delete on private.observed_bins to app_service;
 grant select, insert, update, delete on private.keyword_states to app_service;
 grant select, insert, update, delete on private.state_positions to app_service;
 grant select on private.detector_settings to app_service;
-grant execute on function public.backtest_bursts(double precision [], integer, timestamptz) to app_service;
+grant execute on function public.backtest_bursts(double precision[], integer, timestamptz) to app_service;
 grant execute on function private.empty_state() to app_service;
 grant execute on function private.seasonal_base(private.burst_state, integer) to app_service;
 grant execute on function private.usual_mentions(private.burst_state, integer) to app_service;
@@ -462,11 +462,11 @@ grant execute on function private.next_state(
     private.burst_state, integer, double precision, integer, integer
 ) to app_service;
 grant execute on function private.state_after_silence(private.burst_state, integer, integer, integer) to app_service;
-grant execute on function private.silent_state(integer [], integer) to app_service;
+grant execute on function private.silent_state(integer[], integer) to app_service;
 grant execute on function private.replay_states(
-    private.burst_state, integer, integer [], integer [], double precision [], integer, integer
+    private.burst_state, integer, integer[], integer[], double precision[], integer, integer
 ) to app_service;
-grant execute on function private.replay_keywords(text, text, text [], timestamptz) to app_service;
+grant execute on function private.replay_keywords(text, text, text[], timestamptz) to app_service;
 grant execute on function private.fold_keyword_states(timestamptz, text) to app_service;
 grant execute on function private.ln_gamma(double precision) to app_service;
 grant execute on function private.beta_fraction(double precision, double precision, double precision) to app_service;
@@ -475,7 +475,7 @@ grant execute on function private.burst_p(double precision, double precision, do
 grant execute on function private.fisher_tail(double precision, integer) to app_service;
 grant execute on function private.tested_bins(timestamptz, text) to app_service;
 grant execute on function private.has_untested_bins(timestamptz, text) to app_service;
-grant execute on function private.score_keywords(timestamptz, text, boolean, text []) to app_service;
+grant execute on function private.score_keywords(timestamptz, text, boolean, text[]) to app_service;
 grant execute on function private.detect_bursts(timestamptz, text) to app_service;
 grant execute on function private.detect_new_keywords(timestamptz, text) to app_service;
 grant execute on function private.detect_spread(timestamptz, text) to app_service;

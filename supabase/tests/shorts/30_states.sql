@@ -10,13 +10,21 @@ delete from private.state_positions;
 
 -- Pure.
 select is(private.burst_z(private.empty_state(), 3, 50), 0::float8, 'of what is not known nothing is unusual');
-select is((private.next_state(private.empty_state(), 3, 50, 1, 336)).profile [4], 50::real, 'the first count is the usual');
+select is(
+    (private.next_state(private.empty_state(), 3, 50, 1, 336)).profile[4],
+    50::real,
+    'the first count is the usual'
+);
 select is(
     private.usual_mentions(private.next_state(private.empty_state(), 3, 50, 1, 336), 9),
     50::float8,
     'also for an hour of the day that was never observed'
 );
-select is(private.usual_mentions(private.silent_state(array[0, 6], 20), 6), 0::float8, 'silence makes one expect nothing');
+select is(
+    private.usual_mentions(private.silent_state(array[0, 6], 20), 6),
+    0::float8,
+    'silence makes one expect nothing'
+);
 select ok(
     abs(private.burst_z(private.silent_state(array[0, 6], 20), 6, 6) - 6 / sqrt(0.3::float8)) < 1e-9,
     'a silent past is not a certain one'

@@ -21,11 +21,11 @@ from (
         place.count,
         mean.value as mean,
         mean.value * excess.ratio as variance
-    from unnest(array[0.01, 0.1, 0.4, 2, 10, 100, 1000]::float8 []) as mean (value)
-    cross join unnest(array[1.01, 1.5, 5, 50]::float8 []) as excess (ratio)
+    from unnest(array[0.01, 0.1, 0.4, 2, 10, 100, 1000]::float8[]) as mean (value)
+    cross join unnest(array[1.01, 1.5, 5, 50]::float8[]) as excess (ratio)
     cross join lateral (
         select distinct 1 + floor(mean.value + deviations * sqrt(mean.value * excess.ratio))::integer as count
-        from unnest(array[0, 0.5, 1, 2, 4, 6, 8]::float8 []) as deviations
+        from unnest(array[0, 0.5, 1, 2, 4, 6, 8]::float8[]) as deviations
     ) as place
 ) as grid
 cross join lateral (
@@ -128,7 +128,11 @@ select set_eq(
     'these are trends'
 );
 select is(
-    (select count(*) from seen as one inner join seen as two using (detector) where one.p_value < two.p_value and one.q_value > two.q_value),
+    (
+        select count(*)
+        from seen as one
+        inner join seen as two on one.detector = two.detector and one.p_value < two.p_value and one.q_value > two.q_value
+    ),
     0::bigint,
     'the stronger burst never has the larger q'
 );
@@ -160,7 +164,11 @@ insert into private.keyword_signals (region_code, data_source, bucket, keyword, 
 values ('KR', 'youtube_api', '2026-01-11 06:00+00', 'later', 1);
 select private.fold_keyword_states('2026-01-11 06:20+00') is not null as went_on \gset
 select set_eq(
-    format('select keyword, detector, round(z_score::numeric, 9) as z, round(q_value::numeric, 12) as q from private.detected(%L, ''KR'')', :now),
+    format(
+        'select keyword, detector, round(z_score::numeric, 9) as z, round(q_value::numeric, 12) as q '
+        'from private.detected(%L, ''KR'')',
+        :now
+    ),
     'select keyword, detector, round(z_score::numeric, 9) as z, round(q_value::numeric, 12) as q from seen',
     'an hour that is past is judged as it was'
 );
@@ -169,7 +177,7 @@ select set_eq(
 create temporary table tried as
 select public.backtest_bursts(
     array(select 20 + 3 * sin(n) from generate_series(1, 3000) as n)
-    || array[400, 400, 5000]::float8 []
+    || array[400, 400, 5000]::float8[]
     || array(select 20 + 3 * sin(n) from generate_series(1, 20) as n),
     300,
     '2026-01-01 00:00+00'
@@ -177,7 +185,7 @@ select public.backtest_bursts(
 select is((select answer -> 'alarms' from tried), '[3000, 3002]'::jsonb, 'a burst, and twice the record');
 select is((select jsonb_array_length(answer -> 'z') from tried), 3023, 'z of each bin');
 select throws_ok(
-    $$select public.backtest_bursts(array['NaN']::float8 [], 300, now())$$,
+    $$select public.backtest_bursts(array['NaN']::float8[], 300, now())$$,
     'PT400',
     'The series cannot be tested.',
     'no number is no count'
