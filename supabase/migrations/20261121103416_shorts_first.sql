@@ -9896,8 +9896,8 @@ create table private.keyword_states (
 with (fillfactor = 70);
 alter table private.keyword_states enable row level security;
 comment on table private.keyword_states is
-'What is usual for a keyword in a region and source, without the newest hour: that one may still be corrected. Derived '
-'from keyword_signals.';
+'What is usual for a keyword in a region and source, without the newest hour: that one may still be corrected. '
+'Derived from keyword_signals.';
 comment on column private.keyword_states.last_bucket is
 'The last hour in it. Hours after that were silent, and are counted when they matter.';
 
@@ -10437,8 +10437,8 @@ end
 $$;
 comment on function private.fold_keyword_states(timestamptz, text) is
 'Carries the states on to the newest hour up to the given time, and computes anew those whose past was corrected: at '
-'most 1,000 keywords a run in each region and source, the rest in the next. Returns how many were carried on, computed anew '
-'and left.';
+'most 1,000 keywords a run in each region and source, the rest in the next. Returns how many were carried on, computed '
+'anew and left.';
 
 create function private.forget_keyword_states(most integer default 50000)
 returns jsonb

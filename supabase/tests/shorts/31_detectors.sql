@@ -131,7 +131,11 @@ select is(
     (
         select count(*)
         from seen as one
-        inner join seen as two on one.detector = two.detector and one.p_value < two.p_value and one.q_value > two.q_value
+        inner join seen as two
+            on
+                one.detector = two.detector
+                and one.p_value < two.p_value
+                and one.q_value > two.q_value
     ),
     0::bigint,
     'the stronger burst never has the larger q'
