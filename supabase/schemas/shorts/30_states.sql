@@ -263,8 +263,8 @@ create table private.observed_bins (
 );
 alter table private.observed_bins enable row level security;
 comment on table private.observed_bins is
-'The hours in which a region''s source saw anything. Derived from keyword_signals, which would have to be read whole to '
-'know it.';
+'The hours in which a region''s source saw anything. Derived from keyword_signals, which would have to be read whole '
+'to know it.';
 create index observed_bins_by_time on private.observed_bins (bucket);
 comment on column private.observed_bins.keywords is 'How many keywords were seen at least once.';
 
@@ -455,7 +455,7 @@ set work_mem = '32MB'
 language plpgsql
 as $$
 declare
-    -- Per run, region and source: what is more waits for the next run, or has no state of its own.
+    -- Per run, region and source: what is more waits for the next run; of junk that is seen once, the rest gets no state.
     most_replayed constant integer := 1000;
     most_new constant integer := 50000;
     pair record;
@@ -797,6 +797,7 @@ begin
             inner join silence on continued.first_ordinal = silence.first_ordinal
             where
                 continued.last_ordinal is not null
+                or continued.most_mentions >= 2
                 or continued.place <= most_new
             on conflict on constraint keyword_states_pkey do update
                 set
