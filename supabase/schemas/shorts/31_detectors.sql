@@ -8,9 +8,11 @@ create table private.detector_settings (
     least_z double precision not null,
     most_q double precision not null,
     least_mentions integer not null,
+    least_usual double precision not null,
     primary key (detector, bin_seconds),
     constraint bin_seconds_is_positive check (bin_seconds > 0),
-    constraint most_q_is_a_fraction check (most_q between 0 and 1)
+    constraint most_q_is_a_fraction check (most_q between 0 and 1),
+    constraint least_usual_is_positive check (least_usual > 0)
 );
 alter table private.detector_settings enable row level security;
 comment on table private.detector_settings is
@@ -19,12 +21,14 @@ comment on column private.detector_settings.version is 'The model_version of its
 comment on column private.detector_settings.least_z is 'Standard deviations above the usual count.';
 comment on column private.detector_settings.most_q is 'The share of false alarms that a run may promise.';
 comment on column private.detector_settings.least_mentions is 'Mentions in the bin itself.';
-insert into private.detector_settings (detector, bin_seconds, version, least_z, most_q, least_mentions)
+comment on column private.detector_settings.least_usual is
+'What is taken for usual at least: what was never seen is not known to be absent.';
+insert into private.detector_settings (detector, bin_seconds, version, least_z, most_q, least_mentions, least_usual)
 values
-('burst', 3600, 'burst-1', 6, 0.05, 3),
-('burst', 300, 'burst-1', 9, 0.05, 3),
-('new', 3600, 'burst-1', 6, 0.05, 3),
-('spread', 3600, 'burst-1', 3, 0.05, 2);
+('burst', 3600, 'burst-1', 6, 0.05, 3, 0.4),
+('burst', 300, 'burst-1', 9, 0.05, 3, 0.4),
+('new', 3600, 'burst-1', 6, 0.05, 3, 0.4),
+('spread', 3600, 'burst-1', 3, 0.05, 2, 0.4);
 
 create function private.ln_gamma(x double precision)
 returns double precision
@@ -120,7 +124,12 @@ comment on function private.count_tail(double precision, double precision, doubl
 'The chance of a count as high as this one or higher (half of the chance of exactly this one: mid-p), when counts are '
 'negative binomial with this mean and variance.';
 
-create function private.burst_p(count double precision, usual double precision, variance double precision)
+create function private.burst_p(
+    count double precision,
+    usual double precision,
+    variance double precision,
+    least_usual double precision
+)
 returns double precision
 immutable
 parallel safe
@@ -128,16 +137,15 @@ security invoker
 set search_path = pg_catalog, pg_temp
 language sql
 as $$
-    -- What was never seen is not known to be absent: calibrated on shuffled charts, see docs/detect.md.
     select
         private.count_tail(
             burst_p.count,
-            greatest(burst_p.usual, 0.4),
-            greatest(burst_p.variance, burst_p.usual, 0.4)
+            greatest(burst_p.usual, burst_p.least_usual),
+            greatest(burst_p.variance, burst_p.usual, burst_p.least_usual)
         )
 $$;
-comment on function private.burst_p(double precision, double precision, double precision) is
-'The chance of a count as high where the usual one is this.';
+comment on function private.burst_p(double precision, double precision, double precision, double precision) is
+'The chance of a count as high where the usual one is this, or the least that is taken for usual.';
 
 create function private.tested_bins(at timestamptz, region text)
 returns table (
@@ -447,9 +455,13 @@ as $$
         scored.mentions,
         scored.usual_mentions,
         scored.z_score,
-        private.burst_p(scored.mentions, scored.usual_mentions, scored.variance) as p_value,
+        private.burst_p(scored.mentions, scored.usual_mentions, scored.variance, setting.least_usual) as p_value,
         jsonb_build_object('variance', scored.variance, 'earlier_bins', scored.earlier_bins) as evidence
     from private.score_keywords(detect_bursts.at, detect_bursts.region, true, null) as scored
+    inner join private.detector_settings as setting
+        on
+            setting.detector = 'burst'
+            and setting.bin_seconds = 3600
     -- The others have larger p-values, and no chance.
     where scored.z_score >= 2
 $$;
@@ -483,9 +495,13 @@ as $$
         scored.mentions,
         scored.usual_mentions,
         scored.z_score,
-        private.burst_p(scored.mentions, scored.usual_mentions, scored.variance) as p_value,
+        private.burst_p(scored.mentions, scored.usual_mentions, scored.variance, setting.least_usual) as p_value,
         jsonb_build_object('earlier_bins', scored.earlier_bins) as evidence
     from private.score_keywords(detect_new_keywords.at, detect_new_keywords.region, false, null) as scored
+    inner join private.detector_settings as setting
+        on
+            setting.detector = 'new'
+            and setting.bin_seconds = 3600
     where scored.z_score >= 2
 $$;
 comment on function private.detect_new_keywords(timestamptz, text) is
@@ -567,8 +583,12 @@ as $$
     scored as materialized (
         select
             score.*,
-            private.burst_p(score.mentions, score.usual_mentions, score.variance) as own_p
+            private.burst_p(score.mentions, score.usual_mentions, score.variance, setting.least_usual) as own_p
         from wanted
+        inner join private.detector_settings as setting
+            on
+                setting.detector = 'spread'
+                and setting.bin_seconds = 3600
         cross join lateral private.score_keywords(detect_spread.at, null, null, wanted.keywords) as score
         where wanted.keywords is not null
     ),

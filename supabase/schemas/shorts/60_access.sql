@@ -471,7 +471,9 @@ grant execute on function private.fold_keyword_states(timestamptz, text) to app_
 grant execute on function private.ln_gamma(double precision) to app_service;
 grant execute on function private.beta_fraction(double precision, double precision, double precision) to app_service;
 grant execute on function private.count_tail(double precision, double precision, double precision) to app_service;
-grant execute on function private.burst_p(double precision, double precision, double precision) to app_service;
+grant execute on function private.burst_p(
+    double precision, double precision, double precision, double precision
+) to app_service;
 grant execute on function private.fisher_tail(double precision, integer) to app_service;
 grant execute on function private.tested_bins(timestamptz, text) to app_service;
 grant execute on function private.has_untested_bins(timestamptz, text) to app_service;
