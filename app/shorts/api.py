@@ -153,14 +153,15 @@ class ShortsApi(ActivityApi, ChannelsApi, DetectApi, FreshnessApi, QualityApi, S
             known.update(row.video_id for row in rows)
         return known
 
-    async def trending_keywords(self, region: str, *, detected_at: datetime) -> list[TrendRow]:
-        """The full rows of the table for one run of detection, strongest first."""
+    async def trending_keywords(self, region: str | None, *, detected_at: datetime) -> list[TrendRow]:
+        """The full rows of the table for one run of detection (None: everywhere), strongest first."""
         query = (
             self.client.supabase.table("trending_keywords")
             .select(",".join(TrendRow.model_fields))
-            .eq("region_code", region)
             .eq("detected_at", detected_at.isoformat())
             .order("trend_score", desc=True)
             .order("keyword")
         )
+        if region is not None:
+            query = query.eq("region_code", region)
         return checked(await self.client.run("trending_keywords", query.execute()), list[TrendRow], "trending_keywords")

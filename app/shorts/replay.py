@@ -19,16 +19,16 @@ __all__ = ["ReplayReport", "ReplayTarget", "replay_trends", "snapshots"]
 class ReplayTarget(Protocol):
     """What a replay needs of the backend; ShortsApi is one."""
 
-    async def detect_trends(self, at: datetime, /, *, region: str) -> Detection: ...
+    async def detect_trends(self, at: datetime, /, *, region: str | None) -> Detection: ...
 
-    async def trending_keywords(self, region: str, /, *, detected_at: datetime) -> list[TrendRow]: ...
+    async def trending_keywords(self, region: str | None, /, *, detected_at: datetime) -> list[TrendRow]: ...
 
 
 @dataclass
 class ReplayReport:
-    """What detection found at `steps` snapshots; `trends` in the order of their detection."""
+    """What detection found at `steps` snapshots; `trends` in the order of their detection. No region is every one."""
 
-    region: str
+    region: str | None
     steps: int = 0
     tested: int = 0
     found: int = 0
@@ -40,15 +40,15 @@ async def replay_trends(
     folder: Path,
     *,
     into: ReplayTarget,
-    region: str = "KR",
+    region: str | None = "KR",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     on_trend: Callable[[TrendRow], None] = lambda trend: None,
 ) -> ReplayReport:
-    """Call `detect_trends` for each snapshot of `region` in the order of time; the data set is ingested already.
+    """Call `detect_trends` for each snapshot of `region` (None: of any) in the order of time, after ingest.
 
     Repeating a replay tells nobody twice: time only moves forward in the database.
     """
-    check_regions([region])
+    check_regions([region] if region is not None else [])
     report = ReplayReport(region)
     times = snapshots(folder, region=region)
     for at in times:
@@ -65,8 +65,8 @@ async def replay_trends(
     return report
 
 
-def snapshots(folder: Path, *, region: str) -> list[datetime]:
-    """The distinct times at which `region` was collected, in order."""
+def snapshots(folder: Path, *, region: str | None) -> list[datetime]:
+    """The distinct times at which `region` (None: any) was collected, in order."""
     chart_file, _ = dataset_files(folder)
     rows = read_chart(chart_file)
-    return sorted({row.collected_at for row in rows if isinstance(row, ChartRow) and row.region == region})
+    return sorted({row.collected_at for row in rows if isinstance(row, ChartRow) and region in (None, row.region)})

@@ -2,8 +2,8 @@
 
 Each keyword's counts of a region are put into random snapshots of that region, so that whatever rings is a false alarm.
 A fresh stack is started; each history goes in snapshot by snapshot, and `detect_trends` runs after each as it does in
-production. The first half of the snapshots chooses the settings: of a grid, the lowest z with which at most the promised
-share of runs rings. The figures are those of the second half, which chose nothing, and of other shuffles.
+production. The first half of the snapshots, of one shuffle, shows with which settings of a grid at most the promised
+share of runs rings. The figures are those of the second half of other shuffles, which chose nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from app.shorts import REGIONS
 from app.shorts.dataset import ChartRow
 from app.shorts.formats import Charts, open_dataset
 from app.shorts.keywords import keywords_of_many
@@ -130,13 +129,13 @@ def shuffled(history: History, *, seed: int) -> History:
     for hour, regions in history.items():
         for region, counts in regions.items():
             hours[region].append(hour)
-            for keyword, mentions in counts.items():
-                series[region, keyword].append(mentions)
+            for keyword, count in counts.items():
+                series[region, keyword].append(count)
     mixed: History = {hour: {region: {} for region in regions} for hour, regions in history.items()}
-    for (region, keyword), counts in sorted(series.items()):
-        chance.shuffle(counts)
-        for hour, mentions in zip(chance.sample(hours[region], len(counts)), counts, strict=True):
-            mixed[hour][region][keyword] = mentions
+    for (region, keyword), mentions in sorted(series.items()):
+        chance.shuffle(mentions)
+        for moment, count in zip(chance.sample(hours[region], len(mentions)), mentions, strict=True):
+            mixed[moment][region][keyword] = count
     return mixed
 
 
@@ -272,7 +271,8 @@ def report(chosen: list[Setting], outcomes: list[Outcome], *, as_json: bool) -> 
             f"{statistics.median(each.milliseconds):.0f}",
         )
     console.print(table)
-    console.print("as it was:", ", ".join(f"{region} {outcomes[-1].by_region[region]}" for region in sorted(REGIONS) if outcomes[-1].by_region[region]))
+    regions = ", ".join(f"{region} {count}" for region, count in sorted(outcomes[-1].by_region.items()))
+    console.print(f"as it was: {regions}", highlight=False)
     console.print("; ".join(outcomes[-1].strongest), highlight=False)
 
 

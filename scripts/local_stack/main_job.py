@@ -111,22 +111,24 @@ async def ingest(folder: Path, *, into: ShortsApi, bars: Progress, console: Cons
 
 async def replay(folder: Path, *, into: ShortsApi, bars: Progress) -> ReplayReport:
     """Detect on the data set's own clock, snapshot by snapshot, as if each had just come in."""
-    task = bars.add_task("detect: KR, snapshot by snapshot", total=None)
+    task = bars.add_task("detect: all regions, snapshot by snapshot", total=None)
     return await replay_trends(
-        folder, into=into, region="KR", on_progress=lambda done, total: bars.update(task, completed=done, total=total)
+        folder, into=into, region=None, on_progress=lambda done, total: bars.update(task, completed=done, total=total)
     )
 
 
 def show_trends(report: ReplayReport, console: Console) -> None:
-    """The strongest trends with the series that made them; one keyword is shown once."""
-    best: dict[str, TrendRow] = {}
+    """The strongest trends with the series that made them; a keyword of a region is shown once."""
+    best: dict[tuple[str, str], TrendRow] = {}
     for trend in report.trends:
-        if trend.keyword not in best or best[trend.keyword].trend_score < trend.trend_score:
-            best[trend.keyword] = trend
+        key = (trend.region_code, trend.keyword)
+        if key not in best or best[key].trend_score < trend.trend_score:
+            best[key] = trend
     strongest = sorted(best.values(), key=lambda trend: -trend.trend_score)[:TRENDS_SHOWN]
-    table = Table("keyword", "detected (UTC)", "score", "growth", "q", "mentions, 24 h", box=None)
+    table = Table("region", "keyword", "detected (UTC)", "score", "growth", "q", "mentions, 24 h", box=None)
     for trend in strongest:
         table.add_row(
+            trend.region_code,
             escape(trend.keyword),
             f"{trend.detected_at:%Y-%m-%d %H:%M}",
             f"{trend.trend_score:.3f}",
@@ -135,8 +137,8 @@ def show_trends(report: ReplayReport, console: Console) -> None:
             sparkline(trend.hourly_trend_data),
         )
     console.print(
-        f"\n{report.found:,} trends in {report.steps:,} snapshots of KR ({report.tested:,} keyword tests, "
-        f"{len(best):,} distinct keywords, {report.notified:,} notified); the strongest:\n"
+        f"\n{report.found:,} trends in {report.steps:,} snapshots ({report.tested:,} keyword tests, "
+        f"{len({keyword for _, keyword in best}):,} distinct keywords, {report.notified:,} notified); the strongest:\n"
     )
     console.print(table)
 

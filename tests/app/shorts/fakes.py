@@ -22,7 +22,7 @@ class FakeShorts:
         self.batches: list[int] = []
         self.refuse: Callable[[Any], str | None] = lambda row: None
         self.failures: list[Exception] = []
-        self.detected: list[tuple[datetime, str]] = []
+        self.detected: list[tuple[datetime, str | None]] = []
         self.found: dict[datetime, list[TrendRow]] = {}
 
     async def ingest_videos(self, videos: list[VideoInput]) -> Ingested:
@@ -55,12 +55,12 @@ class FakeShorts:
             stored[key(row)] = row
         return Ingested(received=len(rows), rejected=rejected, **counts)
 
-    async def detect_trends(self, at: datetime, *, region: str) -> Detection:
+    async def detect_trends(self, at: datetime, *, region: str | None) -> Detection:
         self.detected.append((at, region))
         found = len(self.found.get(at, []))
         return Detection(at=at, region=region, tested=10, found=found, notified=found)
 
-    async def trending_keywords(self, region: str, *, detected_at: datetime) -> list[TrendRow]:
+    async def trending_keywords(self, region: str | None, *, detected_at: datetime) -> list[TrendRow]:
         return self.found[detected_at]
 
 

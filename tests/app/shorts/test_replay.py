@@ -13,6 +13,7 @@ from .fakes import FakeShorts, trend
 
 MORNING = datetime(2026, 7, 10, 0, 24, 48, tzinfo=UTC)
 EVENING = datetime(2026, 7, 10, 12, 24, 48, tzinfo=UTC)
+NEXT_DAY = datetime(2026, 7, 11, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -29,6 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_snapshots_are_the_distinct_times_of_one_region_in_order(folder: Path) -> None:
     assert snapshots(folder, region="KR") == [MORNING, EVENING]
+    assert snapshots(folder, region=None) == [MORNING, EVENING, NEXT_DAY]
 
 
 async def test_a_replay_asks_at_each_snapshot_and_returns_what_was_found(folder: Path) -> None:
@@ -47,6 +49,14 @@ async def test_a_replay_asks_at_each_snapshot_and_returns_what_was_found(folder:
     assert (report.steps, report.tested, report.found, report.notified) == (2, 20, 2, 2)
     assert [found.keyword for found in report.trends] == heard == ["김치", "밥"]
     assert steps == [(1, 2), (2, 2)]
+
+
+async def test_a_replay_of_everywhere_asks_once_for_all_regions(folder: Path) -> None:
+    shorts = FakeShorts()
+    shorts.found = {MORNING: [trend("김치", at=MORNING)]}
+    report = await replay_trends(folder, into=shorts, region=None)
+    assert shorts.detected == [(MORNING, None), (EVENING, None), (NEXT_DAY, None)]
+    assert (report.region, report.steps, len(report.trends)) == (None, 3, 1)
 
 
 async def test_an_unknown_region_is_refused(folder: Path) -> None:
