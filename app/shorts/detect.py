@@ -11,13 +11,17 @@ __all__ = ["BurstBacktest", "DetectApi", "Detection"]
 
 
 class Detection(Row):
-    """What one run of detection did: keywords tested, trends found, webhook events written."""
+    """What one run of detection did: keywords tested, trends found, webhook events written.
+
+    `cut` keywords of a flood of new ones got no state; they are not taken for new later.
+    """
 
     at: datetime
     region: str | None
     tested: int
     found: int
     notified: int
+    cut: int = 0
 
 
 class BurstBacktest(Row):

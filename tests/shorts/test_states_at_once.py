@@ -115,7 +115,7 @@ def test_any_order_repetition_and_batching_gives_the_replays_states(
                     send(connection, repeated[begin:end])
                 fold(connection, at=data.draw(st.integers(0, 24 * 7)))
             assert fold(connection)["left"] == 0
-            assert fold(connection) == {"folded": 0, "replayed": 0, "left": 0}
+            assert fold(connection) == {"folded": 0, "replayed": 0, "left": 0, "cut": 0}
             assert_same(states(connection), expected(repeated))
         finally:
             connection.rollback()

@@ -115,6 +115,8 @@ declare
 begin
     base := case when state.bins = 0 then count else private.seasonal_base(state, slot) end;
     residual := count - base - state.level;
+    -- What has faded away is nothing: Postgres refuses numbers that get too small to hold.
+    residual := case when abs(residual) < 1e-12 then 0 else residual end;
     -- One burst must not become the rhythm of the day: what lies far above enters the profile as three deviations.
     clipped := least(count, base + 3 * sqrt(greatest(state.variance, base + state.level, 0.3)));
     -- A source that looks four times a day fills a span of days with fewer bins; at first every bin counts the same.
@@ -124,10 +126,10 @@ begin
     );
     state.level := state.level + weight * residual;
     state.variance := (1 - weight) * (state.variance + weight * residual * residual);
-    state.profile[slot + 1] := case
-        when state.profile[slot + 1] is null then clipped
-        else state.profile[slot + 1] + 0.25::float8 / bins_per_slot * (clipped - state.profile[slot + 1])
-    end;
+    state.variance := case when state.variance < 1e-12 then 0 else state.variance end;
+    base := coalesce(state.profile[slot + 1], clipped);
+    base := base + 0.25::float8 / bins_per_slot * (clipped - base);
+    state.profile[slot + 1] := case when abs(base) < 1e-12 then 0 else base end;
     state.bins := state.bins + 1;
     return state;
 end
@@ -166,7 +168,9 @@ begin
     state.level := state.level * kept + silence * (1 - kept);
     faded := power(1 - 0.25::float8 / bins_per_slot, silent_bins / seen::float8);
     for place in 1..24 loop
-        state.profile[place] := state.profile[place] * faded;
+        state.profile[place] := case
+            when abs(state.profile[place]) * faded < 1e-12 then 0 else state.profile[place] * faded
+        end;
     end loop;
     state.bins := state.bins + silent_bins;
     return state;
@@ -236,7 +240,7 @@ comment on function private.replay_states(
 
 -- Only these can become trends: an hour with many keywords that are seen once is not read for them.
 create index keyword_signals_that_can_ring
-on private.keyword_signals (region_code, data_source, bucket)
+on private.keyword_signals (region_code, data_source, bucket, mentions)
 where mentions >= 3;
 
 create table private.signal_marks (
@@ -259,6 +263,7 @@ create table private.observed_bins (
     bucket timestamptz not null,
     keywords integer not null,
     mentions bigint not null,
+    is_cut boolean not null default false,
     primary key (region_code, data_source, bin_seconds, bucket)
 );
 alter table private.observed_bins enable row level security;
@@ -267,6 +272,8 @@ comment on table private.observed_bins is
 'to know it.';
 create index observed_bins_by_time on private.observed_bins (bucket);
 comment on column private.observed_bins.keywords is 'How many keywords were seen at least once.';
+comment on column private.observed_bins.is_cut is
+'Whether keywords of the hour got no state, because it held too many: to have none proves nothing then.';
 
 create table private.keyword_states (
     region_code varchar(2) not null,
@@ -455,8 +462,10 @@ set work_mem = '32MB'
 language plpgsql
 as $$
 declare
-    -- Per run, region and source: what is more waits for the next run; of junk that is seen once, the rest gets no state.
+    -- For each region and source. Of what is late the rest waits for the next run; of what is new it gets no state.
     most_replayed constant integer := 1000;
+    most_late constant integer := 50000;
+    -- An hour that is carried on.
     most_new constant integer := 50000;
     pair record;
     changed timestamptz[];
@@ -464,9 +473,11 @@ declare
     shifted timestamptz;
     newest timestamptz;
     one_count integer;
+    one_cut integer;
     folded_count integer := 0;
     replayed_count integer := 0;
     left_count integer := 0;
+    cut_count integer := 0;
 begin
     if not exists (
         select
@@ -475,7 +486,7 @@ begin
             mark.bucket <= fold_keyword_states.at
             and (fold_keyword_states.region is null or mark.region_code = fold_keyword_states.region)
     ) then
-        return jsonb_build_object('folded', 0, 'replayed', 0, 'left', 0);
+        return jsonb_build_object('folded', 0, 'replayed', 0, 'left', 0, 'cut', 0);
     end if;
     perform pg_advisory_xact_lock(hashtextextended('shorts-fold-keyword-states', 0));
 
@@ -623,6 +634,48 @@ begin
                 and (stored.last_bucket > shifted or stored.last_bucket >= newest)
         ) as stale;
 
+        -- A flood of late keywords: those that have a state come first, and of the others only so many.
+        if cardinality(late) > most_late then
+            one_cut := cardinality(late);
+            select array_agg(kept.keyword)
+            into late
+            from (
+                select told.keyword
+                from unnest(late) as told (keyword)
+                left join private.keyword_states as stored
+                    on
+                        stored.region_code = pair.region_code
+                        and stored.data_source = pair.data_source
+                        and stored.bin_seconds = 3600
+                        and told.keyword = stored.keyword
+                order by stored.keyword is null
+                limit greatest(
+                    most_late,
+                    (
+                        select count(*)
+                        from private.keyword_states as stored
+                        where
+                            stored.region_code = pair.region_code
+                            and stored.data_source = pair.data_source
+                            and stored.bin_seconds = 3600
+                    )
+                )
+            ) as kept;
+            cut_count := cut_count + one_cut - cardinality(late);
+        end if;
+
+        -- Until it is their turn they may have no state, or an old one.
+        if cardinality(late) > most_replayed then
+            update private.observed_bins as observed
+            set is_cut = true
+            where
+                observed.region_code = pair.region_code
+                and observed.data_source = pair.data_source
+                and observed.bin_seconds = 3600
+                and observed.bucket < newest
+                and observed.bucket = any(changed);
+        end if;
+
         -- Bounded work: the rest is marked again, as changed in an hour that is past.
         if cardinality(late) > most_replayed then
             insert into private.signal_marks (region_code, data_source, bucket, keywords)
@@ -679,6 +732,7 @@ begin
         with bins as materialized (
             select
                 observed.bucket,
+                observed.is_cut,
                 extract(hour from observed.bucket at time zone 'Asia/Seoul')::integer as slot,
                 row_number() over (order by observed.bucket)::integer as ordinal
             from private.observed_bins as observed
@@ -720,8 +774,9 @@ begin
         ),
 
         series as (
-            select
-                event.keyword,
+            select -- noqa: ST06
+                -- Sorted by bytes, which is several times quicker than by letters.
+                (event.keyword collate "C") collate "default" as keyword,
                 max(event.bucket) as last_bucket,
                 min(event.ordinal) as first_ordinal,
                 max(event.mentions) as most_mentions,
@@ -729,18 +784,15 @@ begin
                 array_agg(event.slot order by event.ordinal) as slots,
                 array_agg(event.mentions::float8 order by event.ordinal) as counts
             from event
-            group by event.keyword
+            group by event.keyword collate "C"
         ),
 
-        continued as (
+        placed as materialized (
             select
                 series.*,
-                last_bin.ordinal as last_ordinal,
-                stored.state,
-                row_number() over (
-                    partition by last_bin.ordinal is null
-                    order by series.most_mentions desc, series.keyword asc
-                ) as place
+                stored.keyword is not null as is_known,
+                case when last_bin.ordinal is not null then stored.state end as state,
+                last_bin.ordinal as last_ordinal
             from series
             left join private.keyword_states as stored
                 on
@@ -764,13 +816,95 @@ begin
                     start.first_ordinal - 1
                 ) as state
             from (
-                select distinct series.first_ordinal
-                from series
+                select distinct placed.first_ordinal
+                from placed
+                where placed.last_ordinal is null
             ) as start
         ),
 
-        folded as (
-            insert into private.keyword_states as stored (
+        carried as (
+            update private.keyword_states as stored
+            set
+                last_bucket = placed.last_bucket,
+                state = private.replay_states(
+                    coalesce(placed.state, silence.state),
+                    coalesce(placed.last_ordinal, placed.first_ordinal - 1),
+                    placed.ordinals,
+                    placed.slots,
+                    placed.counts,
+                    1,
+                    336
+                )
+            from placed
+            left join silence
+                on
+                    placed.last_ordinal is null
+                    and placed.first_ordinal = silence.first_ordinal
+            where
+                placed.is_known
+                and stored.region_code = pair.region_code
+                and stored.data_source = pair.data_source
+                and stored.bin_seconds = 3600
+                and stored.keyword = placed.keyword
+            returning 1
+        ),
+
+        -- Of a flood of new keywords those that are mentioned most get a state. Each is looked for in the hours that were
+        -- cut, so the more of these there are, the fewer are taken.
+        fresh as materialized (
+            select placed.*
+            from placed
+            where not placed.is_known
+            order by placed.most_mentions desc
+            limit (
+                select
+                    greatest(
+                        1000,
+                        most_new * count(*) filter (where pair.newest is null or bins.bucket >= pair.newest)
+                        / (1 + count(*) filter (where bins.is_cut))
+                    )
+                from bins
+            )
+        ),
+
+        -- To have no state proves no silence where an hour was cut: these are computed from their signals, in later runs.
+        doubtful as materialized (
+            select fresh.keyword
+            from fresh
+            where
+                exists (
+                    select
+                    from bins
+                    cross join lateral (
+                        select
+                        from private.keyword_signals as seen
+                        where
+                            seen.region_code = pair.region_code
+                            and seen.data_source = pair.data_source
+                            and seen.bucket = bins.bucket
+                            and seen.keyword = fresh.keyword
+                            and seen.mentions > 0
+                        offset 0
+                    ) as signal
+                    where
+                        bins.is_cut
+                        and bins.ordinal < fresh.first_ordinal
+                )
+        ),
+
+        marked as (
+            insert into private.signal_marks (region_code, data_source, bucket, keywords)
+            select
+                pair.region_code,
+                pair.data_source,
+                newest - interval '1 hour',
+                array_agg(doubtful.keyword::text)
+            from doubtful
+            having count(*) > 0
+        ),
+
+        founded as (
+            insert into private.keyword_states (
                 region_code,
                 data_source,
                 bin_seconds,
@@ -782,34 +916,43 @@ begin
                 pair.region_code,
                 pair.data_source,
                 3600,
-                continued.keyword,
-                continued.last_bucket,
+                fresh.keyword,
+                fresh.last_bucket,
                 private.replay_states(
-                    case when continued.last_ordinal is null then silence.state else continued.state end,
-                    coalesce(continued.last_ordinal, continued.first_ordinal - 1),
-                    continued.ordinals,
-                    continued.slots,
-                    continued.counts,
+                    silence.state,
+                    fresh.first_ordinal - 1,
+                    fresh.ordinals,
+                    fresh.slots,
+                    fresh.counts,
                     1,
                     336
                 )
-            from continued
-            inner join silence on continued.first_ordinal = silence.first_ordinal
-            where
-                continued.last_ordinal is not null
-                or continued.most_mentions >= 2
-                or continued.place <= most_new
-            on conflict on constraint keyword_states_pkey do update
-                set
-                    last_bucket = excluded.last_bucket,
-                    state = excluded.state
+            from fresh
+            inner join silence on fresh.first_ordinal = silence.first_ordinal
+            where fresh.keyword not in (select doubtful.keyword from doubtful)
+            on conflict on constraint keyword_states_pkey do nothing
             returning 1
         )
 
-        select count(*)
-        into one_count
-        from folded;
+        select
+            (select count(*) from carried) + (select count(*) from founded),
+            (select count(*) from placed where not placed.is_known) - (select count(*) from fresh)
+        into
+            one_count,
+            one_cut;
         folded_count := folded_count + one_count;
+        cut_count := cut_count + one_cut;
+
+        if one_cut > 0 then
+            update private.observed_bins as observed
+            set is_cut = true
+            where
+                observed.region_code = pair.region_code
+                and observed.data_source = pair.data_source
+                and observed.bin_seconds = 3600
+                and observed.bucket < newest
+                and (pair.newest is null or observed.bucket >= pair.newest);
+        end if;
 
         insert into private.state_positions (region_code, data_source, bin_seconds, newest_bucket)
         values (pair.region_code, pair.data_source, 3600, newest)
@@ -818,13 +961,15 @@ begin
                 newest_bucket = excluded.newest_bucket,
                 tested_bucket = null;
     end loop;
-    return jsonb_build_object('folded', folded_count, 'replayed', replayed_count, 'left', left_count);
+    return jsonb_build_object(
+        'folded', folded_count, 'replayed', replayed_count, 'left', left_count, 'cut', cut_count
+    );
 end
 $$;
 comment on function private.fold_keyword_states(timestamptz, text) is
 'Carries the states on to the newest hour up to the given time, and computes anew those whose past was corrected: at '
-'most 1,000 keywords a run in each region and source, the rest in the next. Returns how many were carried on, computed '
-'anew and left.';
+'most 1,000 keywords a run in each region and source, the rest in the next. Of a flood of new ones at most '
+'50,000 an hour, those that are mentioned most, get a state. Returns how many were carried on, computed anew, left for the next run and cut.';
 
 create function private.forget_keyword_states(most integer default 50000)
 returns jsonb

@@ -107,10 +107,13 @@ declare
     x double precision := excess / (1 + excess);
     chance double precision;
 begin
-    chance := exp(
-        private.ln_gamma(count + size) - private.ln_gamma(size) - private.ln_gamma(count + 1)
-        - size * ln(1 + excess) + count * ln(x)
-    );
+    chance := private.ln_gamma(count + size) - private.ln_gamma(size) - private.ln_gamma(count + 1)
+        - size * ln(1 + excess) + count * ln(x);
+    -- Postgres refuses what a number cannot hold instead of taking it for 0.
+    if chance < -700 then
+        return case when count > mean then 0 else 1 end;
+    end if;
+    chance := exp(chance);
     if count = 0 then
         return 1 - chance / 2;
     end if;
@@ -256,7 +259,20 @@ as $$
     with bin as materialized (
         select
             tested.*,
-            extract(hour from tested.bucket at time zone 'Asia/Seoul')::integer as slot
+            extract(hour from tested.bucket at time zone 'Asia/Seoul')::integer as slot,
+            -- What has no past was silent in all of it.
+            private.silent_state(tested.slots, tested.earlier_bins) as silent_state,
+            array(
+                select cut.bucket
+                from private.observed_bins as cut
+                where
+                    tested.region_code = cut.region_code
+                    and tested.data_source = cut.data_source
+                    and cut.bin_seconds = 3600
+                    and cut.bucket < tested.bucket
+                    and cut.bucket >= tested.bucket - interval '28 days'
+                    and cut.is_cut
+            ) as cut_buckets
         from private.tested_bins(score_keywords.at, score_keywords.region) as tested
     ),
 
@@ -279,7 +295,9 @@ as $$
                 and stored.bucket > score_keywords.at - interval '2 hours'
                 and stored.bucket <= score_keywords.at
                 and stored.mentions >= 3
-            offset 0
+            -- Of a flood those that are mentioned most; the others only lower the chances of all.
+            order by stored.mentions desc
+            limit 50000
         ) as signal
         where score_keywords.keywords is null
         union all
@@ -332,15 +350,23 @@ as $$
             bin.data_source,
             bin.bucket,
             bin.slot,
-            bin.slots,
             bin.earlier_bins,
+            bin.silent_state,
+            bin.cut_buckets,
             candidate.mentions,
             -- A state from before all that is looked back on is forgotten.
             case
                 when coalesce(stored.last_bucket, replayed.last_bucket) >= bin.bucket - interval '28 days'
                     then coalesce(stored.last_bucket, replayed.last_bucket)
             end as last_bucket,
-            coalesce(stored.state, replayed.state) as state
+            coalesce(stored.state, replayed.state) as state,
+            row_number() over (
+                partition by
+                    bin.region_code,
+                    bin.data_source,
+                    coalesce(stored.last_bucket, replayed.last_bucket) >= bin.bucket - interval '28 days'
+                order by candidate.mentions desc
+            ) as place
         from candidate
         inner join bin
             on
@@ -389,10 +415,17 @@ as $$
 
     stated as materialized (
         select
-            known.*,
+            known.keyword,
+            known.region_code,
+            known.data_source,
+            known.bucket,
+            known.slot,
+            known.mentions,
+            known.earlier_bins,
             known.last_bucket is null as is_new,
             case
-                when known.last_bucket is null then private.silent_state(known.slots, known.earlier_bins)
+                when known.last_bucket is null then known.silent_state
+                when silence.bins = 0 then known.state
                 else private.state_after_silence(known.state, silence.bins, 1, 336)
             end as state_before
         from known
@@ -401,14 +434,41 @@ as $$
                 known.region_code = silence.region_code
                 and known.data_source = silence.data_source
                 and known.last_bucket = silence.last_bucket
-        where (known.last_bucket is not null) = score_keywords.is_known or score_keywords.is_known is null
+        where
+            ((known.last_bucket is not null) = score_keywords.is_known or score_keywords.is_known is null)
+            -- Where an hour was cut, who has no state may have been there; the more such hours, the fewer are looked for.
+            and (
+                known.last_bucket is not null
+                or cardinality(known.cut_buckets) = 0
+                or known.place <= greatest(1000, 50000 / (1 + cardinality(known.cut_buckets)))
+                and not exists (
+                    select
+                    from unnest(known.cut_buckets) as cut (bucket)
+                    cross join lateral (
+                        select
+                        from private.keyword_signals as seen
+                        where
+                            seen.region_code = known.region_code
+                            and seen.data_source = known.data_source
+                            and seen.bucket = cut.bucket
+                            and seen.keyword = known.keyword
+                            and seen.mentions > 0
+                        offset 0
+                    ) as signal
+                )
+            )
     ),
 
     expected as materialized (
         select
             stated.*,
-            private.usual_mentions(stated.state_before, stated.slot) as usual
+            usual.mentions as usual_mentions,
+            private.usual_variance(stated.state_before, usual.mentions) as variance
         from stated
+        cross join lateral (
+            select private.usual_mentions(stated.state_before, stated.slot) as mentions
+            offset 0
+        ) as usual
     )
 
     select
@@ -417,9 +477,12 @@ as $$
         expected.data_source,
         expected.bucket,
         expected.mentions,
-        expected.usual as usual_mentions,
-        private.usual_variance(expected.state_before, expected.usual) as variance,
-        private.burst_z(expected.state_before, expected.slot, expected.mentions) as z_score,
+        expected.usual_mentions,
+        expected.variance,
+        case
+            when (expected.state_before).bins = 0 then 0
+            else (expected.mentions - expected.usual_mentions) / sqrt(expected.variance)
+        end as z_score,
         expected.earlier_bins,
         expected.is_new
     from expected
@@ -516,7 +579,8 @@ set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
 declare
-    half double precision := -sum_of_logs;
+    -- Below e^-700 a number holds nothing more.
+    half double precision := least(-sum_of_logs, 700);
     term double precision := exp(-half);
     total double precision := term;
 begin
@@ -738,39 +802,57 @@ as $$
                 1.0
             ) as q_value
         from ranked
+    ),
+
+    passed as (
+        select
+            controlled.*,
+            setting.version as model_version,
+            controlled.q_value <= setting.most_q
+            and controlled.z_score >= setting.least_z
+            and controlled.mentions >= setting.least_mentions as has_passed
+        from controlled
+        inner join private.detector_settings as setting
+            on
+                controlled.detector = setting.detector
+                and setting.bin_seconds = 3600
+    ),
+
+    surest as (
+        select
+            passed.*,
+            row_number() over (
+                partition by passed.region_code, passed.data_source, passed.has_passed
+                order by passed.q_value asc, passed.p_value asc, passed.z_score desc, passed.keyword asc
+            ) as order_of_surety
+        from passed
     )
 
     select
-        controlled.keyword,
-        controlled.region_code,
-        controlled.data_source,
-        controlled.detector,
-        controlled.bucket,
-        controlled.mentions,
-        controlled.usual_mentions,
-        controlled.z_score,
-        controlled.p_value,
-        controlled.evidence,
-        controlled.q_value,
-        setting.version as model_version,
+        surest.keyword,
+        surest.region_code,
+        surest.data_source,
+        surest.detector,
+        surest.bucket,
+        surest.mentions,
+        surest.usual_mentions,
+        surest.z_score,
+        surest.p_value,
+        surest.evidence,
+        surest.q_value,
+        surest.model_version,
         case
-            when
-                controlled.q_value <= setting.most_q
-                and controlled.z_score >= setting.least_z
-                and controlled.mentions >= setting.least_mentions
+            -- A flood of junk is no flood of news: who is told of 200 trends at once is told of enough.
+            when surest.has_passed and surest.order_of_surety <= 200
                 -- People are counted once each already; a keyword of many regions is more than its one trailer.
                 then
-                    controlled.data_source = 'internal'
-                    or controlled.detector = 'spread'
-                    or not private.made_by_one_channel(controlled.keyword, controlled.mentions, controlled.bucket)
+                    surest.data_source = 'internal'
+                    or surest.detector = 'spread'
+                    or not private.made_by_one_channel(surest.keyword, surest.mentions, surest.bucket)
             else false
         end as is_trend
-    from controlled
-    inner join private.detector_settings as setting
-        on
-            controlled.detector = setting.detector
-            and setting.bin_seconds = 3600
-    where detected.region is null or controlled.region_code = detected.region
+    from surest
+    where detected.region is null or surest.region_code = detected.region
 $$;
 comment on function private.detected(timestamptz, text) is
 'What all detectors say of the newest hour, the false alarms of each controlled over all keywords of the hour.';

@@ -16,6 +16,7 @@ declare
     tested_count integer;
     found_count integer;
     notified_count integer;
+    cut_count integer;
     written_keys text[];
 begin
     if not isfinite(detect_trends.at) then
@@ -40,14 +41,15 @@ begin
         and stored.expires_at <= detect_trends.at
         and (detect_trends.region is null or stored.region_code = detect_trends.region);
 
-    perform private.fold_keyword_states(detect_trends.at, detect_trends.region);
+    cut_count := (private.fold_keyword_states(detect_trends.at, detect_trends.region) ->> 'cut')::integer;
     if not private.has_untested_bins(detect_trends.at, detect_trends.region) then
         return jsonb_build_object(
             'at', detect_trends.at,
             'region', detect_trends.region,
             'tested', 0,
             'found', 0,
-            'notified', 0
+            'notified', 0,
+            'cut', cut_count
         );
     end if;
 
@@ -209,7 +211,7 @@ begin
             found.keyword,
             found.region_code,
             found.data_source,
-            1 - exp(-found.z_score / 3),
+            1 - exp(-least(found.z_score / 3, 700)),
             found.z_score,
             found.p_value,
             found.q_value,
@@ -298,10 +300,11 @@ begin
         'region', detect_trends.region,
         'tested', tested_count,
         'found', found_count,
-        'notified', notified_count
+        'notified', notified_count,
+        'cut', cut_count
     );
 end
 $$;
 comment on function public.detect_trends(timestamptz, text) is
 'Tests the newest hour before the given time and writes what bursts as open trends. Returns how many keywords were '
-'tested, found and told to webhooks.';
+'tested, found and told to webhooks, and how many of a flood of new ones were cut: no state is kept of them.';

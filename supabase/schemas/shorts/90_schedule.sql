@@ -87,9 +87,9 @@ select cron.schedule(
     $$
 );
 
--- 03:20 in Korea: what is not mentioned any more is silent without a row too.
+-- What is not mentioned any more is silent without a row too. Each hour, so that a flood goes as fast as it came.
 select cron.schedule(
     'shorts-forget-keyword-states',
-    '20 18 * * *',
+    '45 * * * *',
     $$select ops.log_job_run('shorts-forget-keyword-states', private.forget_keyword_states())$$
 );

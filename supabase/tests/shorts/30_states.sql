@@ -81,7 +81,7 @@ from generate_series('2026-01-01 00:00+00'::timestamptz, '2026-01-03 00:00+00', 
 select is((select count(*) from private.signal_marks), 49::bigint, 'a mark an hour');
 select is(
     private.fold_keyword_states('2026-01-02 23:30+00'),
-    '{"folded": 1, "replayed": 0, "left": 0}'::jsonb,
+    '{"folded": 1, "replayed": 0, "left": 0, "cut": 0}'::jsonb,
     'up to the time given'
 );
 select is((select count(*) from private.signal_marks), 1::bigint, 'the marks are taken away');
@@ -92,7 +92,7 @@ select is(
 );
 select is(
     private.fold_keyword_states('2026-01-02 23:30+00'),
-    '{"folded": 0, "replayed": 0, "left": 0}'::jsonb,
+    '{"folded": 0, "replayed": 0, "left": 0, "cut": 0}'::jsonb,
     'again: nothing'
 );
 update private.keyword_signals
@@ -100,7 +100,7 @@ set mentions = 3
 where bucket = '2026-01-01 05:00+00';
 select is(
     private.fold_keyword_states('2026-01-02 23:30+00'),
-    '{"folded": 0, "replayed": 1, "left": 0}'::jsonb,
+    '{"folded": 0, "replayed": 1, "left": 0, "cut": 0}'::jsonb,
     'a correction of the past is computed anew'
 );
 

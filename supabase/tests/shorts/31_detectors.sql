@@ -1,6 +1,6 @@
 -- A trend is more than chance explains: accurate tails, three detectors of one shape, and no trend by one channel.
 begin;
-select plan(22);
+select plan(28);
 
 delete from public.trending_keywords;
 delete from private.keyword_signals;
@@ -63,7 +63,15 @@ select cmp_ok(
 select is(private.count_tail(0, 1, 1.5) between 0.5 and 1, true, 'nothing at all is no surprise');
 select ok(abs(private.ln_gamma(0.5) - 0.5723649429247001) < 1e-12, 'ln gamma of a half');
 select ok(abs(private.ln_gamma(11) - ln(3628800::float8)) < 1e-12, 'ln gamma of 11');
+-- What a number cannot hold is 0 or 1, and no error that would stop a whole run.
+select is(private.count_tail(1e9, 0.4, 0.4), 0::float8, 'a thousand million where none is usual');
+select is(private.count_tail(500, 22, 22.1), 0::float8, 'a strong burst');
+select is(private.count_tail(3, 1e6, 1e6), 1::float8, 'far less than usual');
 select ok(abs(private.fisher_tail(2 * ln(0.05::float8), 2) - 0.017478661) < 1e-8, 'Fisher: two p-values of 0.05');
+select ok(
+    private.fisher_tail(8 * ln(1e-300::float8), 8) between 0 and 1e-280,
+    'Fisher: of eight regions where it cannot be chance'
+);
 
 -- Ten days of charts every six hours in four regions.
 insert into private.keyword_signals (region_code, data_source, bucket, keyword, mentions)
@@ -199,6 +207,16 @@ select throws_ok(
     'PT400',
     'The series cannot be tested.',
     'at most 100,000'
+);
+select is(
+    public.backtest_bursts(array[1e6] || array_fill(0::float8, array[99999]), 3600, now()) -> 'alarms',
+    '[]'::jsonb,
+    'what fades for eleven years fades to nothing'
+);
+select is(
+    public.backtest_bursts(array_fill(0::float8, array[100]) || array[1e12, 0, 0], 3600, now()) -> 'alarms',
+    '[100]'::jsonb,
+    'the highest count that is taken'
 );
 select is(public.backtest_bursts('{}', 300, now()), '{"z": [], "alarms": []}'::jsonb, 'nothing of nothing');
 

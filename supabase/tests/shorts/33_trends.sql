@@ -49,7 +49,7 @@ values
 
 select is(
     public.detect_trends(:now),
-    jsonb_build_object('at', :now::timestamptz, 'region', null, 'tested', 8, 'found', 2, 'notified', 2),
+    jsonb_build_object('at', :now::timestamptz, 'region', null, 'tested', 8, 'found', 2, 'notified', 2, 'cut', 0),
     'two keywords burst'
 );
 select results_eq(

@@ -19,7 +19,7 @@ select results_eq(
         ('shorts-count-internal-signals', '4-59/5 * * * *', true),
         ('shorts-detect-trends', '*/5 * * * *', true),
         ('shorts-fold-counters', '* * * * *', true),
-        ('shorts-forget-keyword-states', '20 18 * * *', true),
+        ('shorts-forget-keyword-states', '45 * * * *', true),
         ('shorts-prune-watch-events', '40 17 * * *', true),
         ('shorts-purge-api-data', '* 18 * * *', true),
         ('shorts-queue-due-videos', '*/15 * * * *', true),
