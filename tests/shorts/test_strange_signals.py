@@ -76,7 +76,7 @@ def trends(connection: psycopg.Connection[Any]) -> list[tuple[str, datetime]]:
 
 
 def state(connection: psycopg.Connection[Any], word: str) -> tuple[datetime, int, float, float, list[float | None]]:
-    row = connection.execute(
+    row: tuple[datetime, int, float, float, list[float | None]] | None = connection.execute(
         "select last_bucket, (state).bins, (state).level, (state).variance, (state).profile"
         " from private.keyword_states where region_code = %s and keyword = %s",
         (REGION, word),

@@ -968,8 +968,9 @@ end
 $$;
 comment on function private.fold_keyword_states(timestamptz, text) is
 'Carries the states on to the newest hour up to the given time, and computes anew those whose past was corrected: at '
-'most 1,000 keywords a run in each region and source, the rest in the next. Of a flood of new ones at most '
-'50,000 an hour, those that are mentioned most, get a state. Returns how many were carried on, computed anew, left for the next run and cut.';
+'most 1,000 keywords a run in each region and source, the rest in the next. Of a flood of new ones at most 50,000 an '
+'hour, those that are mentioned most, get a state. Returns how many were carried on, computed anew, left for the next '
+'run and cut.';
 
 create function private.forget_keyword_states(most integer default 50000)
 returns jsonb
