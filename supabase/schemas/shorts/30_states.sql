@@ -459,6 +459,8 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 -- Tens of thousands of states are sorted in memory, not on disk.
 set work_mem = '32MB'
+-- A flood comes before its statistics: what was guessed to be few rows must not be compared one by one.
+set enable_nestloop = off
 language plpgsql
 as $$
 declare
