@@ -38,7 +38,7 @@ def database(stack: Stack) -> Iterator[psycopg.Connection[Any]]:
 
 def forget(connection: psycopg.Connection[Any]) -> None:
     for table in ("keyword_signals", "signal_marks", "observed_bins", "keyword_states", "state_positions"):
-        connection.execute(f"delete from private.{table} where region_code = '{REGION}'".encode()  # noqa: S608)
+        connection.execute(f"delete from private.{table} where region_code = '{REGION}'".encode())  # noqa: S608
 
 
 def hour(number: int) -> datetime:
