@@ -1775,13 +1775,19 @@ create table public.trend_predictions (
     actual_score numeric(5, 4),
     prediction_error numeric(5, 4) generated always as (abs(predicted_score - actual_score)) stored,
     created_at timestamptz not null default now(),
+    region_code varchar(2) not null default 'KR',
     constraint predictions_are_fractions check (
         predicted_score between 0 and 1
         and actual_score between 0 and 1
         and confidence_level between 0 and 1
     ),
     constraint a_prediction_is_about_what_comes check (predicted_for_date >= prediction_date),
-    constraint a_prediction_lies_in_its_interval check (confidence_interval @> predicted_score)
+    constraint a_prediction_lies_in_its_interval check (confidence_interval @> predicted_score),
+    constraint region_code_has_two_letters check (region_code ~ '^[A-Z]{2}$'),
+    -- Said again on the same day it replaces what was said before.
+    constraint one_prediction_a_day_and_model unique nulls not distinct (
+        predicted_for_date, region_code, keyword, prediction_date, model_version
+    )
 );
 alter table public.trend_predictions enable row level security;
 comment on table public.trend_predictions is
@@ -1798,6 +1804,7 @@ comment on column public.trend_predictions.features_used is 'What it went by.';
 comment on column public.trend_predictions.actual_score is 'The score that came; null while it has not.';
 comment on column public.trend_predictions.prediction_error is 'How far off it was.';
 comment on column public.trend_predictions.created_at is 'When the row was written.';
+comment on column public.trend_predictions.region_code is 'ISO 3166 code of the region it is about.';
 
 -- supabase/schemas/shorts/07_indexes.sql
 
@@ -12254,6 +12261,1077 @@ comment on function public.detect_trends(timestamptz, text) is
 'Tests the newest hour before the given time and writes what bursts as open trends. Returns how many keywords were '
 'tested, found and told to webhooks, and how many of a flood of new ones were cut: no state is kept of them.';
 
+-- supabase/schemas/shorts/35_forecast.sql
+
+-- Promises a forecast of an hourly series by the methods that would have served it best of late, with an interval made
+-- of the errors that they would have made.
+
+create function private.forecast_methods()
+returns text[]
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select array[
+        'day', 'days_2', 'days_3', 'days_5', 'week', 'week_added', 'week_half', 'week_scaled', 'weeks', 'weeks_added',
+        'weeks_damped', 'day_drift', 'day_decay', 'day_difference', 'last', 'mean', 'burst'
+    ]
+$$;
+comment on function private.forecast_methods() is
+'The names of the forecasters, in the order in which private.forecast takes those that no past hour tells apart.';
+
+create function private.fill_gaps(series double precision [])
+returns double precision []
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    with place as (
+        select
+            given.value,
+            given.hour,
+            given.hour % 24 as slot,
+            -- Of equal count are an hour with a value and the hours without one that follow it, a day apart each.
+            count(given.value) over (partition by given.hour % 24 order by given.hour) as days_seen
+        from unnest(fill_gaps.series) with ordinality as given (value, hour)
+    )
+
+    select
+        array_agg(
+            coalesce(
+                filled.same_hour_before,
+                filled.usual_of_the_hour,
+                filled.usual
+            )
+            order by filled.hour
+        )
+    from (
+        select
+            place.hour,
+            max(place.value) over (partition by place.slot, place.days_seen) as same_hour_before,
+            avg(place.value) over (partition by place.slot) as usual_of_the_hour,
+            avg(place.value) over () as usual
+        from place
+    ) as filled
+$$;
+comment on function private.fill_gaps(double precision []) is
+'The series with each null (an hour that nobody observed) replaced: by the same hour of the last day that has it, else '
+'the mean of that hour of the day, else the mean of all. Nulls stay when there is nothing else.';
+
+create function private.forecast(
+    series double precision [],
+    horizon integer,
+    out methods text [],
+    out point double precision [],
+    out lower double precision [],
+    out upper double precision []
+)
+returns record
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+set jit = off
+-- Planned once: to plan takes longer than to run.
+set plan_cache_mode = force_generic_plan
+language plpgsql
+as $$
+declare
+    -- Older hours than these no method reads, nor any fold.
+    seen double precision [] := forecast.series[greatest(cardinality(forecast.series) - 1343, 1):];
+    y double precision [] := seen;
+    hours integer := coalesce(cardinality(seen), 0);
+    -- Two thirds of even a short series stay to forecast the rest from.
+    fold_steps integer := least(forecast.horizon, greatest(hours / 6, 1));
+    folds integer := least(3, (hours - 1) / fold_steps);
+begin
+    if array_position(y, null) is not null then
+        y := private.fill_gaps(y);
+    end if;
+    if hours = 0 or y[1] is null then
+        return;
+    end if;
+
+    with cut as (
+        select
+            fold.number as fold,
+            hours - fold.number * fold_steps as n,
+            case when fold.number = 0 then forecast.horizon else fold_steps end as steps
+        from generate_series(0, folds) as fold (number)
+    ),
+
+    -- What a cut has in all its steps.
+    known as (
+        select
+            cut.fold,
+            cut.n,
+            cut.steps,
+            day.last_day,
+            day.day_before,
+            day.last_error,
+            day.last_day - week.same_day as week_change,
+            least(greatest(day.last_day / nullif(week.same_day, 0), 0.3), 3.0) as week_ratio,
+            -- Each week counts 0.6 of the one after it.
+            case when cut.n >= 336 then 1 / (1.6 + case when cut.n >= 504 then 0.36 else 0 end
+                + case when cut.n >= 672 then 0.216 else 0 end) end as weight_0,
+            case when cut.n >= 504 then 0.36 else 0 end as weight_2,
+            case when cut.n >= 672 then 0.216 else 0 end as weight_3,
+            burst.base,
+            greatest((y[cut.n] + coalesce(y[cut.n - 1], y[cut.n])) / 2 - burst.base, 0) as excess,
+            -- A half-life between one hour and three days; six hours where the fall has only begun.
+            case
+                when decay.points >= 4 then least(greatest(-decay.slope, 0.0096), 0.69)
+                else 0.1155
+            end as decay
+        from cut
+        cross join lateral (
+            select
+                avg(y[cut.n - 24 + step.number]) as last_day,
+                avg(y[cut.n - 48 + step.number]) as day_before,
+                avg(y[cut.n - 24 + step.number] - y[cut.n - 48 + step.number])
+                    filter (where step.number > 21) as last_error
+            from generate_series(1, 24) as step (number)
+        ) as day
+        cross join lateral (
+            select avg(y[cut.n - 192 + step.number]) as same_day
+            from generate_series(1, 24) as step (number)
+            where cut.n >= 192
+        ) as week
+        cross join lateral (
+            select
+                coalesce(avg(y[cut.n - 96 + step.number]), min(y[cut.n - 48 + step.number])) as base,
+                max(y[cut.n - 48 + step.number]) as top
+            from generate_series(1, 48) as step (number)
+        ) as burst
+        cross join lateral (
+            select min(step.number) as number
+            from generate_series(greatest(1, 49 - cut.n), 48) as step (number)
+            where y[cut.n - 48 + step.number] = burst.top
+        ) as peak
+        cross join lateral (
+            select
+                count(*) as points,
+                regr_slope(ln(greatest(y[cut.n - 48 + step.number] - burst.base, 0.5)), step.number) as slope
+            from generate_series(peak.number, 48) as step (number)
+        ) as decay
+    ),
+
+    stepped as (
+        select
+            known.*,
+            step.number as step,
+            (step.number - 1) / 24 as day,
+            known.n - 24 + (step.number - 1) % 24 + 1 as same_hour,
+            known.n - 168 + (step.number - 1) % 168 + 1 as same_week_hour
+        from known
+        cross join lateral generate_series(1, known.steps) as step (number)
+    ),
+
+    weekly as (
+        select
+            stepped.*,
+            case when stepped.fold > 0 then seen[stepped.n + stepped.step] end as actual,
+            y[stepped.same_hour] as value,
+            y[stepped.same_week_hour] as week,
+            stepped.weight_0 * (
+                y[stepped.same_week_hour]
+                + 0.6 * y[stepped.same_week_hour - 168]
+                + stepped.weight_2 * coalesce(y[stepped.same_week_hour - 336], 0)
+                + stepped.weight_3 * coalesce(y[stepped.same_week_hour - 504], 0)
+            ) as weeks
+        from stepped
+    ),
+
+    -- The change from the weeks' last day to the last day itself.
+    levelled as (
+        select
+            weekly.*,
+            known_level.weeks_change
+        from weekly
+        left join (
+            select
+                known.fold,
+                known.last_day - avg(
+                    known.weight_0 * (
+                        y[known.n - 24 + step.number]
+                        + 0.6 * y[known.n - 192 + step.number]
+                        + known.weight_2 * coalesce(y[known.n - 360 + step.number], 0)
+                        + known.weight_3 * coalesce(y[known.n - 528 + step.number], 0)
+                    )
+                ) as weeks_change
+            from known
+            cross join generate_series(1, 24) as step (number)
+            group by known.fold, known.last_day
+        ) as known_level on weekly.fold = known_level.fold
+    ),
+
+    candidate as materialized (
+        select
+            one.fold,
+            one.step,
+            one.actual,
+            array[
+                one.value,
+                (one.value + y[one.same_hour - 24]) / 2,
+                (one.value + y[one.same_hour - 24] + y[one.same_hour - 48]) / 3,
+                (
+                    one.value + y[one.same_hour - 24] + y[one.same_hour - 48]
+                    + y[one.same_hour - 72] + y[one.same_hour - 96]
+                ) / 5,
+                one.week,
+                one.week + one.week_change,
+                one.week + one.week_change / 2,
+                one.week * one.week_ratio,
+                one.weeks,
+                one.weeks + one.weeks_change,
+                one.weeks + one.weeks_change * exp(-one.step / 48.0::double precision),
+                one.value + (one.last_day - one.day_before) * case when one.day = 0 then 0.5 else 0.75 end,
+                one.value + one.last_error * exp(-one.step / 6.0::double precision),
+                one.value + one.week - y[one.same_week_hour - 24],
+                y[one.n],
+                one.last_day,
+                one.base + one.excess * exp(-one.decay * one.step)
+            ] as forecasts
+        from levelled as one
+    ),
+
+    error as materialized (
+        select
+            candidate.fold,
+            array[
+                avg(abs(candidate.forecasts[1] - candidate.actual)),
+                avg(abs(candidate.forecasts[2] - candidate.actual)),
+                avg(abs(candidate.forecasts[3] - candidate.actual)),
+                avg(abs(candidate.forecasts[4] - candidate.actual)),
+                avg(abs(candidate.forecasts[5] - candidate.actual)),
+                avg(abs(candidate.forecasts[6] - candidate.actual)),
+                avg(abs(candidate.forecasts[7] - candidate.actual)),
+                avg(abs(candidate.forecasts[8] - candidate.actual)),
+                avg(abs(candidate.forecasts[9] - candidate.actual)),
+                avg(abs(candidate.forecasts[10] - candidate.actual)),
+                avg(abs(candidate.forecasts[11] - candidate.actual)),
+                avg(abs(candidate.forecasts[12] - candidate.actual)),
+                avg(abs(candidate.forecasts[13] - candidate.actual)),
+                avg(abs(candidate.forecasts[14] - candidate.actual)),
+                avg(abs(candidate.forecasts[15] - candidate.actual)),
+                avg(abs(candidate.forecasts[16] - candidate.actual)),
+                avg(abs(candidate.forecasts[17] - candidate.actual))
+            ] as errors
+        from candidate
+        where candidate.actual is not null
+        group by candidate.fold
+    ),
+
+    -- For each fold the best three by the other folds: an interval of errors that chose their own methods would be
+    -- too narrow. Fold 0 is the future, which all folds choose for.
+    ranked as (
+        select
+            left_out.fold,
+            method.place,
+            row_number() over (
+                partition by left_out.fold
+                order by method.error, method.place
+            ) as rank
+        from generate_series(0, folds) as left_out (fold)
+        cross join lateral (
+            select
+                available.place,
+                case
+                    when count(error.fold) = count(error.errors[available.place])
+                        then coalesce(
+                            avg(error.errors[available.place]) filter (where error.fold <> left_out.fold),
+                            avg(error.errors[available.place])
+                        )
+                end as error
+            from (
+                select given.place
+                from candidate
+                cross join lateral unnest(candidate.forecasts) with ordinality as given (forecast, place)
+                where candidate.fold = 0 and candidate.step = 1 and given.forecast is not null
+            ) as available
+            left join error on true
+            group by available.place
+        ) as method
+    ),
+
+    picked as (
+        select
+            ranked.fold,
+            array_agg(ranked.place order by ranked.rank) as places
+        from ranked
+        where ranked.rank <= 3
+        group by ranked.fold
+    ),
+
+    ensemble as materialized (
+        select
+            candidate.fold,
+            candidate.step,
+            candidate.actual,
+            picked.places,
+            sqrt(1 + candidate.step / 24.0::double precision) as scale,
+            greatest(
+                (
+                    candidate.forecasts[picked.places[1]]
+                    + candidate.forecasts[picked.places[2]]
+                    + candidate.forecasts[picked.places[3]]
+                ) / 3,
+                0
+            ) as point
+        from candidate
+        inner join picked on candidate.fold = picked.fold
+    ),
+
+    -- 0.82 of the errors of the past hold 0.80 of those to come: docs/forecast.md has the figures.
+    spread as (
+        select
+            coalesce(
+                (array_agg(error.size order by error.size))[
+                    least(ceil(0.82 * (count(*) + 1)), count(*))::integer
+                ],
+                greatest(y[hours], 1)
+            ) as width
+        from (
+            select abs(ensemble.actual - ensemble.point) / ensemble.scale as size
+            from ensemble
+            where ensemble.actual is not null
+        ) as error
+    )
+
+    select
+        (
+            select array_agg((private.forecast_methods())[chosen.place] order by chosen.rank)
+            from unnest(min(ensemble.places)) with ordinality as chosen (place, rank)
+        ),
+        array_agg(ensemble.point order by ensemble.step),
+        array_agg(greatest(ensemble.point - spread.width * ensemble.scale, 0) order by ensemble.step),
+        array_agg(ensemble.point + spread.width * ensemble.scale order by ensemble.step)
+    into
+        forecast.methods,
+        forecast.point,
+        forecast.lower,
+        forecast.upper
+    from ensemble
+    cross join spread
+    where ensemble.fold = 0;
+end
+$$;
+comment on function private.forecast(double precision [], integer) is
+'The next hours of a series of hourly counts: the mean of the three methods that did best in up to three rolling '
+'folds, and an interval that should hold 80 % of what comes. Nulls in the series are hours that nobody observed. All '
+'null when nothing was.';
+
+create function public.backtest_forecast(
+    series double precision [],
+    horizon integer
+)
+returns jsonb
+immutable
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    answer jsonb;
+begin
+    if cardinality(backtest_forecast.series) > 100000 then
+        raise exception using
+            errcode = 'PT413',
+            message = 'The series is too long.',
+            detail = format('It has %s hours.', cardinality(backtest_forecast.series)),
+            hint = 'Send at most 100,000 hours; the last 1,344 are read.';
+    end if;
+    if
+        array_ndims(backtest_forecast.series) is distinct from 1
+        or array_lower(backtest_forecast.series, 1) <> 1
+        or array_position(backtest_forecast.series, null) is not null
+        and (select count(given.value) = 0 from unnest(backtest_forecast.series) as given (value))
+    then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The series holds no number.',
+            hint = 'Send a plain array with a count per hour, oldest first, and null for an hour that nobody observed.';
+    end if;
+    -- NaN is more than any number.
+    if exists (
+        select
+        from unnest(backtest_forecast.series) as given (value)
+        where given.value < 0 or given.value > 1e15
+    ) then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The series holds what is no count.',
+            hint = 'Send numbers from 0 to 1e15.';
+    end if;
+    if backtest_forecast.horizon is null or backtest_forecast.horizon not between 1 and 168 then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The horizon is out of range.',
+            detail = format('horizon is %s.', backtest_forecast.horizon),
+            hint = 'Send 1 to 168 hours.';
+    end if;
+
+    select
+        jsonb_build_object(
+            'point', forecast.point,
+            'lower', forecast.lower,
+            'upper', forecast.upper,
+            'methods', forecast.methods
+        )
+    into answer
+    from private.forecast(backtest_forecast.series, backtest_forecast.horizon) as forecast;
+    return answer;
+end
+$$;
+comment on function public.backtest_forecast(double precision [], integer) is
+'The forecast that the room itself would make of a series of hourly counts: point, lower and upper (80 %) for each hour '
+'to come, and the methods that were chosen. Writes nothing. For the service.';
+
+-- supabase/schemas/shorts/35_predictions.sql
+
+-- Promises that what is foretold of a keyword is written down before it comes, and held against what came.
+
+-- Below the weakest burst that detection tells, a day counts as quiet.
+create function private.score_of_z(z_score double precision)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select case when score_of_z.z_score >= 3 then 1 - exp(-least(score_of_z.z_score, 100) / 3) else 0 end
+$$;
+comment on function private.score_of_z(double precision) is
+'The trend score that a z-score would have, 0 to 1; 0 where no detector would speak.';
+
+create function private.burst_outlook(
+    series double precision [],
+    out usual double precision,
+    out deviation double precision,
+    out peak_hours_ago integer,
+    out lasts_hours double precision
+)
+returns record
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    with past as (
+        select
+            given.value,
+            cardinality(burst_outlook.series) - given.place as hours_ago
+        from unnest(burst_outlook.series) with ordinality as given (value, place)
+        where
+            given.place > cardinality(burst_outlook.series) - 168
+            and given.value is not null
+    ),
+
+    quiet as (
+        select
+            -- The burst itself is not what is usual.
+            coalesce(avg(past.value) filter (where past.hours_ago >= 24), min(past.value)) as usual,
+            coalesce(var_pop(past.value) filter (where past.hours_ago >= 24), 0) as variance
+        from past
+    ),
+
+    peak as (
+        select
+            past.hours_ago,
+            past.value
+        from past
+        where past.hours_ago < 24
+        order by
+            past.value desc,
+            past.hours_ago desc
+        limit 1
+    ),
+
+    fall as (
+        select
+            case
+                -- A half-life between one hour and three days; six hours where the fall has only begun.
+                when count(*) >= 4
+                    then
+                        least(
+                            greatest(-regr_slope(ln(greatest(past.value - quiet.usual, 0.5)), -past.hours_ago), 0.0096),
+                            0.69
+                        )
+                else 0.1155
+            end as decay
+        from past
+        cross join quiet
+        where past.hours_ago <= (select peak.hours_ago from peak)
+    ),
+
+    noise as (
+        -- A count's own chance variation, and the rule of three for a silent past: as detection has it.
+        select sqrt(greatest(quiet.variance, quiet.usual, 0.3)) as deviation
+        from quiet
+    )
+
+    select
+        quiet.usual,
+        noise.deviation,
+        peak.hours_ago::integer,
+        -- Until what is left of it is no more than chance.
+        greatest(ln(greatest((peak.value - quiet.usual) / noise.deviation, 1)) / fall.decay, 1)
+    from quiet
+    cross join noise
+    cross join fall
+    left join peak on true
+$$;
+comment on function private.burst_outlook(double precision []) is
+'Of a series of hourly counts: what is usual and by how much it varies (the week before the last day), how long ago the '
+'peak of the last day was, and for how many hours from there the burst lasts, by a log-linear fit of its fall.';
+
+create function private.place_counts(
+    counts double precision [],
+    newest timestamptz,
+    buckets timestamptz [],
+    mentions integer []
+)
+returns double precision []
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    place integer;
+begin
+    for i in 1..coalesce(cardinality(buckets), 0) loop
+        place := cardinality(counts) - (extract(epoch from newest - buckets[i]) / 3600)::integer;
+        -- Outside of it are hours that are too old.
+        if place between 1 and cardinality(counts) then
+            counts[place] := mentions[i];
+        end if;
+    end loop;
+    return counts;
+end
+$$;
+comment on function private.place_counts(double precision [], timestamptz, timestamptz [], integer []) is
+'A series by the hour that ends with the newest bucket, with the mentions put where their buckets stand.';
+
+create function private.tracked_series(
+    at timestamptz,
+    most integer
+)
+returns table (
+    keyword text,
+    region_code text,
+    data_source text,
+    newest timestamptz,
+    series double precision []
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+set jit = off
+-- How many are tracked no planner knows: a loop over hours for each keyword would take minutes.
+set enable_nestloop = off
+language sql
+as $$
+    with tracked as materialized (
+        select
+            named.keyword,
+            named.region_code,
+            named.data_source
+        from (
+            select
+                trend.keyword,
+                trend.region_code,
+                trend.data_source,
+                1e12 as weight
+            from public.trending_keywords as trend
+            where
+                trend.closed_at is null
+                and trend.detected_at <= tracked_series.at
+                and trend.expires_at > tracked_series.at
+            union all
+            select
+                signal.keyword,
+                signal.region_code,
+                signal.data_source,
+                sum(signal.mentions)
+            from private.keyword_signals as signal
+            where
+                signal.bucket > tracked_series.at - interval '24 hours'
+                and signal.bucket <= tracked_series.at
+                -- Fewer could not burst, and what one person types is theirs.
+                and signal.mentions >= 3
+            group by
+                signal.keyword,
+                signal.region_code,
+                signal.data_source
+        ) as named
+        group by
+            named.keyword,
+            named.region_code,
+            named.data_source
+        order by
+            max(named.weight) desc,
+            sum(named.weight) desc,
+            named.keyword,
+            named.region_code,
+            named.data_source
+        limit tracked_series.most
+    ),
+
+    -- Each hour of two weeks, and whether anybody looked in it.
+    hour as materialized (
+        select
+            source.region_code,
+            source.data_source,
+            source.newest,
+            slot.bucket,
+            exists (
+                select
+                from private.keyword_signals as signal
+                where
+                    source.region_code = signal.region_code
+                    and source.data_source = signal.data_source
+                    and slot.bucket = signal.bucket
+                    and signal.bucket between tracked_series.at - interval '16 days' and tracked_series.at
+            ) as is_observed
+        from (
+            select
+                known.region_code,
+                known.data_source,
+                (
+                    select max(signal.bucket)
+                    from private.keyword_signals as signal
+                    where
+                        known.region_code = signal.region_code
+                        and known.data_source = signal.data_source
+                        and signal.bucket between tracked_series.at - interval '24 hours' and tracked_series.at
+                ) as newest
+            from (
+                select distinct
+                    tracked.region_code,
+                    tracked.data_source
+                from tracked
+            ) as known
+        ) as source
+        cross join lateral generate_series(
+            source.newest - interval '335 hours',
+            source.newest,
+            interval '1 hour'
+        ) as slot (bucket)
+    ),
+
+    base as (
+        select
+            hour.region_code,
+            hour.data_source,
+            hour.newest,
+            array_agg(case when hour.is_observed then 0.0::double precision end order by hour.bucket) as counts
+        from hour
+        group by
+            hour.region_code,
+            hour.data_source,
+            hour.newest
+    ),
+
+    seen as (
+        select
+            tracked.keyword,
+            tracked.region_code,
+            tracked.data_source,
+            array_agg(signal.bucket) as buckets,
+            array_agg(signal.mentions) as mentions
+        from tracked
+        inner join private.keyword_signals as signal
+            on
+                tracked.region_code = signal.region_code
+                and tracked.data_source = signal.data_source
+                and tracked.keyword = signal.keyword
+                and signal.bucket between tracked_series.at - interval '16 days' and tracked_series.at
+        group by
+            tracked.keyword,
+            tracked.region_code,
+            tracked.data_source
+    )
+
+    select
+        tracked.keyword,
+        tracked.region_code,
+        tracked.data_source,
+        base.newest,
+        private.place_counts(base.counts, base.newest, seen.buckets, seen.mentions)
+    from tracked
+    inner join base
+        on
+            tracked.region_code = base.region_code
+            and tracked.data_source = base.data_source
+    left join seen
+        on
+            tracked.keyword = seen.keyword
+            and tracked.region_code = seen.region_code
+            and tracked.data_source = seen.data_source
+    where base.newest is not null
+$$;
+comment on function private.tracked_series(timestamptz, integer) is
+'The last two weeks, hour by hour, of the keywords with an open trend and of those that three or more mentioned in an '
+'hour of the last day, most mentions first. Null is an hour that nobody observed.';
+
+create function private.forecast_trends(
+    at timestamptz default now(),
+    most integer default 5000
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+set jit = off
+language plpgsql
+as $$
+declare
+    today date := private.korean_day(forecast_trends.at);
+    day_starts timestamptz := (today + 1)::timestamp at time zone 'Asia/Seoul';
+    version text := 'best-3-of-17-v1';
+    answer jsonb;
+begin
+    with outlook as materialized (
+        select
+            tracked.keyword,
+            tracked.region_code,
+            tracked.data_source,
+            tracked.newest,
+            tracked.series,
+            forecast.*,
+            burst.*,
+            extract(epoch from day_starts - tracked.newest)::integer / 3600 as first_step
+        from private.tracked_series(forecast_trends.at, forecast_trends.most) as tracked
+        -- As far as the end of tomorrow in Korea.
+        cross join lateral private.forecast(
+            tracked.series,
+            extract(epoch from day_starts - tracked.newest)::integer / 3600 + 23
+        ) as forecast
+        cross join lateral private.burst_outlook(tracked.series) as burst
+        where forecast.point is not null
+    ),
+
+    -- Whichever is higher: the peak that was, or one to come.
+    peak as (
+        select
+            outlook.keyword,
+            outlook.region_code,
+            outlook.data_source,
+            outlook.newest + interval '1 hour' * coalesce(later.step, -outlook.peak_hours_ago) as peak_time,
+            interval '1 hour' * least(outlook.lasts_hours, 336) as duration
+        from outlook
+        left join lateral (
+            select to_come.step
+            from unnest(outlook.point) with ordinality as to_come (mentions, step)
+            where
+                to_come.mentions
+                > outlook.series[cardinality(outlook.series) - outlook.peak_hours_ago]
+            order by
+                to_come.mentions desc,
+                to_come.step
+            limit 1
+        ) as later on true
+    ),
+
+    -- The trigger tells nobody: neither the score nor the time of detection changes.
+    told as (
+        update public.trending_keywords as stored
+        set
+            predicted_peak_time = peak.peak_time,
+            predicted_duration = peak.duration
+        from peak
+        where
+            stored.closed_at is null
+            and stored.detected_at <= forecast_trends.at
+            and stored.expires_at > forecast_trends.at
+            and stored.keyword = peak.keyword
+            and stored.region_code = peak.region_code
+            and stored.data_source = peak.data_source
+            and (stored.predicted_peak_time, stored.predicted_duration)
+            is distinct from (peak.peak_time, peak.duration)
+        returning stored.id
+    ),
+
+    -- How far off the same model was of late, for strong and for weak news apart.
+    lesson as (
+        select
+            (past.features_used ->> 'raw_score')::double precision > 0 as is_strong,
+            percentile_cont(array[0.1, 0.5, 0.9]) within group (
+                order by past.actual_score - (past.features_used ->> 'raw_score')::double precision
+            ) as missed
+        from public.trend_predictions as past
+        where
+            past.model_version = version
+            and past.predicted_for_date between today - 28 and today - 1
+            and past.actual_score is not null
+        group by (past.features_used ->> 'raw_score')::double precision > 0
+        having count(*) >= 50
+    ),
+
+    foretold as (
+        select
+            outlook.*,
+            private.score_of_z(high.point) as raw_score,
+            private.score_of_z(high.lower) as raw_lower,
+            private.score_of_z(high.upper) as raw_upper
+        from outlook
+        cross join lateral (
+            select
+                max((outlook.point[step.number] - outlook.usual) / outlook.deviation) as point,
+                max((outlook.lower[step.number] - outlook.usual) / outlook.deviation) as lower,
+                max((outlook.upper[step.number] - outlook.usual) / outlook.deviation) as upper
+            from generate_series(outlook.first_step, cardinality(outlook.point)) as step (number)
+        ) as high
+    ),
+
+    corrected as (
+        select
+            foretold.*,
+            least(greatest(coalesce(foretold.raw_score + lesson.missed[2], foretold.raw_score), 0), 1) as score,
+            least(greatest(coalesce(foretold.raw_score + lesson.missed[1], foretold.raw_lower), 0), 1) as low,
+            least(greatest(coalesce(foretold.raw_score + lesson.missed[3], foretold.raw_upper), 0), 1) as high,
+            lesson.missed is not null as is_corrected
+        from foretold
+        left join lesson on (foretold.raw_score > 0) = lesson.is_strong
+    ),
+
+    -- Of several sources the one that says most.
+    news as (
+        select distinct on (corrected.region_code, corrected.keyword)
+            corrected.*,
+            coalesce(
+                (
+                    select max(trend.trend_score)
+                    from public.trending_keywords as trend
+                    where
+                        trend.keyword = corrected.keyword
+                        and trend.region_code = corrected.region_code
+                        and trend.detected_at >= today::timestamp at time zone 'Asia/Seoul'
+                        and trend.detected_at <= forecast_trends.at
+                ),
+                0
+            ) as score_today
+        from corrected
+        order by
+            corrected.region_code,
+            corrected.keyword,
+            corrected.score desc,
+            corrected.data_source
+    ),
+
+    written as (
+        insert into public.trend_predictions as stored (
+            keyword,
+            region_code,
+            prediction_date,
+            predicted_for_date,
+            predicted_score,
+            confidence_interval,
+            confidence_level,
+            model_version,
+            features_used
+        )
+        select
+            news.keyword,
+            news.region_code,
+            today,
+            today + 1,
+            news.score::numeric(5, 4),
+            numrange(news.low::numeric(5, 4), news.high::numeric(5, 4), '[]'),
+            0.80,
+            version,
+            jsonb_build_object(
+                'data_source', news.data_source,
+                'newest_hour', news.newest,
+                'hours', cardinality(news.series),
+                'methods', news.methods,
+                'usual', round(news.usual::numeric, 3),
+                'deviation', round(news.deviation::numeric, 3),
+                'raw_score', round(news.raw_score::numeric, 4),
+                'score_today', round(news.score_today::numeric, 4),
+                'corrected', news.is_corrected
+            )
+        from news
+        order by
+            news.region_code,
+            news.keyword
+        on conflict on constraint one_prediction_a_day_and_model do update
+            set
+                predicted_score = excluded.predicted_score,
+                confidence_interval = excluded.confidence_interval,
+                confidence_level = excluded.confidence_level,
+                features_used = excluded.features_used
+            where stored.actual_score is null
+        returning stored.id
+    )
+
+    select
+        jsonb_build_object(
+            'series', (select count(*) from outlook),
+            'trends', (select count(*) from told),
+            'predictions', (select count(*) from written)
+        )
+    into answer;
+    return answer;
+end
+$$;
+comment on function private.forecast_trends(timestamptz, integer) is
+'Foretells peak and duration of the open trends, and tomorrow''s score in Korea of all tracked keywords. Said again it '
+'replaces what it said that day. Returns how many series it read and what it wrote.';
+
+create function private.score_predictions(
+    day date default private.korean_day() - 1,
+    batch integer default 50000
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+set jit = off
+language plpgsql
+as $$
+declare
+    scored_count integer;
+begin
+    with due as materialized (
+        select
+            prediction.id,
+            prediction.keyword,
+            prediction.region_code,
+            prediction.predicted_for_date
+        from public.trend_predictions as prediction
+        where
+            prediction.actual_score is null
+            and prediction.predicted_for_date <= least(score_predictions.day, private.korean_day() - 1)
+            and prediction.predicted_for_date > score_predictions.day - 28
+        order by
+            prediction.predicted_for_date,
+            prediction.region_code,
+            prediction.keyword
+        limit score_predictions.batch
+        for update skip locked
+    ),
+
+    -- A day in which nobody looked proves nothing.
+    watched as materialized (
+        select
+            span.region_code,
+            span.predicted_for_date,
+            span.starts_at,
+            span.starts_at + interval '24 hours' as ends_at
+        from (
+            select distinct
+                due.region_code,
+                due.predicted_for_date,
+                due.predicted_for_date::timestamp at time zone 'Asia/Seoul' as starts_at
+            from due
+        ) as span
+        where
+            exists (
+                select
+                from private.keyword_signals as signal
+                where
+                    signal.region_code = span.region_code
+                    and signal.bucket >= span.starts_at
+                    and signal.bucket < span.starts_at + interval '24 hours'
+            )
+    ),
+
+    seen as (
+        select
+            watched.region_code,
+            watched.predicted_for_date,
+            trend.keyword,
+            max(trend.trend_score) as score
+        from watched
+        inner join public.trending_keywords as trend
+            on
+                watched.region_code = trend.region_code
+                and trend.detected_at >= watched.starts_at
+                -- A trend that was told again after midnight was there before.
+                and least(trend.created_at, trend.detected_at) < watched.ends_at
+        group by
+            watched.region_code,
+            watched.predicted_for_date,
+            trend.keyword
+    ),
+
+    scored as (
+        update public.trend_predictions as stored
+        set actual_score = coalesce(seen.score, 0)::numeric(5, 4)
+        from due
+        inner join watched
+            on
+                due.region_code = watched.region_code
+                and due.predicted_for_date = watched.predicted_for_date
+        left join seen
+            on
+                due.region_code = seen.region_code
+                and due.predicted_for_date = seen.predicted_for_date
+                and due.keyword = seen.keyword
+        where stored.id = due.id
+        returning stored.id
+    )
+
+    select count(*)
+    into scored_count
+    from scored;
+    return jsonb_build_object('scored', scored_count);
+end
+$$;
+comment on function private.score_predictions(date, integer) is
+'Writes what came beside what was foretold, for days in Korea that are over, up to the given one and 28 days back: the '
+'highest trend score of the day, 0 where detection looked and found none. Days without any signal stay open.';
+
+create view public.forecast_accuracy
+with (security_invoker = true)
+as
+select
+    prediction.predicted_for_date,
+    prediction.region_code,
+    prediction.model_version,
+    prediction.predicted_for_date - prediction.prediction_date as days_ahead,
+    count(*) as predictions,
+    round(avg(prediction.prediction_error), 4) as mean_error,
+    round(
+        sum(prediction.prediction_error) filter (where prediction.features_used ? 'score_today')
+        / nullif(
+            sum(abs(prediction.actual_score - (prediction.features_used ->> 'score_today')::numeric)),
+            0
+        ),
+        4
+    ) as mase,
+    round(avg((prediction.confidence_interval @> prediction.actual_score)::integer), 4) as coverage,
+    round(avg(prediction.confidence_level), 2) as confidence_level
+from public.trend_predictions as prediction
+where prediction.actual_score is not null
+group by
+    prediction.predicted_for_date,
+    prediction.region_code,
+    prediction.model_version,
+    prediction.predicted_for_date - prediction.prediction_date;
+comment on view public.forecast_accuracy is
+'How good the forecasts were, by day, region and model: for premium and up, as the forecasts themselves.';
+comment on column public.forecast_accuracy.predicted_for_date is 'Day in Korea that was foretold.';
+comment on column public.forecast_accuracy.region_code is 'ISO 3166 code of the region.';
+comment on column public.forecast_accuracy.model_version is 'Which model said so.';
+comment on column public.forecast_accuracy.days_ahead is 'How many days before.';
+comment on column public.forecast_accuracy.predictions is 'Forecasts that have been scored.';
+comment on column public.forecast_accuracy.mean_error is 'Mean distance between forecast and score, 0 to 1.';
+comment on column public.forecast_accuracy.mase is
+'The error in units of what "tomorrow as today" would have missed: below 1 is better than that. Null where it missed '
+'nothing.';
+comment on column public.forecast_accuracy.coverage is 'Share of scores that came to lie in their interval, 0 to 1.';
+comment on column public.forecast_accuracy.confidence_level is 'Share that should.';
+
 -- supabase/schemas/shorts/36_summaries.sql
 
 -- Promises two summaries that cost a look-up instead of a count: one's own month, and the days of each category.
@@ -13214,6 +14292,12 @@ grant execute on function private.detect_new_keywords(timestamptz, text) to app_
 grant execute on function private.detect_spread(timestamptz, text) to app_service;
 grant execute on function private.made_by_one_channel(text, integer, timestamptz) to app_service;
 grant execute on function private.detected(timestamptz, text) to app_service;
+-- forecast: the service forecasts and scores; how good the forecasts were is for premium and up, as they are.
+grant execute on function public.backtest_forecast(double precision [], integer) to app_service;
+grant execute on function private.forecast(double precision [], integer) to app_service;
+grant execute on function private.fill_gaps(double precision []) to app_service;
+grant execute on function private.forecast_methods() to app_service;
+grant select on public.forecast_accuracy to app_authenticated, app_service;
 
 -- supabase/schemas/shorts/80_monitoring.sql
 
@@ -13360,4 +14444,16 @@ select cron.schedule(
     'shorts-forget-keyword-states',
     '45 * * * *',
     $$select ops.log_job_run('shorts-forget-keyword-states', private.forget_keyword_states())$$
+-- Every hour, when the hour before has long been ingested; what is foretold late in the day replaces what was early.
+select cron.schedule(
+    'shorts-forecast-trends',
+    '20 * * * *',
+    $$select ops.log_job_run('shorts-forecast-trends', private.forecast_trends())$$
+);
+
+-- 00:30 in Korea: yesterday is over, its trends are found.
+select cron.schedule(
+    'shorts-score-predictions',
+    '30 15 * * *',
+    $$select ops.log_job_run('shorts-score-predictions', private.score_predictions())$$
 );

@@ -92,13 +92,19 @@ create table public.trend_predictions (
     actual_score numeric(5, 4),
     prediction_error numeric(5, 4) generated always as (abs(predicted_score - actual_score)) stored,
     created_at timestamptz not null default now(),
+    region_code varchar(2) not null default 'KR',
     constraint predictions_are_fractions check (
         predicted_score between 0 and 1
         and actual_score between 0 and 1
         and confidence_level between 0 and 1
     ),
     constraint a_prediction_is_about_what_comes check (predicted_for_date >= prediction_date),
-    constraint a_prediction_lies_in_its_interval check (confidence_interval @> predicted_score)
+    constraint a_prediction_lies_in_its_interval check (confidence_interval @> predicted_score),
+    constraint region_code_has_two_letters check (region_code ~ '^[A-Z]{2}$'),
+    -- Said again on the same day it replaces what was said before.
+    constraint one_prediction_a_day_and_model unique nulls not distinct (
+        predicted_for_date, region_code, keyword, prediction_date, model_version
+    )
 );
 alter table public.trend_predictions enable row level security;
 comment on table public.trend_predictions is
@@ -115,3 +121,4 @@ comment on column public.trend_predictions.features_used is 'What it went by.';
 comment on column public.trend_predictions.actual_score is 'The score that came; null while it has not.';
 comment on column public.trend_predictions.prediction_error is 'How far off it was.';
 comment on column public.trend_predictions.created_at is 'When the row was written.';
+comment on column public.trend_predictions.region_code is 'ISO 3166 code of the region it is about.';

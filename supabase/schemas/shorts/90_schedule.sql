@@ -92,4 +92,16 @@ select cron.schedule(
     'shorts-forget-keyword-states',
     '45 * * * *',
     $$select ops.log_job_run('shorts-forget-keyword-states', private.forget_keyword_states())$$
+-- Every hour, when the hour before has long been ingested; what is foretold late in the day replaces what was early.
+select cron.schedule(
+    'shorts-forecast-trends',
+    '20 * * * *',
+    $$select ops.log_job_run('shorts-forecast-trends', private.forecast_trends())$$
+);
+
+-- 00:30 in Korea: yesterday is over, its trends are found.
+select cron.schedule(
+    'shorts-score-predictions',
+    '30 15 * * *',
+    $$select ops.log_job_run('shorts-score-predictions', private.score_predictions())$$
 );

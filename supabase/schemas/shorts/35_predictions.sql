@@ -1,0 +1,638 @@
+-- Promises that what is foretold of a keyword is written down before it comes, and held against what came.
+
+-- Below the weakest burst that detection tells, a day counts as quiet.
+create function private.score_of_z(z_score double precision)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select case when score_of_z.z_score >= 3 then 1 - exp(-least(score_of_z.z_score, 100) / 3) else 0 end
+$$;
+comment on function private.score_of_z(double precision) is
+'The trend score that a z-score would have, 0 to 1; 0 where no detector would speak.';
+
+create function private.burst_outlook(
+    series double precision [],
+    out usual double precision,
+    out deviation double precision,
+    out peak_hours_ago integer,
+    out lasts_hours double precision
+)
+returns record
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    with past as (
+        select
+            given.value,
+            cardinality(burst_outlook.series) - given.place as hours_ago
+        from unnest(burst_outlook.series) with ordinality as given (value, place)
+        where
+            given.place > cardinality(burst_outlook.series) - 168
+            and given.value is not null
+    ),
+
+    quiet as (
+        select
+            -- The burst itself is not what is usual.
+            coalesce(avg(past.value) filter (where past.hours_ago >= 24), min(past.value)) as usual,
+            coalesce(var_pop(past.value) filter (where past.hours_ago >= 24), 0) as variance
+        from past
+    ),
+
+    peak as (
+        select
+            past.hours_ago,
+            past.value
+        from past
+        where past.hours_ago < 24
+        order by
+            past.value desc,
+            past.hours_ago desc
+        limit 1
+    ),
+
+    fall as (
+        select
+            case
+                -- A half-life between one hour and three days; six hours where the fall has only begun.
+                when count(*) >= 4
+                    then
+                        least(
+                            greatest(-regr_slope(ln(greatest(past.value - quiet.usual, 0.5)), -past.hours_ago), 0.0096),
+                            0.69
+                        )
+                else 0.1155
+            end as decay
+        from past
+        cross join quiet
+        where past.hours_ago <= (select peak.hours_ago from peak)
+    ),
+
+    noise as (
+        -- A count's own chance variation, and the rule of three for a silent past: as detection has it.
+        select sqrt(greatest(quiet.variance, quiet.usual, 0.3)) as deviation
+        from quiet
+    )
+
+    select
+        quiet.usual,
+        noise.deviation,
+        peak.hours_ago::integer,
+        -- Until what is left of it is no more than chance.
+        greatest(ln(greatest((peak.value - quiet.usual) / noise.deviation, 1)) / fall.decay, 1)
+    from quiet
+    cross join noise
+    cross join fall
+    left join peak on true
+$$;
+comment on function private.burst_outlook(double precision []) is
+'Of a series of hourly counts: what is usual and by how much it varies (the week before the last day), how long ago the '
+'peak of the last day was, and for how many hours from there the burst lasts, by a log-linear fit of its fall.';
+
+create function private.place_counts(
+    counts double precision [],
+    newest timestamptz,
+    buckets timestamptz [],
+    mentions integer []
+)
+returns double precision []
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    place integer;
+begin
+    for i in 1..coalesce(cardinality(buckets), 0) loop
+        place := cardinality(counts) - (extract(epoch from newest - buckets[i]) / 3600)::integer;
+        -- Outside of it are hours that are too old.
+        if place between 1 and cardinality(counts) then
+            counts[place] := mentions[i];
+        end if;
+    end loop;
+    return counts;
+end
+$$;
+comment on function private.place_counts(double precision [], timestamptz, timestamptz [], integer []) is
+'A series by the hour that ends with the newest bucket, with the mentions put where their buckets stand.';
+
+create function private.tracked_series(
+    at timestamptz,
+    most integer
+)
+returns table (
+    keyword text,
+    region_code text,
+    data_source text,
+    newest timestamptz,
+    series double precision []
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+set jit = off
+-- How many are tracked no planner knows: a loop over hours for each keyword would take minutes.
+set enable_nestloop = off
+language sql
+as $$
+    with tracked as materialized (
+        select
+            named.keyword,
+            named.region_code,
+            named.data_source
+        from (
+            select
+                trend.keyword,
+                trend.region_code,
+                trend.data_source,
+                1e12 as weight
+            from public.trending_keywords as trend
+            where
+                trend.closed_at is null
+                and trend.detected_at <= tracked_series.at
+                and trend.expires_at > tracked_series.at
+            union all
+            select
+                signal.keyword,
+                signal.region_code,
+                signal.data_source,
+                sum(signal.mentions)
+            from private.keyword_signals as signal
+            where
+                signal.bucket > tracked_series.at - interval '24 hours'
+                and signal.bucket <= tracked_series.at
+                -- Fewer could not burst, and what one person types is theirs.
+                and signal.mentions >= 3
+            group by
+                signal.keyword,
+                signal.region_code,
+                signal.data_source
+        ) as named
+        group by
+            named.keyword,
+            named.region_code,
+            named.data_source
+        order by
+            max(named.weight) desc,
+            sum(named.weight) desc,
+            named.keyword,
+            named.region_code,
+            named.data_source
+        limit tracked_series.most
+    ),
+
+    -- Each hour of two weeks, and whether anybody looked in it.
+    hour as materialized (
+        select
+            source.region_code,
+            source.data_source,
+            source.newest,
+            slot.bucket,
+            exists (
+                select
+                from private.keyword_signals as signal
+                where
+                    source.region_code = signal.region_code
+                    and source.data_source = signal.data_source
+                    and slot.bucket = signal.bucket
+                    and signal.bucket between tracked_series.at - interval '16 days' and tracked_series.at
+            ) as is_observed
+        from (
+            select
+                known.region_code,
+                known.data_source,
+                (
+                    select max(signal.bucket)
+                    from private.keyword_signals as signal
+                    where
+                        known.region_code = signal.region_code
+                        and known.data_source = signal.data_source
+                        and signal.bucket between tracked_series.at - interval '24 hours' and tracked_series.at
+                ) as newest
+            from (
+                select distinct
+                    tracked.region_code,
+                    tracked.data_source
+                from tracked
+            ) as known
+        ) as source
+        cross join lateral generate_series(
+            source.newest - interval '335 hours',
+            source.newest,
+            interval '1 hour'
+        ) as slot (bucket)
+    ),
+
+    base as (
+        select
+            hour.region_code,
+            hour.data_source,
+            hour.newest,
+            array_agg(case when hour.is_observed then 0.0::double precision end order by hour.bucket) as counts
+        from hour
+        group by
+            hour.region_code,
+            hour.data_source,
+            hour.newest
+    ),
+
+    seen as (
+        select
+            tracked.keyword,
+            tracked.region_code,
+            tracked.data_source,
+            array_agg(signal.bucket) as buckets,
+            array_agg(signal.mentions) as mentions
+        from tracked
+        inner join private.keyword_signals as signal
+            on
+                tracked.region_code = signal.region_code
+                and tracked.data_source = signal.data_source
+                and tracked.keyword = signal.keyword
+                and signal.bucket between tracked_series.at - interval '16 days' and tracked_series.at
+        group by
+            tracked.keyword,
+            tracked.region_code,
+            tracked.data_source
+    )
+
+    select
+        tracked.keyword,
+        tracked.region_code,
+        tracked.data_source,
+        base.newest,
+        private.place_counts(base.counts, base.newest, seen.buckets, seen.mentions)
+    from tracked
+    inner join base
+        on
+            tracked.region_code = base.region_code
+            and tracked.data_source = base.data_source
+    left join seen
+        on
+            tracked.keyword = seen.keyword
+            and tracked.region_code = seen.region_code
+            and tracked.data_source = seen.data_source
+    where base.newest is not null
+$$;
+comment on function private.tracked_series(timestamptz, integer) is
+'The last two weeks, hour by hour, of the keywords with an open trend and of those that three or more mentioned in an '
+'hour of the last day, most mentions first. Null is an hour that nobody observed.';
+
+create function private.forecast_trends(
+    at timestamptz default now(),
+    most integer default 5000
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+set jit = off
+language plpgsql
+as $$
+declare
+    today date := private.korean_day(forecast_trends.at);
+    day_starts timestamptz := (today + 1)::timestamp at time zone 'Asia/Seoul';
+    version text := 'best-3-of-17-v1';
+    answer jsonb;
+begin
+    with outlook as materialized (
+        select
+            tracked.keyword,
+            tracked.region_code,
+            tracked.data_source,
+            tracked.newest,
+            tracked.series,
+            forecast.*,
+            burst.*,
+            extract(epoch from day_starts - tracked.newest)::integer / 3600 as first_step
+        from private.tracked_series(forecast_trends.at, forecast_trends.most) as tracked
+        -- As far as the end of tomorrow in Korea.
+        cross join lateral private.forecast(
+            tracked.series,
+            extract(epoch from day_starts - tracked.newest)::integer / 3600 + 23
+        ) as forecast
+        cross join lateral private.burst_outlook(tracked.series) as burst
+        where forecast.point is not null
+    ),
+
+    -- Whichever is higher: the peak that was, or one to come.
+    peak as (
+        select
+            outlook.keyword,
+            outlook.region_code,
+            outlook.data_source,
+            outlook.newest + interval '1 hour' * coalesce(later.step, -outlook.peak_hours_ago) as peak_time,
+            interval '1 hour' * least(outlook.lasts_hours, 336) as duration
+        from outlook
+        left join lateral (
+            select to_come.step
+            from unnest(outlook.point) with ordinality as to_come (mentions, step)
+            where
+                to_come.mentions
+                > outlook.series[cardinality(outlook.series) - outlook.peak_hours_ago]
+            order by
+                to_come.mentions desc,
+                to_come.step
+            limit 1
+        ) as later on true
+    ),
+
+    -- The trigger tells nobody: neither the score nor the time of detection changes.
+    told as (
+        update public.trending_keywords as stored
+        set
+            predicted_peak_time = peak.peak_time,
+            predicted_duration = peak.duration
+        from peak
+        where
+            stored.closed_at is null
+            and stored.detected_at <= forecast_trends.at
+            and stored.expires_at > forecast_trends.at
+            and stored.keyword = peak.keyword
+            and stored.region_code = peak.region_code
+            and stored.data_source = peak.data_source
+            and (stored.predicted_peak_time, stored.predicted_duration)
+            is distinct from (peak.peak_time, peak.duration)
+        returning stored.id
+    ),
+
+    -- How far off the same model was of late, for strong and for weak news apart.
+    lesson as (
+        select
+            (past.features_used ->> 'raw_score')::double precision > 0 as is_strong,
+            percentile_cont(array[0.1, 0.5, 0.9]) within group (
+                order by past.actual_score - (past.features_used ->> 'raw_score')::double precision
+            ) as missed
+        from public.trend_predictions as past
+        where
+            past.model_version = version
+            and past.predicted_for_date between today - 28 and today - 1
+            and past.actual_score is not null
+        group by (past.features_used ->> 'raw_score')::double precision > 0
+        having count(*) >= 50
+    ),
+
+    foretold as (
+        select
+            outlook.*,
+            private.score_of_z(high.point) as raw_score,
+            private.score_of_z(high.lower) as raw_lower,
+            private.score_of_z(high.upper) as raw_upper
+        from outlook
+        cross join lateral (
+            select
+                max((outlook.point[step.number] - outlook.usual) / outlook.deviation) as point,
+                max((outlook.lower[step.number] - outlook.usual) / outlook.deviation) as lower,
+                max((outlook.upper[step.number] - outlook.usual) / outlook.deviation) as upper
+            from generate_series(outlook.first_step, cardinality(outlook.point)) as step (number)
+        ) as high
+    ),
+
+    corrected as (
+        select
+            foretold.*,
+            least(greatest(coalesce(foretold.raw_score + lesson.missed[2], foretold.raw_score), 0), 1) as score,
+            least(greatest(coalesce(foretold.raw_score + lesson.missed[1], foretold.raw_lower), 0), 1) as low,
+            least(greatest(coalesce(foretold.raw_score + lesson.missed[3], foretold.raw_upper), 0), 1) as high,
+            lesson.missed is not null as is_corrected
+        from foretold
+        left join lesson on (foretold.raw_score > 0) = lesson.is_strong
+    ),
+
+    -- Of several sources the one that says most.
+    news as (
+        select distinct on (corrected.region_code, corrected.keyword)
+            corrected.*,
+            coalesce(
+                (
+                    select max(trend.trend_score)
+                    from public.trending_keywords as trend
+                    where
+                        trend.keyword = corrected.keyword
+                        and trend.region_code = corrected.region_code
+                        and trend.detected_at >= today::timestamp at time zone 'Asia/Seoul'
+                        and trend.detected_at <= forecast_trends.at
+                ),
+                0
+            ) as score_today
+        from corrected
+        order by
+            corrected.region_code,
+            corrected.keyword,
+            corrected.score desc,
+            corrected.data_source
+    ),
+
+    written as (
+        insert into public.trend_predictions as stored (
+            keyword,
+            region_code,
+            prediction_date,
+            predicted_for_date,
+            predicted_score,
+            confidence_interval,
+            confidence_level,
+            model_version,
+            features_used
+        )
+        select
+            news.keyword,
+            news.region_code,
+            today,
+            today + 1,
+            news.score::numeric(5, 4),
+            numrange(news.low::numeric(5, 4), news.high::numeric(5, 4), '[]'),
+            0.80,
+            version,
+            jsonb_build_object(
+                'data_source', news.data_source,
+                'newest_hour', news.newest,
+                'hours', cardinality(news.series),
+                'methods', news.methods,
+                'usual', round(news.usual::numeric, 3),
+                'deviation', round(news.deviation::numeric, 3),
+                'raw_score', round(news.raw_score::numeric, 4),
+                'score_today', round(news.score_today::numeric, 4),
+                'corrected', news.is_corrected
+            )
+        from news
+        order by
+            news.region_code,
+            news.keyword
+        on conflict on constraint one_prediction_a_day_and_model do update
+            set
+                predicted_score = excluded.predicted_score,
+                confidence_interval = excluded.confidence_interval,
+                confidence_level = excluded.confidence_level,
+                features_used = excluded.features_used
+            where stored.actual_score is null
+        returning stored.id
+    )
+
+    select
+        jsonb_build_object(
+            'series', (select count(*) from outlook),
+            'trends', (select count(*) from told),
+            'predictions', (select count(*) from written)
+        )
+    into answer;
+    return answer;
+end
+$$;
+comment on function private.forecast_trends(timestamptz, integer) is
+'Foretells peak and duration of the open trends, and tomorrow''s score in Korea of all tracked keywords. Said again it '
+'replaces what it said that day. Returns how many series it read and what it wrote.';
+
+create function private.score_predictions(
+    day date default private.korean_day() - 1,
+    batch integer default 50000
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+set jit = off
+language plpgsql
+as $$
+declare
+    scored_count integer;
+begin
+    with due as materialized (
+        select
+            prediction.id,
+            prediction.keyword,
+            prediction.region_code,
+            prediction.predicted_for_date
+        from public.trend_predictions as prediction
+        where
+            prediction.actual_score is null
+            and prediction.predicted_for_date <= least(score_predictions.day, private.korean_day() - 1)
+            and prediction.predicted_for_date > score_predictions.day - 28
+        order by
+            prediction.predicted_for_date,
+            prediction.region_code,
+            prediction.keyword
+        limit score_predictions.batch
+        for update skip locked
+    ),
+
+    -- A day in which nobody looked proves nothing.
+    watched as materialized (
+        select
+            span.region_code,
+            span.predicted_for_date,
+            span.starts_at,
+            span.starts_at + interval '24 hours' as ends_at
+        from (
+            select distinct
+                due.region_code,
+                due.predicted_for_date,
+                due.predicted_for_date::timestamp at time zone 'Asia/Seoul' as starts_at
+            from due
+        ) as span
+        where
+            exists (
+                select
+                from private.keyword_signals as signal
+                where
+                    signal.region_code = span.region_code
+                    and signal.bucket >= span.starts_at
+                    and signal.bucket < span.starts_at + interval '24 hours'
+            )
+    ),
+
+    seen as (
+        select
+            watched.region_code,
+            watched.predicted_for_date,
+            trend.keyword,
+            max(trend.trend_score) as score
+        from watched
+        inner join public.trending_keywords as trend
+            on
+                watched.region_code = trend.region_code
+                and trend.detected_at >= watched.starts_at
+                -- A trend that was told again after midnight was there before.
+                and least(trend.created_at, trend.detected_at) < watched.ends_at
+        group by
+            watched.region_code,
+            watched.predicted_for_date,
+            trend.keyword
+    ),
+
+    scored as (
+        update public.trend_predictions as stored
+        set actual_score = coalesce(seen.score, 0)::numeric(5, 4)
+        from due
+        inner join watched
+            on
+                due.region_code = watched.region_code
+                and due.predicted_for_date = watched.predicted_for_date
+        left join seen
+            on
+                due.region_code = seen.region_code
+                and due.predicted_for_date = seen.predicted_for_date
+                and due.keyword = seen.keyword
+        where stored.id = due.id
+        returning stored.id
+    )
+
+    select count(*)
+    into scored_count
+    from scored;
+    return jsonb_build_object('scored', scored_count);
+end
+$$;
+comment on function private.score_predictions(date, integer) is
+'Writes what came beside what was foretold, for days in Korea that are over, up to the given one and 28 days back: the '
+'highest trend score of the day, 0 where detection looked and found none. Days without any signal stay open.';
+
+create view public.forecast_accuracy
+with (security_invoker = true)
+as
+select
+    prediction.predicted_for_date,
+    prediction.region_code,
+    prediction.model_version,
+    prediction.predicted_for_date - prediction.prediction_date as days_ahead,
+    count(*) as predictions,
+    round(avg(prediction.prediction_error), 4) as mean_error,
+    round(
+        sum(prediction.prediction_error) filter (where prediction.features_used ? 'score_today')
+        / nullif(
+            sum(abs(prediction.actual_score - (prediction.features_used ->> 'score_today')::numeric)),
+            0
+        ),
+        4
+    ) as mase,
+    round(avg((prediction.confidence_interval @> prediction.actual_score)::integer), 4) as coverage,
+    round(avg(prediction.confidence_level), 2) as confidence_level
+from public.trend_predictions as prediction
+where prediction.actual_score is not null
+group by
+    prediction.predicted_for_date,
+    prediction.region_code,
+    prediction.model_version,
+    prediction.predicted_for_date - prediction.prediction_date;
+comment on view public.forecast_accuracy is
+'How good the forecasts were, by day, region and model: for premium and up, as the forecasts themselves.';
+comment on column public.forecast_accuracy.predicted_for_date is 'Day in Korea that was foretold.';
+comment on column public.forecast_accuracy.region_code is 'ISO 3166 code of the region.';
+comment on column public.forecast_accuracy.model_version is 'Which model said so.';
+comment on column public.forecast_accuracy.days_ahead is 'How many days before.';
+comment on column public.forecast_accuracy.predictions is 'Forecasts that have been scored.';
+comment on column public.forecast_accuracy.mean_error is 'Mean distance between forecast and score, 0 to 1.';
+comment on column public.forecast_accuracy.mase is
+'The error in units of what "tomorrow as today" would have missed: below 1 is better than that. Null where it missed '
+'nothing.';
+comment on column public.forecast_accuracy.coverage is 'Share of scores that came to lie in their interval, 0 to 1.';
+comment on column public.forecast_accuracy.confidence_level is 'Share that should.';
