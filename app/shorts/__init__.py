@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         DiscoveryTarget,
         discover_videos,
     )
+    from .forecast import ForecastApi, SeriesForecast
     from .formats import Charts, Dataset, Videos, digest, open_dataset
     from .freshness import (
         CacheState,
@@ -153,6 +154,7 @@ __all__ = [
     "EndedSearch",
     "Feedback",
     "FinishedRefreshes",
+    "ForecastApi",
     "FreshnessApi",
     "HistoryCursor",
     "HourSignals",
@@ -198,6 +200,7 @@ __all__ = [
     "Search",
     "SearchContext",
     "SearchPage",
+    "SeriesForecast",
     "ShortsApi",
     "SignalInput",
     "SignalsInput",
@@ -263,9 +266,9 @@ __all__ = [
 
 _MODULES = (  # the lightest first
     *("regions", "tables", "keywords", "dataset", "json_rows", "velocity", "trending", "csv_videos"),
-    *("batches", "activity", "channels", "detect", "freshness", "quality", "summaries", "told_trends", "api"),
-    *("youtube", "bright_data", "bright_data_fields", "watch", "youtube_dump", "formats", "signals"),
-    *("sending", "refresh", "discover", "ingest", "ingest_bright_data", "replay"),
+    *("batches", "activity", "channels", "detect", "forecast", "freshness", "quality", "summaries"),
+    *("told_trends", "api", "youtube", "bright_data", "bright_data_fields", "watch", "youtube_dump"),
+    *("formats", "signals", "sending", "refresh", "discover", "ingest", "ingest_bright_data", "replay"),
 )
 
 

@@ -12,6 +12,7 @@ from .batches import Rejection as Rejection
 from .calls import Row, checked
 from .channels import ChannelsApi
 from .detect import DetectApi
+from .forecast import ForecastApi
 from .freshness import FreshnessApi
 from .quality import QualityApi
 from .summaries import SummariesApi
@@ -128,7 +129,9 @@ class TrendRow(Trend):
     hourly_trend_data: list[float | None]
 
 
-class ShortsApi(ActivityApi, ChannelsApi, DetectApi, FreshnessApi, QualityApi, SummariesApi, ToldTrendsApi):
+class ShortsApi(
+    ActivityApi, ChannelsApi, DetectApi, ForecastApi, FreshnessApi, QualityApi, SummariesApi, ToldTrendsApi
+):
     """The shorts room through `client`; ingest and detect need a client with the secret key."""
 
     async def ingest_videos(self, videos: Sequence[VideoInput]) -> Ingested:

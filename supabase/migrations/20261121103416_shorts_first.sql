@@ -12282,8 +12282,8 @@ $$;
 comment on function private.forecast_methods() is
 'The names of the forecasters, in the order in which private.forecast takes those that no past hour tells apart.';
 
-create function private.fill_gaps(series double precision [])
-returns double precision []
+create function private.fill_gaps(series double precision[])
+returns double precision[]
 immutable
 parallel safe
 security invoker
@@ -12318,17 +12318,17 @@ as $$
         from place
     ) as filled
 $$;
-comment on function private.fill_gaps(double precision []) is
+comment on function private.fill_gaps(double precision[]) is
 'The series with each null (an hour that nobody observed) replaced: by the same hour of the last day that has it, else '
 'the mean of that hour of the day, else the mean of all. Nulls stay when there is nothing else.';
 
 create function private.forecast(
-    series double precision [],
+    series double precision[],
     horizon integer,
-    out methods text [],
-    out point double precision [],
-    out lower double precision [],
-    out upper double precision []
+    out methods text[],
+    out point double precision[],
+    out lower double precision[],
+    out upper double precision[]
 )
 returns record
 immutable
@@ -12342,8 +12342,8 @@ language plpgsql
 as $$
 declare
     -- Older hours than these no method reads, nor any fold.
-    seen double precision [] := forecast.series[greatest(cardinality(forecast.series) - 1343, 1):];
-    y double precision [] := seen;
+    seen double precision[] := forecast.series[greatest(cardinality(forecast.series) - 1343, 1):];
+    y double precision[] := seen;
     hours integer := coalesce(cardinality(seen), 0);
     -- Two thirds of even a short series stay to forecast the rest from.
     fold_steps integer := least(forecast.horizon, greatest(hours / 6, 1));
@@ -12354,6 +12354,24 @@ begin
     end if;
     if hours = 0 or y[1] is null then
         return;
+    end if;
+
+    -- In a burst yesterday teaches nothing: only its own last hours tell what serves.
+    if (
+        select
+            max(recent.value) filter (where recent.place > 144)
+            > avg(recent.value) filter (where recent.place <= 144) + 6 * sqrt(
+                greatest(
+                    var_pop(recent.value) filter (where recent.place <= 144),
+                    avg(recent.value) filter (where recent.place <= 144),
+                    0.3
+                )
+            )
+        from unnest(y[hours - 167:]) with ordinality as recent (value, place)
+        where hours >= 168
+    ) then
+        fold_steps := least(fold_steps, 4);
+        folds := least(3, (hours - 1) / fold_steps);
     end if;
 
     with cut as (
@@ -12620,13 +12638,13 @@ begin
     where ensemble.fold = 0;
 end
 $$;
-comment on function private.forecast(double precision [], integer) is
+comment on function private.forecast(double precision[], integer) is
 'The next hours of a series of hourly counts: the mean of the three methods that did best in up to three rolling '
 'folds, and an interval that should hold 80 % of what comes. Nulls in the series are hours that nobody observed. All '
 'null when nothing was.';
 
 create function public.backtest_forecast(
-    series double precision [],
+    series double precision[],
     horizon integer
 )
 returns jsonb
@@ -12687,9 +12705,9 @@ begin
     return answer;
 end
 $$;
-comment on function public.backtest_forecast(double precision [], integer) is
-'The forecast that the room itself would make of a series of hourly counts: point, lower and upper (80 %) for each hour '
-'to come, and the methods that were chosen. Writes nothing. For the service.';
+comment on function public.backtest_forecast(double precision[], integer) is
+'The forecast that the room itself would make of a series of hourly counts: point, lower and upper (80 %) for each '
+'hour to come, and the methods that were chosen. Writes nothing. For the service.';
 
 -- supabase/schemas/shorts/35_predictions.sql
 
@@ -12710,7 +12728,7 @@ comment on function private.score_of_z(double precision) is
 'The trend score that a z-score would have, 0 to 1; 0 where no detector would speak.';
 
 create function private.burst_outlook(
-    series double precision [],
+    series double precision[],
     out usual double precision,
     out deviation double precision,
     out peak_hours_ago integer,
@@ -12787,17 +12805,17 @@ as $$
     cross join fall
     left join peak on true
 $$;
-comment on function private.burst_outlook(double precision []) is
-'Of a series of hourly counts: what is usual and by how much it varies (the week before the last day), how long ago the '
-'peak of the last day was, and for how many hours from there the burst lasts, by a log-linear fit of its fall.';
+comment on function private.burst_outlook(double precision[]) is
+'Of a series of hourly counts: what is usual and by how much it varies (the week before the last day), how long ago '
+'the peak of the last day was, and for how many hours from there the burst lasts, by a log-linear fit of its fall.';
 
 create function private.place_counts(
-    counts double precision [],
+    counts double precision[],
     newest timestamptz,
-    buckets timestamptz [],
-    mentions integer []
+    buckets timestamptz[],
+    mentions integer[]
 )
-returns double precision []
+returns double precision[]
 immutable
 parallel safe
 security invoker
@@ -12817,7 +12835,7 @@ begin
     return counts;
 end
 $$;
-comment on function private.place_counts(double precision [], timestamptz, timestamptz [], integer []) is
+comment on function private.place_counts(double precision[], timestamptz, timestamptz[], integer[]) is
 'A series by the hour that ends with the newest bucket, with the mentions put where their buckets stand.';
 
 create function private.tracked_series(
@@ -12829,7 +12847,7 @@ returns table (
     region_code text,
     data_source text,
     newest timestamptz,
-    series double precision []
+    series double precision[]
 )
 stable
 security invoker
@@ -14293,9 +14311,9 @@ grant execute on function private.detect_spread(timestamptz, text) to app_servic
 grant execute on function private.made_by_one_channel(text, integer, timestamptz) to app_service;
 grant execute on function private.detected(timestamptz, text) to app_service;
 -- forecast: the service forecasts and scores; how good the forecasts were is for premium and up, as they are.
-grant execute on function public.backtest_forecast(double precision [], integer) to app_service;
-grant execute on function private.forecast(double precision [], integer) to app_service;
-grant execute on function private.fill_gaps(double precision []) to app_service;
+grant execute on function public.backtest_forecast(double precision[], integer) to app_service;
+grant execute on function private.forecast(double precision[], integer) to app_service;
+grant execute on function private.fill_gaps(double precision[]) to app_service;
 grant execute on function private.forecast_methods() to app_service;
 grant select on public.forecast_accuracy to app_authenticated, app_service;
 

@@ -17,8 +17,8 @@ $$;
 comment on function private.forecast_methods() is
 'The names of the forecasters, in the order in which private.forecast takes those that no past hour tells apart.';
 
-create function private.fill_gaps(series double precision [])
-returns double precision []
+create function private.fill_gaps(series double precision[])
+returns double precision[]
 immutable
 parallel safe
 security invoker
@@ -53,17 +53,17 @@ as $$
         from place
     ) as filled
 $$;
-comment on function private.fill_gaps(double precision []) is
+comment on function private.fill_gaps(double precision[]) is
 'The series with each null (an hour that nobody observed) replaced: by the same hour of the last day that has it, else '
 'the mean of that hour of the day, else the mean of all. Nulls stay when there is nothing else.';
 
 create function private.forecast(
-    series double precision [],
+    series double precision[],
     horizon integer,
-    out methods text [],
-    out point double precision [],
-    out lower double precision [],
-    out upper double precision []
+    out methods text[],
+    out point double precision[],
+    out lower double precision[],
+    out upper double precision[]
 )
 returns record
 immutable
@@ -77,8 +77,8 @@ language plpgsql
 as $$
 declare
     -- Older hours than these no method reads, nor any fold.
-    seen double precision [] := forecast.series[greatest(cardinality(forecast.series) - 1343, 1):];
-    y double precision [] := seen;
+    seen double precision[] := forecast.series[greatest(cardinality(forecast.series) - 1343, 1):];
+    y double precision[] := seen;
     hours integer := coalesce(cardinality(seen), 0);
     -- Two thirds of even a short series stay to forecast the rest from.
     fold_steps integer := least(forecast.horizon, greatest(hours / 6, 1));
@@ -89,6 +89,24 @@ begin
     end if;
     if hours = 0 or y[1] is null then
         return;
+    end if;
+
+    -- In a burst yesterday teaches nothing: only its own last hours tell what serves.
+    if (
+        select
+            max(recent.value) filter (where recent.place > 144)
+            > avg(recent.value) filter (where recent.place <= 144) + 6 * sqrt(
+                greatest(
+                    var_pop(recent.value) filter (where recent.place <= 144),
+                    avg(recent.value) filter (where recent.place <= 144),
+                    0.3
+                )
+            )
+        from unnest(y[hours - 167:]) with ordinality as recent (value, place)
+        where hours >= 168
+    ) then
+        fold_steps := least(fold_steps, 4);
+        folds := least(3, (hours - 1) / fold_steps);
     end if;
 
     with cut as (
@@ -355,13 +373,13 @@ begin
     where ensemble.fold = 0;
 end
 $$;
-comment on function private.forecast(double precision [], integer) is
+comment on function private.forecast(double precision[], integer) is
 'The next hours of a series of hourly counts: the mean of the three methods that did best in up to three rolling '
 'folds, and an interval that should hold 80 % of what comes. Nulls in the series are hours that nobody observed. All '
 'null when nothing was.';
 
 create function public.backtest_forecast(
-    series double precision [],
+    series double precision[],
     horizon integer
 )
 returns jsonb
@@ -422,6 +440,6 @@ begin
     return answer;
 end
 $$;
-comment on function public.backtest_forecast(double precision [], integer) is
-'The forecast that the room itself would make of a series of hourly counts: point, lower and upper (80 %) for each hour '
-'to come, and the methods that were chosen. Writes nothing. For the service.';
+comment on function public.backtest_forecast(double precision[], integer) is
+'The forecast that the room itself would make of a series of hourly counts: point, lower and upper (80 %) for each '
+'hour to come, and the methods that were chosen. Writes nothing. For the service.';

@@ -15,7 +15,7 @@ comment on function private.score_of_z(double precision) is
 'The trend score that a z-score would have, 0 to 1; 0 where no detector would speak.';
 
 create function private.burst_outlook(
-    series double precision [],
+    series double precision[],
     out usual double precision,
     out deviation double precision,
     out peak_hours_ago integer,
@@ -92,17 +92,17 @@ as $$
     cross join fall
     left join peak on true
 $$;
-comment on function private.burst_outlook(double precision []) is
-'Of a series of hourly counts: what is usual and by how much it varies (the week before the last day), how long ago the '
-'peak of the last day was, and for how many hours from there the burst lasts, by a log-linear fit of its fall.';
+comment on function private.burst_outlook(double precision[]) is
+'Of a series of hourly counts: what is usual and by how much it varies (the week before the last day), how long ago '
+'the peak of the last day was, and for how many hours from there the burst lasts, by a log-linear fit of its fall.';
 
 create function private.place_counts(
-    counts double precision [],
+    counts double precision[],
     newest timestamptz,
-    buckets timestamptz [],
-    mentions integer []
+    buckets timestamptz[],
+    mentions integer[]
 )
-returns double precision []
+returns double precision[]
 immutable
 parallel safe
 security invoker
@@ -122,7 +122,7 @@ begin
     return counts;
 end
 $$;
-comment on function private.place_counts(double precision [], timestamptz, timestamptz [], integer []) is
+comment on function private.place_counts(double precision[], timestamptz, timestamptz[], integer[]) is
 'A series by the hour that ends with the newest bucket, with the mentions put where their buckets stand.';
 
 create function private.tracked_series(
@@ -134,7 +134,7 @@ returns table (
     region_code text,
     data_source text,
     newest timestamptz,
-    series double precision []
+    series double precision[]
 )
 stable
 security invoker

@@ -484,8 +484,8 @@ grant execute on function private.detect_spread(timestamptz, text) to app_servic
 grant execute on function private.made_by_one_channel(text, integer, timestamptz) to app_service;
 grant execute on function private.detected(timestamptz, text) to app_service;
 -- forecast: the service forecasts and scores; how good the forecasts were is for premium and up, as they are.
-grant execute on function public.backtest_forecast(double precision [], integer) to app_service;
-grant execute on function private.forecast(double precision [], integer) to app_service;
-grant execute on function private.fill_gaps(double precision []) to app_service;
+grant execute on function public.backtest_forecast(double precision[], integer) to app_service;
+grant execute on function private.forecast(double precision[], integer) to app_service;
+grant execute on function private.fill_gaps(double precision[]) to app_service;
 grant execute on function private.forecast_methods() to app_service;
 grant select on public.forecast_accuracy to app_authenticated, app_service;

@@ -1,7 +1,7 @@
 -- Daily figures per keyword that no write overflows, predictions with their error, and a reason beside each copy.
 begin;
 \ir ../model.psql
-select plan(21);
+select plan(22);
 
 select results_eq(
     $$
@@ -132,7 +132,8 @@ select results_eq(
     $$
         select pg_temp.columns_of('public.trend_predictions', array[
             'id', 'keyword', 'prediction_date', 'predicted_for_date', 'predicted_score', 'confidence_interval',
-            'confidence_level', 'model_version', 'features_used', 'actual_score', 'prediction_error', 'created_at'
+            'confidence_level', 'model_version', 'features_used', 'actual_score', 'prediction_error', 'created_at',
+            'region_code'
         ])
     $$,
     array[
@@ -147,7 +148,8 @@ select results_eq(
         'features_used jsonb',
         'actual_score numeric(5,4)',
         'prediction_error numeric(5,4) generated abs((predicted_score - actual_score))',
-        'created_at timestamptz not null default now()'
+        'created_at timestamptz not null default now()',
+        'region_code varchar(2) not null default ''KR''::character varying'
     ],
     'S-054, S-016, C-02: trend_predictions has the second design''s columns, on the scale of 0 to 1'
 );
@@ -202,6 +204,15 @@ select is(
     pg_temp.verdict($$update public.trend_predictions set predicted_for_date = prediction_date - 1$$),
     '23514 a_prediction_is_about_what_comes',
     'S-054: nobody foretells what was'
+);
+select is(
+    pg_temp.verdicts(
+        'insert into public.trend_predictions (keyword, prediction_date, predicted_for_date, region_code, model_version) '
+        'select keyword, prediction_date, predicted_for_date, %s from public.trend_predictions',
+        array['region_code, model_version', '''US'', null', '''KR'', ''v2''', '''us'', null']
+    ),
+    array['23505 one_prediction_a_day_and_model', 'taken', 'taken', '23514 region_code_has_two_letters'],
+    'S-016, S-219: one prediction a keyword, region, pair of days and model, named or not'
 );
 select set_eq(
     $$

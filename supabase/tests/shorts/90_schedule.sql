@@ -1,6 +1,6 @@
 -- The room's jobs are exactly these, and they run.
 begin;
-select plan(19);
+select plan(21);
 
 select results_eq(
     $$
@@ -19,6 +19,7 @@ select results_eq(
         ('shorts-count-internal-signals', '4-59/5 * * * *', true),
         ('shorts-detect-trends', '*/5 * * * *', true),
         ('shorts-fold-counters', '* * * * *', true),
+        ('shorts-forecast-trends', '20 * * * *', true),
         ('shorts-forget-keyword-states', '45 * * * *', true),
         ('shorts-prune-watch-events', '40 17 * * *', true),
         ('shorts-purge-api-data', '* 18 * * *', true),
@@ -27,9 +28,10 @@ select results_eq(
         ('shorts-rollup-keywords', '25 * * * *', true),
         ('shorts-rollup-yesterday', '10 15 * * *', true),
         ('shorts-score-channels', '2-59/10 * * * *', true),
+        ('shorts-score-predictions', '30 15 * * *', true),
         ('shorts-score-videos', '5-59/10 * * * *', true)
     $$,
-    'S-142, S-192, S-210, S-243: the jobs of the room'
+    'S-142, S-190, S-192, S-210, S-243: the jobs of the room'
 );
 select lives_ok(command, jobname || ' runs')
 from cron.job
