@@ -96,13 +96,14 @@ select set_eq(
             predicted_for_date,
             confidence_level,
             model_version::text,
-            confidence_interval @> predicted_score,
-            lower(confidence_interval) >= 0 and upper(confidence_interval) <= 1
+            confidence_interval @> predicted_score as holds,
+            confidence_interval <@ '[0,1]' as is_score
         from public.trend_predictions
     $$,
     $$
-        select keyword, 'KR', date '2026-07-10', date '2026-07-11', 0.80, 'best-3-of-17-v1', true, true
-        from unnest(array['캠핑', '등산']) as keyword
+        values
+        ('캠핑', 'KR', date '2026-07-10', date '2026-07-11', 0.80, 'best-3-of-17-v1', true, true),
+        ('등산', 'KR', date '2026-07-10', date '2026-07-11', 0.80, 'best-3-of-17-v1', true, true)
     $$,
     'S-016, S-219: tomorrow in Korea, with an interval that holds the forecast'
 );
@@ -137,20 +138,16 @@ select results_eq(
     'select id, created_at from first_said order by id',
     'S-219: what is said again replaces what was said, never doubles it'
 );
--- 15:00 in London's winter is midnight in Korea.
+-- 15:00 UTC is midnight in Korea.
 select is(
-    (private.forecast_trends('2026-07-10 15:10:00+00') ->> 'predictions')::integer,
-    1,
-    'S-219: after midnight in Korea it is another day''s forecast, and what expired is told no more'
-)
-from (
-    select
-        private.forecast_trends('2026-07-10 14:50:00+00')
-) as said_before;
+    array[private.forecast_trends('2026-07-10 14:50:00+00'), private.forecast_trends('2026-07-10 15:10:00+00')],
+    array_fill('{"series": 2, "trends": 0, "predictions": 2}'::jsonb, array[2]),
+    'S-219: an expired trend is told no more'
+);
 select set_eq(
     'select prediction_date, count(*) from public.trend_predictions group by prediction_date',
     $$values (date '2026-07-10', 2::bigint), (date '2026-07-11', 2::bigint)$$,
-    'S-219: with a row of its own'
+    'S-219: after midnight in Korea it is another day''s forecast'
 );
 
 -- What came.
@@ -267,7 +264,7 @@ select
     '{"raw_score": 0.0}',
     0.3 + number / 1000.0
 from generate_series(0, 100) as number;
-select private.forecast_trends('2026-07-10 08:00:00+00');
+do $$ begin perform private.forecast_trends('2026-07-10 08:00:00+00'); end $$;
 select is(
     (select count(*) from public.trend_predictions where keyword = '등산' and actual_score is null),
     0::bigint,
@@ -276,7 +273,7 @@ select is(
 update public.trend_predictions
 set actual_score = null
 where keyword = '등산';
-select private.forecast_trends('2026-07-10 08:00:00+00');
+do $$ begin perform private.forecast_trends('2026-07-10 08:00:00+00'); end $$;
 select results_eq(
     $$
         select predicted_score, confidence_interval, features_used -> 'corrected'
