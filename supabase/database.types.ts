@@ -437,6 +437,7 @@ export type Database = {
           "predicted_score": number | null;
           "prediction_date": string;
           "prediction_error": number | null;
+          "region_code": string;
         };
         ComputedFields: never;
         Insert: {
@@ -452,6 +453,7 @@ export type Database = {
           "predicted_score"?: number | null;
           "prediction_date": string;
           "prediction_error"?: never;
+          "region_code"?: string;
         };
         Update: {
           "actual_score"?: number | null;
@@ -466,6 +468,7 @@ export type Database = {
           "predicted_score"?: number | null;
           "prediction_date"?: string;
           "prediction_error"?: never;
+          "region_code"?: string;
         };
         Relationships: [];
       };
@@ -1198,6 +1201,21 @@ export type Database = {
       };
     };
     Views: {
+      "forecast_accuracy": {
+        Row: {
+          "confidence_level": number | null;
+          "coverage": number | null;
+          "days_ahead": number | null;
+          "mase": number | null;
+          "mean_error": number | null;
+          "model_version": string | null;
+          "predicted_for_date": string;
+          "predictions": number | null;
+          "region_code": string;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
       "search_sessions_partitioned": {
         Row: {
           "api_cost_units": number;
@@ -1419,6 +1437,18 @@ export type Database = {
       };
     };
     Functions: {
+      "backtest_bursts": {
+        Args: {
+          "bin_seconds": number;
+          "counts": (number)[];
+          "first_at": string;
+        };
+        Returns: Json;
+      };
+      "backtest_forecast": {
+        Args: { "horizon": number; "series": (number)[] };
+        Returns: Json;
+      };
       "begin_ingest_run": {
         Args: { "request": Json; "source": string };
         Returns: Json;

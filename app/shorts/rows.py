@@ -419,6 +419,7 @@ class PublicTrendPredictions(BaseModel):
     predicted_score: Optional[float] = Field(alias="predicted_score")
     prediction_date: datetime.date = Field(alias="prediction_date")
     prediction_error: Optional[float] = Field(alias="prediction_error")
+    region_code: str = Field(alias="region_code")
 
 
 class PublicTrendPredictionsInsert(TypedDict):
@@ -434,6 +435,7 @@ class PublicTrendPredictionsInsert(TypedDict):
     predicted_score: NotRequired[Annotated[Optional[float], Field(alias="predicted_score")]]
     prediction_date: Annotated[datetime.date, Field(alias="prediction_date")]
     prediction_error: NotRequired[Annotated[Optional[float], Field(alias="prediction_error")]]
+    region_code: NotRequired[Annotated[str, Field(alias="region_code")]]
 
 
 class PublicTrendPredictionsUpdate(TypedDict):
@@ -449,6 +451,7 @@ class PublicTrendPredictionsUpdate(TypedDict):
     predicted_score: NotRequired[Annotated[Optional[float], Field(alias="predicted_score")]]
     prediction_date: NotRequired[Annotated[datetime.date, Field(alias="prediction_date")]]
     prediction_error: NotRequired[Annotated[Optional[float], Field(alias="prediction_error")]]
+    region_code: NotRequired[Annotated[str, Field(alias="region_code")]]
 
 
 class PublicTrendingKeywords(BaseModel):
@@ -1025,6 +1028,18 @@ class PublicWatchEventsUpdate(TypedDict):
     seek_from: NotRequired[Annotated[Optional[int], Field(alias="seek_from")]]
     seek_to: NotRequired[Annotated[Optional[int], Field(alias="seek_to")]]
     video_timestamp: NotRequired[Annotated[Optional[int], Field(alias="video_timestamp")]]
+
+
+class PublicForecastAccuracy(BaseModel):
+    confidence_level: Optional[float] = Field(alias="confidence_level")
+    coverage: Optional[float] = Field(alias="coverage")
+    days_ahead: Optional[int] = Field(alias="days_ahead")
+    mase: Optional[float] = Field(alias="mase")
+    mean_error: Optional[float] = Field(alias="mean_error")
+    model_version: Optional[str] = Field(alias="model_version")
+    predicted_for_date: datetime.date = Field(alias="predicted_for_date")
+    predictions: Optional[int] = Field(alias="predictions")
+    region_code: str = Field(alias="region_code")
 
 
 class PublicSearchSessionsPartitioned(BaseModel):

@@ -14462,6 +14462,8 @@ select cron.schedule(
     'shorts-forget-keyword-states',
     '45 * * * *',
     $$select ops.log_job_run('shorts-forget-keyword-states', private.forget_keyword_states())$$
+);
+
 -- Every hour, when the hour before has long been ingested; what is foretold late in the day replaces what was early.
 select cron.schedule(
     'shorts-forecast-trends',
