@@ -174,13 +174,27 @@ ROWS = (
     insert into public.keyword_effectiveness (keyword, date, people)
     values ('access ' || %(n)s, '2026-01-01', %(n)s)
     """,
+    # One that came to be, so that the accuracy of forecasts has a row.
     """
-    insert into public.trend_predictions (keyword, prediction_date, predicted_for_date)
-    values ('access ' || %(n)s, '2026-01-01', '2026-01-02')
+    insert into public.trend_predictions (keyword, prediction_date, predicted_for_date, predicted_score, actual_score)
+    values ('access ' || %(n)s, '2026-01-01', '2026-01-02', 0.5, 0.4)
     """,
     """
     insert into private.keyword_signals (region_code, data_source, bucket, keyword, mentions)
     values ('KR', 'internal', date_trunc('hour', now(), 'UTC'), 'access ' || %(n)s, 1)
+    """,
+    # What detection keeps of them.
+    """
+    insert into private.keyword_states (region_code, data_source, bin_seconds, keyword, last_bucket, state)
+    values ('KR', 'internal', 60, 'access ' || %(n)s, '2026-01-01', private.empty_state())
+    """,
+    """
+    insert into private.observed_bins (region_code, data_source, bin_seconds, bucket, keywords, mentions)
+    values ('KR', 'internal', 60, date '2026-01-01' + %(n)s, 1, 1)
+    """,
+    """
+    insert into private.state_positions (region_code, data_source, bin_seconds, newest_bucket)
+    values ('KR', 'internal', 60 * %(n)s, '2026-01-01')
     """,
     "insert into ops.outbox (event_type, dedupe_key, data) values ('access.tried', 'access ' || %(n)s, '{}')",
     """
