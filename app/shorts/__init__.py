@@ -106,6 +106,7 @@ if TYPE_CHECKING:
     from .tables import Refusal
     from .told_trends import ToldTrend, ToldTrendsApi, UpsertedTrend
     from .trending import TrendingRow, parse_trending_row, read_trending
+    from .trends import TimeSlot, TopTrend, TrendsApi
     from .velocity import parse_pool_row, parse_reading, read_pool, read_readings
     from .watch import watch_trends
     from .youtube import (
@@ -209,12 +210,15 @@ __all__ = [
     "StoredRow",
     "SummariesApi",
     "TakenQuota",
+    "TimeSlot",
     "ToldTrend",
     "ToldTrendsApi",
+    "TopTrend",
     "Totals",
     "Trend",
     "TrendRow",
     "TrendingRow",
+    "TrendsApi",
     "UnansweredError",
     "Unusable",
     "UpsertedTrend",
@@ -267,7 +271,7 @@ __all__ = [
 _MODULES = (  # the lightest first
     *("regions", "tables", "keywords", "dataset", "json_rows", "velocity", "trending", "csv_videos"),
     *("batches", "activity", "channels", "detect", "forecast", "freshness", "quality", "summaries"),
-    *("told_trends", "api", "youtube", "bright_data", "bright_data_fields", "watch", "youtube_dump"),
+    *("told_trends", "trends", "api", "youtube", "bright_data", "bright_data_fields", "watch", "youtube_dump"),
     *("formats", "signals", "sending", "refresh", "discover", "ingest", "ingest_bright_data", "replay"),
 )
 

@@ -17,6 +17,7 @@ from .freshness import FreshnessApi
 from .quality import QualityApi
 from .summaries import SummariesApi
 from .told_trends import ToldTrendsApi
+from .trends import TrendsApi
 
 __all__ = [
     "KeywordInput",
@@ -130,7 +131,7 @@ class TrendRow(Trend):
 
 
 class ShortsApi(
-    ActivityApi, ChannelsApi, DetectApi, ForecastApi, FreshnessApi, QualityApi, SummariesApi, ToldTrendsApi
+    ActivityApi, ChannelsApi, DetectApi, ForecastApi, FreshnessApi, QualityApi, SummariesApi, ToldTrendsApi, TrendsApi
 ):
     """The shorts room through `client`; ingest and detect need a client with the secret key."""
 

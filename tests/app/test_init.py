@@ -19,7 +19,7 @@ SHORTS = tuple(
     for name in (
         *("regions", "tables", "keywords", "dataset", "json_rows", "velocity", "trending", "csv_videos"),
         *("batches", "activity", "channels", "detect", "forecast", "freshness", "quality", "summaries"),
-        *("told_trends", "api", "youtube", "bright_data", "bright_data_fields", "watch", "youtube_dump"),
+        *("told_trends", "trends", "api", "youtube", "bright_data", "bright_data_fields", "watch", "youtube_dump"),
         *("formats", "signals", "sending", "refresh", "discover", "ingest", "ingest_bright_data", "replay"),
     )
 )

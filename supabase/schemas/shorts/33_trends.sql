@@ -1,4 +1,44 @@
--- Promises that what is detected is written as a trend once, and that asking again changes nothing.
+-- Promises that what is detected is written as a trend once, that asking again changes nothing, and that what expires
+-- is closed.
+
+create function private.expire_trends(
+    at timestamptz default now(),
+    most integer default 10000
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    with expired as materialized (
+        select trend.id
+        from public.trending_keywords as trend
+        where
+            trend.closed_at is null
+            and trend.expires_at <= expire_trends.at
+        order by
+            trend.keyword,
+            trend.region_code,
+            trend.data_source
+        limit expire_trends.most
+        -- What detection writes right now is its own to close.
+        for update skip locked
+    ),
+
+    closed as (
+        update public.trending_keywords as stored
+        set closed_at = stored.expires_at
+        from expired
+        where stored.id = expired.id
+        returning stored.id
+    )
+
+    select jsonb_build_object('closed', count(*))
+    from closed
+$$;
+comment on function private.expire_trends(timestamptz, integer) is
+'Closes trends that have expired, when they did: a batch. Returns how many. Their rows stay, as history.';
 
 create function public.detect_trends(
     at timestamptz default now(),
@@ -189,6 +229,29 @@ begin
             observations.data_source
     ),
 
+    -- Most runs find nothing, and ask nothing then.
+    asked as materialized (
+        select
+            array_agg(distinct found.keyword) as different_keywords,
+            array_agg(found.keyword) as keywords,
+            array_agg(found.data_source) as data_sources,
+            array_agg(found.bucket) as buckets
+        from found
+        having count(*) > 0
+    ),
+
+    companions as materialized (
+        select companion.*
+        from asked
+        cross join lateral private.trend_companions(asked.different_keywords) as companion
+    ),
+
+    popularity as materialized (
+        select popular.*
+        from asked
+        cross join lateral private.regional_popularity(asked.keywords, asked.data_sources, asked.buckets) as popular
+    ),
+
     written as (
         insert into public.trending_keywords as stored (
             keyword,
@@ -200,6 +263,10 @@ begin
             q_value,
             search_volume,
             growth_rate,
+            category,
+            related_keywords,
+            regional_popularity,
+            source_confidence,
             hourly_trend_data,
             daily_trend_data,
             detection_window,
@@ -217,6 +284,10 @@ begin
             found.q_value,
             found.mentions,
             100 * (found.mentions - found.usual_mentions) / greatest(found.usual_mentions, 1),
+            companions.category,
+            companions.related_keywords,
+            coalesce(popularity.popularity, '{"KR": 0.0, "US": 0.0, "JP": 0.0, "global": 0.0}'),
+            coalesce(source.confidence, 0),
             hourly_series.hourly,
             daily_series.daily,
             interval '28 days',
@@ -234,6 +305,13 @@ begin
                 found.keyword = daily_series.keyword
                 and found.region_code = daily_series.region_code
                 and found.data_source = daily_series.data_source
+        left join companions on found.keyword = companions.keyword
+        left join popularity
+            on
+                found.keyword = popularity.keyword
+                and found.data_source = popularity.data_source
+                and found.bucket = popularity.bucket
+        left join private.trend_sources as source on found.data_source = source.data_source
         -- Time only moves forward: a replay of the past finds its trends already told.
         where
             not exists (
@@ -257,6 +335,13 @@ begin
                 q_value = excluded.q_value,
                 search_volume = excluded.search_volume,
                 growth_rate = excluded.growth_rate,
+                -- Runs are five minutes apart: of what is closer an hour's change cannot be told.
+                velocity = (excluded.trend_score - stored.trend_score)
+                / greatest(extract(epoch from excluded.detected_at - stored.detected_at) / 3600, 1 / 12.0),
+                category = coalesce(excluded.category, stored.category),
+                related_keywords = coalesce(excluded.related_keywords, stored.related_keywords),
+                regional_popularity = excluded.regional_popularity,
+                source_confidence = excluded.source_confidence,
                 hourly_trend_data = excluded.hourly_trend_data,
                 daily_trend_data = excluded.daily_trend_data,
                 detection_window = excluded.detection_window,

@@ -61,7 +61,8 @@ select
 from (
     select -- noqa: ST06
         private.korean_day(trend.valid_from) as trend_date,
-        coalesce(trend.category, video.ai_analysis -> 'categories' ->> 0, 'unknown') as category,
+        -- YouTube says Music, the AI music.
+        lower(coalesce(trend.category, video.ai_analysis -> 'categories' ->> 0, 'unknown')) as category,
         trend.keyword::text as keyword,
         max(trend.trend_score) as max_score,
         avg(trend.trend_score) as avg_score
@@ -71,7 +72,7 @@ from (
     where trend.valid_from >= now() - interval '30 days'
     group by
         private.korean_day(trend.valid_from),
-        coalesce(trend.category, video.ai_analysis -> 'categories' ->> 0, 'unknown'),
+        lower(coalesce(trend.category, video.ai_analysis -> 'categories' ->> 0, 'unknown')),
         trend.keyword
 ) as keyword_day
 group by
@@ -87,7 +88,7 @@ comment on materialized view private.category_trend_summary is
 'public.category_trends().';
 comment on column private.category_trend_summary.trend_date is 'Day in Korea.';
 comment on column private.category_trend_summary.category is
-'Of the trend, or else the first that the AI says of its videos; unknown where nobody says.';
+'In lower case: of the trend, or else the first that the AI says of its videos; unknown where nobody says.';
 comment on column private.category_trend_summary.trending_keyword_count is 'Keywords that trended.';
 comment on column private.category_trend_summary.avg_trend_score is 'Mean of their mean scores, 0 to 1.';
 comment on column private.category_trend_summary.top_keywords is 'Those with a score above 0.5, strongest first.';

@@ -489,3 +489,11 @@ grant execute on function private.forecast(double precision[], integer) to app_s
 grant execute on function private.fill_gaps(double precision[]) to app_service;
 grant execute on function private.forecast_methods() to app_service;
 grant select on public.forecast_accuracy to app_authenticated, app_service;
+
+-- facts of trends: what detect_trends reads and calls as the service; the strongest for premium, by the table's policy.
+grant select on private.trend_sources to app_service;
+grant execute on function private.trend_companions(text[]) to app_service;
+grant execute on function private.regional_popularity(text[], text[], timestamptz[]) to app_service;
+grant execute on function public.top_trends(text, text) to app_authenticated, app_service;
+grant execute on function private.video_category_names() to app_authenticated, app_service;
+grant execute on function private.region_codes() to app_authenticated;

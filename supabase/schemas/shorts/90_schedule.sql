@@ -107,3 +107,10 @@ select cron.schedule(
     '30 15 * * *',
     $$select ops.log_job_run('shorts-score-predictions', private.score_predictions())$$
 );
+
+-- Every ten minutes, also where detection finds nothing to do: what has expired is closed.
+select cron.schedule(
+    'shorts-expire-trends',
+    '*/10 * * * *',
+    $$select ops.log_job_run('shorts-expire-trends', private.expire_trends())$$
+);

@@ -158,7 +158,8 @@ from (
     values
     ('a', 0.9, null, 'KR', now()),
     ('a', 0.7, null, 'US', now()),
-    ('b', 0.6, 'music', 'KR', now()),
+    -- YouTube's spelling of it.
+    ('b', 0.6, 'Music', 'KR', now()),
     ('c', 0.2, 'music', 'KR', now()),
     ('half', 0.5, 'news', 'KR', now()),
     ('above', 0.51, 'news', 'KR', now()),

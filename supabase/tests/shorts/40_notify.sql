@@ -10,7 +10,7 @@ delete from realtime.messages;
 
 insert into public.trending_keywords (keyword, trend_score, growth_rate)
 values ('mild', 0.8, 120);
-select is((select count(*) from ops.outbox), 0::bigint, 'S-129: 0.8 is not above 0.8');
+select is((select count(*) from ops.outbox), 0::bigint, 'S-247, S-129: 0.8 is not above 0.8');
 insert into public.trending_keywords (keyword, trend_score, z_score, region_code, detected_at, expires_at)
 values
 ('strong', 0.81, 5, 'KR', '2026-01-02 23:59+00', '2026-01-03 03:59+00'),
@@ -18,7 +18,7 @@ values
 select results_eq(
     $$select event_type, dedupe_key, data ->> 'keyword', (data ->> 'trend_score')::double precision from ops.outbox$$,
     $$values ('trend.detected', 'KR:2026-01-02:strong', 'strong', 0.81::double precision)$$,
-    'S-129: 0.81 is, and is told once'
+    'S-247, S-129: 0.81 is, and is told once'
 );
 select is_empty(
     $$

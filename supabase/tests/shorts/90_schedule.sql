@@ -1,6 +1,6 @@
 -- The room's jobs are exactly these, and they run.
 begin;
-select plan(21);
+select plan(24);
 
 select results_eq(
     $$
@@ -18,6 +18,7 @@ select results_eq(
         ('shorts-archive-sessions', '* 16 * * *', true),
         ('shorts-count-internal-signals', '4-59/5 * * * *', true),
         ('shorts-detect-trends', '*/5 * * * *', true),
+        ('shorts-expire-trends', '*/10 * * * *', true),
         ('shorts-fold-counters', '* * * * *', true),
         ('shorts-forecast-trends', '20 * * * *', true),
         ('shorts-forget-keyword-states', '45 * * * *', true),
@@ -31,7 +32,7 @@ select results_eq(
         ('shorts-score-predictions', '30 15 * * *', true),
         ('shorts-score-videos', '5-59/10 * * * *', true)
     $$,
-    'S-142, S-190, S-192, S-210, S-243: the jobs of the room'
+    'S-142, S-184, S-187, S-190, S-192, S-210, S-243: the jobs of the room'
 );
 select lives_ok(command, jobname || ' runs')
 from cron.job
@@ -65,6 +66,8 @@ values
 ('11111111-1111-4111-8111-111111111111', 'young', now());
 insert into public.cached_videos (video_id, title, expires_at)
 values ('stale', 'expires', now());
+insert into public.trending_keywords (keyword, trend_score, category, detected_at, expires_at)
+values ('over', 0.9, 'planted', now() - interval '5 hours', now() - interval '1 hour');
 delete from ops.job_runs;
 do $$
 declare
@@ -73,7 +76,14 @@ begin
     for job in
         select command
         from cron.job
-        where jobname in ('shorts-archive-sessions', 'shorts-queue-due-videos', 'shorts-rollup-keywords')
+        where
+            jobname in (
+                'shorts-archive-sessions',
+                'shorts-expire-trends',
+                'shorts-queue-due-videos',
+                'shorts-refresh-summaries',
+                'shorts-rollup-keywords'
+            )
         order by jobname
     loop
         execute job;
@@ -93,6 +103,25 @@ select is(
 select ok(
     (select counts -> 'expiring' >= '1' from ops.job_runs where job_name = 'shorts-queue-due-videos'),
     'S-192: and of what was queued to be looked up'
+);
+select is(
+    (select counts -> 'closed' from ops.job_runs where job_name = 'shorts-expire-trends'),
+    '1'::jsonb,
+    'S-187: an expired trend is closed by its job'
+);
+select results_eq(
+    $$
+        select
+            (summary.counts -> 'categories')::integer > 0,
+            category.top_keywords
+        from ops.job_runs as summary
+        cross join private.category_trend_summary as category
+        where
+            summary.job_name = 'shorts-refresh-summaries'
+            and category.category = 'planted'
+    $$,
+    $$values (true, array['over'])$$,
+    'S-184: the job of the summaries computes that of the categories anew, every hour'
 );
 
 select finish();
