@@ -1620,6 +1620,28 @@ export type Database = {
         Args: { "bucket": string; "units": number };
         Returns: Json;
       };
+      "top_trends": {
+        Args: { "region"?: string; "slot"?: string };
+        Returns: {
+          "category": string;
+          "category_korean": string;
+          "data_source": string;
+          "detected_at": string;
+          "expires_at": string;
+          "growth_rate": number;
+          "keyword": string;
+          "predicted_duration": string;
+          "predicted_peak_time": string;
+          "region_code": string;
+          "regional_popularity": Json;
+          "related_keywords": (string)[];
+          "search_volume": number;
+          "source_confidence": number;
+          "time_slot": string;
+          "trend_score": number;
+          "velocity": number;
+        }[];
+      };
       "touch_cached_video": {
         Args: { "video_id": string };
         Returns: {
