@@ -41,7 +41,7 @@ class TopTrend(Row):
 class TrendsApi(Caller):
     """The part of `ShortsApi` that reads whole trends, for premium and up."""
 
-    async def top_trends(self, region: str = "KR", slot: TimeSlot | None = None) -> list[TopTrend]:
+    async def top_trends(self, region: str = "KR", *, slot: TimeSlot | None = None) -> list[TopTrend]:
         """What trends in `region` now, strongest first, at most 50; empty below premium.
 
         `slot` keeps those that were detected in a part of the day in Korea: night is 0 to 6, morning 6 to 12, afternoon

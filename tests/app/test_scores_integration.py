@@ -118,7 +118,7 @@ async def test_channels_come_in_once_and_are_the_services_alone(stack: Stack) ->
 
 
 async def test_people_ask_and_do_not_score(stack: Stack) -> None:
-    """S-033, S-142, S-143: where a video plays, one's own month, and nothing of what premium reads."""
+    """S-033, S-142, S-143, S-254: where a video plays, one's own month, and nothing of what premium reads."""
     async with stored_videos(stack, 1) as [video], signed_up(stack) as person:
         assert await person.api.is_playable_in(video, region="KR")
         assert not await person.api.is_playable_in("nowhere", region="KR")
@@ -127,6 +127,7 @@ async def test_people_ask_and_do_not_score(stack: Stack) -> None:
         assert refused.value.code == "PT400"
         assert await person.api.my_activity() is None
         assert await person.api.category_trends() == []
+        assert await person.api.top_trends() == []
         with pytest.raises(NotAllowedError):
             await person.api.set_ai_analysis(video, analysis=ANALYSIS)
         with pytest.raises(NotAllowedError):

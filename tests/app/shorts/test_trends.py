@@ -36,7 +36,7 @@ TREND: dict[str, Any] = {
 async def test_a_region_and_a_part_of_the_day_are_asked_for() -> None:
     """S-254."""
     backend = Backend(top_trends=[TREND])
-    found = await backend.use(lambda api: api.top_trends("JP", "morning"))
+    found = await backend.use(lambda api: api.top_trends("JP", slot="morning"))
     assert backend.asked == [("top_trends", {"region": "JP", "slot": "morning"})]
     assert found == [TopTrend.model_validate(TREND)]
     assert found[0].predicted_duration == timedelta(hours=30)
