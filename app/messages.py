@@ -286,6 +286,73 @@ TEXTS: dict[str, Text] = {
         "{word} holds characters that cannot be shown or searched for.",
         "{word} 안에 표시하거나 검색할 수 없는 문자가 있습니다.",
     ),
+    "backtest_no_season": Text(
+        "None of the {count} series can be judged: each is shorter than two days, or always the same.",
+        "시계열 {count}개를 하나도 평가할 수 없습니다. 모두 이틀보다 짧거나 값이 늘 같습니다.",
+    ),
+    "backtest_no_season.next": Text(
+        "Give hourly series of at least two days; docs/trends.md shows the form.",
+        "이틀 이상의 시간별 시계열을 주십시오. 형식은 docs/trends.md에 있습니다.",
+    ),
+    "backtest_too_few_days": Text(
+        "{days} days of {region} are too few: at least four in a row are needed.",
+        "{region} 지역은 {days}일뿐입니다. 이어진 나흘 이상이 필요합니다.",
+    ),
+    "backtest_too_few_days.next": Text(
+        "Choose a region of the data set with --region, or give a longer one.",
+        "--region으로 데이터 세트에 있는 지역을 고르거나 더 긴 데이터를 주십시오.",
+    ),
+    "plots_missing": Text("Pictures need {name}.", "그림을 그리려면 {name} 패키지가 필요합니다."),
+    "plots_missing.next": Text(
+        "Install it: pip install 'ondol[plots]'; or leave --png out.",
+        "pip install 'ondol[plots]'로 설치하거나 --png를 빼십시오.",
+    ),
+    "backtest_bursts_title": Text("NAB score {score}, standard profile", "NAB 점수 {score} (표준 프로필)"),
+    "backtest_forecasts_title": Text(
+        "{series:,} series: sMAPE {smape:.2f}, {coverage:.1%} within the interval of 80 %; {flat:,} left out",
+        "시계열 {series:,}개: sMAPE {smape:.2f}, 80 % 구간 안 {coverage:.1%}, 제외 {flat:,}개",
+    ),
+    "backtest_charts_title": Text(
+        "Tomorrow's surges in {region} among the first {most}: {days} days, judged from {from_day} on",
+        "{region} 내일 급상승, 상위 {most}개: {days}일 가운데 {from_day}부터 평가",
+    ),
+    "backtest_rings": Text(
+        "The detector rang {alarms:,} times on the charts as they were: {rate:.1e} a keyword and day.",
+        "있는 그대로의 차트에서 탐지기가 {alarms:,}번 울렸습니다. 키워드·일당 {rate:.1e}번입니다.",
+    ),
+    "backtest_drawn": Text("Drawn: {file}", "그림: {file}"),
+    "column_named_series": Text("series", "시계열"),
+    "column_nab": Text("score", "점수"),
+    "column_hits": Text("found", "찾음"),
+    "column_windows": Text("windows", "구간"),
+    "column_false_alarms": Text("false", "오경보"),
+    "column_method": Text("method", "방법"),
+    "column_mase_mean": Text("MASE mean", "MASE 평균"),
+    "column_mase_median": Text("MASE median", "MASE 중앙값"),
+    "column_precision": Text("precision", "정밀도"),
+    "column_precision_first_half": Text("first half", "전반부"),
+    "column_recall": Text("recall", "재현율"),
+    "column_lead": Text("lead (h)", "앞섬(시간)"),
+    "column_warned": Text("warned of", "미리 알림"),
+    "column_false_rate": Text("false a keyword and day", "키워드·일당 오경보"),
+    "kind_ours": Text("ours", "온돌"),
+    "kind_persistence": Text("persistence", "오늘 그대로"),
+    "kind_raw_counts": Text("raw counts", "언급 수"),
+    "kind_seasonal_naive": Text("seasonal naive", "어제 같은 시각"),
+    "stage_backtest": Text("trying", "시험 중"),
+    "stage_backtest_shuffled": Text("trying shuffled history", "섞은 과거 시험 중"),
+    "help_trends_backtest": Text(
+        "Try detection, forecast and ranking on a data set's own clock; writes nothing into the database.\n\n"
+        "Labelled series, hourly series with their future, or charts: docs/trends.md says what is measured.",
+        "데이터 세트의 시각에 맞추어 탐지, 예측, 순위를 시험합니다. 데이터베이스에는 아무것도 쓰지 않습니다.\n\n"
+        "라벨이 있는 시계열, 미래가 딸린 시간별 시계열, 차트: 무엇을 재는지는 docs/trends.md에 있습니다.",
+    ),
+    "help_option_backtest_data": Text("The data set's folder or file.", "데이터 세트 폴더 또는 파일."),
+    "help_option_most": Text("How many keywords a day are named.", "하루에 몇 개의 키워드를 고를지."),
+    "help_option_seed": Text("Of the shuffled history.", "섞은 과거의 시드."),
+    "help_option_png": Text(
+        "Draw the report into this folder (matplotlib).", "보고서를 이 폴더에 그립니다(matplotlib)."
+    ),
     "region_unknown": Text("There is no region {region}.", "{region} 지역은 없습니다."),
     "region_unknown.next": Text(
         "Use the two letters of ISO 3166, for instance KR.", "ISO 3166의 두 글자를 쓰십시오(예: KR)."

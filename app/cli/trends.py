@@ -13,6 +13,7 @@ from rich.text import Text
 
 from ..config import read_settings
 from .console import LANGUAGE, AsJson, Folder, Region, err, moment, options, out, print_json, progress_bars, run, say
+from .trends_backtest import trends_backtest_command
 
 if TYPE_CHECKING:
     from ..shorts.api import Trend
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 BARS = "▁▂▃▄▅▆▇█"
 
 trends = typer.Typer(help=say("help_trends"), **options)
+trends.command("backtest", help=say("help_trends_backtest"))(trends_backtest_command)
 
 
 @trends.command("now", help=say("help_trends_now"))

@@ -16,6 +16,7 @@ from .forecast import ForecastApi
 from .freshness import FreshnessApi
 from .quality import QualityApi
 from .summaries import SummariesApi
+from .surges import SurgesApi
 from .told_trends import ToldTrendsApi
 from .trends import TrendsApi
 
@@ -131,7 +132,16 @@ class TrendRow(Trend):
 
 
 class ShortsApi(
-    ActivityApi, ChannelsApi, DetectApi, ForecastApi, FreshnessApi, QualityApi, SummariesApi, ToldTrendsApi, TrendsApi
+    ActivityApi,
+    ChannelsApi,
+    DetectApi,
+    ForecastApi,
+    FreshnessApi,
+    QualityApi,
+    SummariesApi,
+    SurgesApi,
+    ToldTrendsApi,
+    TrendsApi,
 ):
     """The shorts room through `client`; ingest and detect need a client with the secret key."""
 

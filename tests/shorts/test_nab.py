@@ -12,9 +12,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from app.shorts.backtest_nab import Labelled, nab_score
 from scripts.local_stack.settings import Stack
-
-from .nab_score import Labelled, nab_score
 
 FLOOR = 74.5
 SECONDS = 60

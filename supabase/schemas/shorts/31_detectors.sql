@@ -874,8 +874,8 @@ declare
     state private.burst_state := private.empty_state();
     slot integer;
     z double precision;
-    z_scores double precision[] := '{}';
-    alarms integer[] := '{}';
+    z_scores double precision[] := array[]::double precision[];
+    alarms integer[] := array[]::integer[];
     record_z double precision;
     record_place integer;
 begin
