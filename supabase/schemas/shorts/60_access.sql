@@ -499,5 +499,7 @@ grant execute on function private.video_category_names() to app_authenticated, a
 grant execute on function private.region_codes() to app_authenticated;
 
 -- surges: the service ranks counts of its own.
-grant execute on function public.backtest_surges(double precision[], double precision[], double precision[]) to app_service;
+grant execute on function public.backtest_surges(
+    double precision[], double precision[], double precision[]
+) to app_service;
 grant execute on function private.surge_score(double precision, double precision, double precision) to app_service;
