@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..config import read_settings
-from .console import AsJson, Region, err, out, print_json, progress_bars, run, say
+from ..errors import SettingsError
+from .console import FAILED, AsJson, Region, complain, err, out, print_json, progress_bars, run, say
 from .trends_backtest_png import check_plots, draw
 
 if TYPE_CHECKING:
@@ -52,7 +53,11 @@ def trends_backtest_command(
         show_report(report)
     if png is not None:
         file = png / f"{data.resolve().name}-{report.kind}.png"
-        draw(report, title=data.resolve().name, file=file)
+        try:
+            draw(report, title=data.resolve().name, file=file)
+        except SettingsError as error:
+            complain(error)
+            raise typer.Exit(FAILED) from error
         err.print(Text(say("backtest_drawn", file=file)), soft_wrap=True)
 
 
@@ -129,7 +134,7 @@ def chart_table(report: ChartReport) -> Table:
 
 def table_of(title: str, first: str, *others: str) -> Table:
     table = Table(title=title, title_justify="left")
-    table.add_column(say(f"column_{first}"), overflow="fold")
+    table.add_column(say(f"column_{first}"), overflow="fold", min_width=11)
     for name in others:
         table.add_column(say(f"column_{name}"), justify="right")
     return table

@@ -23,7 +23,7 @@ def check_plots() -> None:
 
 
 def draw(report: BurstReport | ForecastReport | ChartReport, *, title: str, file: Path) -> None:
-    """Write one PNG, in English: matplotlib's own fonts have no Hangul."""
+    """Write one PNG, in English: matplotlib's own fonts have no Hangul. Raises SettingsError."""
     from ..shorts.backtest import BurstReport, ForecastReport
 
     figure = import_module("matplotlib.figure").Figure(figsize=INCHES, layout="constrained")
@@ -34,8 +34,11 @@ def draw(report: BurstReport | ForecastReport | ChartReport, *, title: str, file
         draw_forecasts(report, figure.subplots())
     else:
         draw_charts(report, *figure.subplots(1, 2))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(file)
+    except OSError as error:
+        raise SettingsError("picture_unwritable", file=file, problem=error) from error
 
 
 def draw_bursts(report: BurstReport, axes: Any) -> None:

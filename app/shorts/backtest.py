@@ -46,6 +46,7 @@ __all__ = [
 ]
 
 MOST_HOURS_AHEAD = 168
+MOST_HOURS_PAST = 100_000
 SCORES_PER_CALL = 50_000
 HOUR = 3600
 LEAST_IN_AN_HOUR = 3  # fewer ring with no detector
@@ -179,7 +180,7 @@ async def try_forecasts(every: Sequence[HourlySeries], into: BacktestTarget, on_
     judged: list[JudgedForecast] = []
     for done, series in enumerate(every, start=1):
         came = series.came[:MOST_HOURS_AHEAD]
-        answer = await into.backtest_forecast(series.past, horizon=len(came))
+        answer = await into.backtest_forecast(series.past[-MOST_HOURS_PAST:], horizon=len(came))
         one = judge_forecast(series.past, came, point=answer.point, lower=answer.lower, upper=answer.upper)
         judged.extend([one] if one else [])
         on_progress("backtest", done, len(every))

@@ -79,7 +79,7 @@ def read_windows(file: Path) -> Iterator[tuple[str, list[tuple[datetime, datetim
 
 
 def read_burst_series(folder: Path, name: str, windows: list[tuple[datetime, datetime]]) -> BurstSeries:
-    file = file_of(folder, name)
+    file = file_of(folder, name) or file_of(folder, Path(name).name)  # labels may name the folder that it was in
     if file is None:
         raise DatasetError("dataset_missing", wanted=f"{name}.csv[.gz]", folder=folder)
     read: dict[datetime, float] = {}

@@ -34,6 +34,12 @@ def test_labelled_series_keep_their_clock_and_their_gaps(tmp_path: Path) -> None
     assert series.windows == [(1, 2)]  # the other lies outside the series
 
 
+def test_labels_may_name_a_file_in_the_folder_that_it_came_from(tmp_path: Path) -> None:
+    rows = ("2015-03-01 00:00:00,1", "2015-03-01 00:05:00,2")
+    (series,) = read_bursts(write_labelled(tmp_path, *rows, windows={"realTweets/A.csv": []}))
+    assert (series.counts, series.windows) == ([1, 2], [])
+
+
 @pytest.mark.parametrize(
     ("rows", "windows", "problem"),
     [
