@@ -1449,6 +1449,10 @@ export type Database = {
         Args: { "horizon": number; "series": (number)[] };
         Returns: Json;
       };
+      "backtest_surges": {
+        Args: { "fresh": (number)[]; "today": (number)[]; "usual": (number)[] };
+        Returns: (number)[];
+      };
       "begin_ingest_run": {
         Args: { "request": Json; "source": string };
         Returns: Json;

@@ -11508,8 +11508,8 @@ declare
     state private.burst_state := private.empty_state();
     slot integer;
     z double precision;
-    z_scores double precision[] := '{}';
-    alarms integer[] := '{}';
+    z_scores double precision[] := array[]::double precision[];
+    alarms integer[] := array[]::integer[];
     record_z double precision;
     record_place integer;
 begin
@@ -14125,6 +14125,75 @@ $$;
 comment on function public.category_trends(integer) is
 'What trended on each of the last days in Korea, today among them, by category: at most 30. No rows below premium.';
 
+-- supabase/schemas/shorts/37_surges.sql
+
+-- Promises a ranking of tomorrow's surges: what may double, named the day before. docs/trends.md says how good it is.
+
+create function private.surge_score(today double precision, usual double precision, fresh double precision)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- A surge has at least three mentions, twice the usual ones, and more than today: the nearer, the likelier.
+    select
+        4.02 * surge_score.today / needed.mentions
+        - 2.17 * ln(needed.mentions)
+        + 1.36 * ln(1 + surge_score.usual)
+        + 0.30 * ln(1 + surge_score.today)
+        + 1.28 * ln(1 + surge_score.fresh)
+    from (
+        select greatest(3, 2 * surge_score.usual, surge_score.today + 1) as mentions
+    ) as needed
+$$;
+comment on function private.surge_score(double precision, double precision, double precision) is
+'The higher, the likelier a keyword surges tomorrow: by its mentions of today, the mean of the last seven days with '
+'today, and how many of today''s videos are new. The weights were fitted on the first half of real charts.';
+
+create function public.backtest_surges(
+    today double precision[],
+    usual double precision[],
+    fresh double precision[]
+)
+returns double precision[]
+immutable
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    if
+        coalesce(cardinality(today) > 100000, true)
+        or cardinality(today) is distinct from cardinality(usual)
+        or cardinality(today) is distinct from cardinality(fresh)
+        or exists (
+            select
+            from unnest(today, usual, fresh) as given (today, usual, fresh)
+            -- NaN is more than any number.
+            where
+                coalesce(given.today not between 0 and 1e12, true)
+                or coalesce(given.usual not between 0 and 1e12, true)
+                or coalesce(given.fresh not between 0 and 1e12, true)
+        )
+    then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The counts cannot be ranked.',
+            hint = 'Send three arrays of one length, at most 100000 keywords, of numbers from 0 to 1e12.';
+    end if;
+    return array(
+        select private.surge_score(given.today, given.usual, given.fresh)
+        from unnest(today, usual, fresh) with ordinality as given (today, usual, fresh, place)
+        order by given.place
+    );
+end
+$$;
+comment on function public.backtest_surges(double precision[], double precision[], double precision[]) is
+'The score by which the room ranks tomorrow''s surges, per keyword: from its mentions of today, the mean of the last '
+'seven days with today, and how many of today''s videos are new. Writes nothing. For the service.';
+
 -- supabase/schemas/shorts/40_notify.sql
 
 -- Promises that whoever commits a trend has told of it: a webhook event above 0.8, a broadcast for everybody.
@@ -14874,6 +14943,12 @@ grant execute on function private.regional_popularity(text[], text[], timestampt
 grant execute on function public.top_trends(text, text) to app_authenticated, app_service;
 grant execute on function private.video_category_names() to app_authenticated, app_service;
 grant execute on function private.region_codes() to app_authenticated;
+
+-- surges: the service ranks counts of its own.
+grant execute on function public.backtest_surges(
+    double precision[], double precision[], double precision[]
+) to app_service;
+grant execute on function private.surge_score(double precision, double precision, double precision) to app_service;
 
 -- supabase/schemas/shorts/80_monitoring.sql
 
