@@ -32,7 +32,12 @@ WRITTEN_BY_JOBS = (
     "public.keyword_video_mappings",
     "public.video_quality_scores",
     "public.trending_keywords",
+    "public.user_tiers",
+    "public.users",
     "private.ingest_runs",
+    "private.keyword_signals",
+    "private.keyword_states",
+    "private.signal_marks",
     "ops.audit_unsealed",
 )
 CELL = re.compile(
@@ -72,10 +77,11 @@ $$
 
 
 def lock_what_jobs_write(connection: psycopg.Connection[Any]) -> None:
-    """Before the first snapshot: the jobs would else change what is read and written here."""
+    """Before the first snapshot: the jobs would else change what is read and written here, or wait for a lock of ours
+    while holding one that a planted change needs."""
     while True:
         try:
-            connection.execute(f"lock table {', '.join(WRITTEN_BY_JOBS)} in share row exclusive mode")
+            connection.execute(f"lock table {', '.join(WRITTEN_BY_JOBS)} in access exclusive mode")
         except psycopg.errors.DeadlockDetected:  # with a job in the middle of its work: it goes first
             connection.rollback()
         else:
