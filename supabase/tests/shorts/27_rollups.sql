@@ -86,7 +86,7 @@ from korea;
 select is(
     (select private.rollup_keyword_metrics(day) from korea),
     '{"written": 5, "removed": 0}'::jsonb,
-    'S-010, S-015: a day is counted'
+    'S-010, S-015, S-185: a day is counted'
 );
 select results_eq(
     $$

@@ -73,7 +73,7 @@ select is(
 select is(
     (select array_agg(user_id) from public.user_search_patterns where last_analyzed_at = now()),
     array['22222222-2222-4222-8222-222222222222'::uuid],
-    'S-003: who waited longest comes first'
+    'S-003, S-186: who waited longest comes first, and is known to be analyzed'
 );
 select is(
     private.analyze_search_patterns(1),
