@@ -155,23 +155,29 @@ declare
     weight double precision := 2 / (span_bins * seen / 24.0::float8 + 1);
     -- So many of the bins still count the same.
     warm integer := greatest(0, least(silent_bins, floor(1 / weight)::integer - state.bins));
-    kept double precision;
-    silence double precision;
     faded double precision;
+    kept double precision;
+    silence double precision := 0;
+    -- A variable is changed in its place; a field of the state would be copied for each hour.
+    profile real [] := state.profile;
+    value double precision;
 begin
     if silent_bins <= 0 then
         return state;
     end if;
-    kept := state.bins / greatest(state.bins + warm, 1)::float8 * power(1 - weight, silent_bins - warm);
-    silence := -coalesce((select avg(known.value::float8) from unnest(state.profile) as known (value)), 0);
-    state.variance := kept * (state.variance + (1 - kept) * (state.level - silence) ^ 2);
-    state.level := state.level * kept + silence * (1 - kept);
     faded := power(1 - 0.25::float8 / bins_per_slot, silent_bins / seen::float8);
     for place in 1..24 loop
-        state.profile[place] := case
-            when abs(state.profile[place]) * faded < 1e-12 then 0 else state.profile[place] * faded
-        end;
+        value := profile[place];
+        if value <> 0 then
+            silence := silence - value;
+            profile[place] := case when abs(value) * faded < 1e-12 then 0 else value * faded end;
+        end if;
     end loop;
+    silence := silence / seen;
+    kept := state.bins / greatest(state.bins + warm, 1)::float8 * power(1 - weight, silent_bins - warm);
+    state.profile := profile;
+    state.variance := kept * (state.variance + (1 - kept) * (state.level - silence) ^ 2);
+    state.level := state.level * kept + silence * (1 - kept);
     state.bins := state.bins + silent_bins;
     return state;
 end
@@ -287,6 +293,9 @@ create table private.keyword_states (
 -- Carried on every hour: room on the page keeps that off the indexes.
 with (fillfactor = 70);
 alter table private.keyword_states enable row level security;
+-- Detection looks for thousands of states at once: hashes are compared several times quicker than letters.
+create index keyword_states_by_hash
+on private.keyword_states using hash ((region_code || ' ' || data_source || ' ' || keyword));
 comment on table private.keyword_states is
 'What is usual for a keyword in a region and source, without the newest hour: that one may still be corrected. '
 'Derived from keyword_signals.';

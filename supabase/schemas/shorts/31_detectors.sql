@@ -254,11 +254,15 @@ stable
 security invoker
 set search_path = pg_catalog, pg_temp
 set jit = off
+-- Rows are many and hours few, which the planner cannot know: it would sort all of them.
+set enable_mergejoin = off
 language sql
 as $$
     with bin as materialized (
         select
             tested.*,
+            -- By a number rows are joined and sorted several times quicker than by letters.
+            row_number() over ()::integer as number,
             extract(hour from tested.bucket at time zone 'Asia/Seoul')::integer as slot,
             -- What has no past was silent in all of it.
             private.silent_state(tested.slots, tested.earlier_bins) as silent_state,
@@ -279,8 +283,7 @@ as $$
     candidate as materialized (
         select
             signal.keyword::text as keyword,
-            bin.region_code,
-            bin.data_source,
+            bin.number,
             signal.mentions
         from bin
         cross join lateral (
@@ -303,27 +306,30 @@ as $$
         union all
         select
             wanted.keyword,
-            bin.region_code,
-            bin.data_source,
+            bin.number,
             signal.mentions
-        from bin
-        cross join unnest(score_keywords.keywords) as wanted (keyword)
-        inner join private.keyword_signals as signal
-            on
-                bin.region_code = signal.region_code
-                and bin.data_source = signal.data_source
-                and bin.bucket = signal.bucket
-                and wanted.keyword = signal.keyword
-                and signal.bucket > score_keywords.at - interval '2 hours'
-                and signal.bucket <= score_keywords.at
-                and signal.mentions > 0
+        from unnest(score_keywords.keywords) as wanted (keyword)
+        cross join bin
+        -- "offset" makes it one look-up each; a join would read all other keywords of the hour too.
+        cross join lateral (
+            select stored.mentions
+            from private.keyword_signals as stored
+            where
+                stored.region_code = bin.region_code
+                and stored.data_source = bin.data_source
+                and stored.bucket = bin.bucket
+                and stored.keyword = wanted.keyword
+                and stored.bucket > score_keywords.at - interval '2 hours'
+                and stored.bucket <= score_keywords.at
+                and stored.mentions > 0
+            offset 0
+        ) as signal
     ),
 
     -- Of an hour that is past the states are gone: they are computed for these few keywords.
     replayed as materialized (
         select
-            bin.region_code,
-            bin.data_source,
+            bin.number,
             replay.keyword,
             replay.last_bucket,
             replay.state
@@ -334,9 +340,7 @@ as $$
             (
                 select array_agg(candidate.keyword)
                 from candidate
-                where
-                    candidate.region_code = bin.region_code
-                    and candidate.data_source = bin.data_source
+                where candidate.number = bin.number
             ),
             bin.bucket
         ) as replay
@@ -346,150 +350,221 @@ as $$
     known as materialized (
         select
             candidate.keyword,
-            bin.region_code,
-            bin.data_source,
-            bin.bucket,
-            bin.slot,
-            bin.earlier_bins,
-            bin.silent_state,
-            bin.cut_buckets,
+            candidate.number,
             candidate.mentions,
+            bin.cut_buckets,
             -- A state from before all that is looked back on is forgotten.
             case
                 when coalesce(stored.last_bucket, replayed.last_bucket) >= bin.bucket - interval '28 days'
                     then coalesce(stored.last_bucket, replayed.last_bucket)
             end as last_bucket,
-            coalesce(stored.state, replayed.state) as state,
-            row_number() over (
-                partition by
-                    bin.region_code,
-                    bin.data_source,
-                    coalesce(stored.last_bucket, replayed.last_bucket) >= bin.bucket - interval '28 days'
-                order by candidate.mentions desc
-            ) as place
+            coalesce(stored.state, replayed.state) as state
         from candidate
-        inner join bin
-            on
-                candidate.region_code = bin.region_code
-                and candidate.data_source = bin.data_source
-        left join private.keyword_states as stored
-            on
-                bin.is_newest
-                and candidate.region_code = stored.region_code
-                and candidate.data_source = stored.data_source
-                and stored.bin_seconds = 3600
-                and candidate.keyword = stored.keyword
+        inner join bin on candidate.number = bin.number
+        left join lateral (
+            select
+                kept.last_bucket,
+                kept.state
+            from private.keyword_states as kept
+            where
+                kept.region_code || ' ' || kept.data_source || ' ' || kept.keyword
+                = bin.region_code || ' ' || bin.data_source || ' ' || candidate.keyword
+                and kept.region_code = bin.region_code
+                and kept.data_source = bin.data_source
+                and kept.bin_seconds = 3600
+                and kept.keyword = candidate.keyword
+            offset 0
+        ) as stored on bin.is_newest
         left join replayed
             on
-                candidate.region_code = replayed.region_code
-                and candidate.data_source = replayed.data_source
+                candidate.number = replayed.number
                 and candidate.keyword = replayed.keyword
     ),
 
     -- How many hours were observed since each of the hours that states end with.
     silence as materialized (
         select
-            ended.region_code,
-            ended.data_source,
+            ended.number,
             ended.last_bucket,
             (
                 select count(*)::integer
                 from private.observed_bins as observed
                 where
-                    observed.region_code = ended.region_code
-                    and observed.data_source = ended.data_source
+                    observed.region_code = bin.region_code
+                    and observed.data_source = bin.data_source
                     and observed.bin_seconds = 3600
                     and observed.bucket > ended.last_bucket
-                    and observed.bucket < ended.bucket
+                    and observed.bucket < bin.bucket
             ) as bins
         from (
             select distinct
-                known.region_code,
-                known.data_source,
-                known.bucket,
+                known.number,
                 known.last_bucket
             from known
             where known.last_bucket is not null
         ) as ended
+        inner join bin on ended.number = bin.number
+    ),
+
+    -- Where an hour was cut, who has no state may have been there; the more such hours, the fewer are looked for.
+    doubtful as materialized (
+        select
+            unsure.number,
+            unsure.keyword
+        from (
+            select
+                known.number,
+                known.keyword,
+                known.cut_buckets,
+                row_number() over (
+                    partition by known.number
+                    order by known.mentions desc
+                ) as place
+            from known
+            where
+                known.last_bucket is null
+                and cardinality(known.cut_buckets) > 0
+        ) as unsure
+        inner join bin on unsure.number = bin.number
+        where
+            unsure.place > greatest(1000, 50000 / (1 + cardinality(unsure.cut_buckets)))
+            or exists (
+                select
+                from unnest(unsure.cut_buckets) as cut (bucket)
+                cross join lateral (
+                    select
+                    from private.keyword_signals as seen
+                    where
+                        seen.region_code = bin.region_code
+                        and seen.data_source = bin.data_source
+                        and seen.bucket = cut.bucket
+                        and seen.keyword = unsure.keyword
+                        and seen.mentions > 0
+                    offset 0
+                ) as signal
+            )
     ),
 
     stated as materialized (
         select
             known.keyword,
-            known.region_code,
-            known.data_source,
-            known.bucket,
-            known.slot,
+            known.number,
             known.mentions,
-            known.earlier_bins,
             known.last_bucket is null as is_new,
             case
-                when known.last_bucket is null then known.silent_state
+                when known.last_bucket is null then bin.silent_state
                 when silence.bins = 0 then known.state
                 else private.state_after_silence(known.state, silence.bins, 1, 336)
             end as state_before
         from known
+        inner join bin on known.number = bin.number
         left join silence
             on
-                known.region_code = silence.region_code
-                and known.data_source = silence.data_source
+                known.number = silence.number
                 and known.last_bucket = silence.last_bucket
         where
             ((known.last_bucket is not null) = score_keywords.is_known or score_keywords.is_known is null)
-            -- Where an hour was cut, who has no state may have been there; the more such hours, the fewer are looked for.
-            and (
-                known.last_bucket is not null
-                or cardinality(known.cut_buckets) = 0
-                or known.place <= greatest(1000, 50000 / (1 + cardinality(known.cut_buckets)))
-                and not exists (
-                    select
-                    from unnest(known.cut_buckets) as cut (bucket)
-                    cross join lateral (
-                        select
-                        from private.keyword_signals as seen
-                        where
-                            seen.region_code = known.region_code
-                            and seen.data_source = known.data_source
-                            and seen.bucket = cut.bucket
-                            and seen.keyword = known.keyword
-                            and seen.mentions > 0
-                        offset 0
-                    ) as signal
-                )
+            and (known.number, known.keyword) not in (
+                select
+                    doubtful.number,
+                    doubtful.keyword
+                from doubtful
             )
     ),
 
+    -- The same as private.usual_mentions() and private.usual_variance(): thousands of calls would cost more than all else.
     expected as materialized (
         select
-            stated.*,
-            usual.mentions as usual_mentions,
-            private.usual_variance(stated.state_before, usual.mentions) as variance
+            stated.keyword,
+            stated.number,
+            stated.mentions,
+            stated.is_new,
+            (stated.state_before).bins = 0 as is_unknown,
+            (stated.state_before).variance as own_variance,
+            case
+                when (stated.state_before).profile[bin.slot + 1] is not null
+                    then
+                        greatest(
+                            (stated.state_before).profile[bin.slot + 1]::float8 + (stated.state_before).level,
+                            0
+                        )
+                else private.usual_mentions(stated.state_before, bin.slot)
+            end as usual_mentions
         from stated
-        cross join lateral (
-            select private.usual_mentions(stated.state_before, stated.slot) as mentions
-            offset 0
-        ) as usual
+        inner join bin on stated.number = bin.number
     )
 
     select
         expected.keyword,
-        expected.region_code,
-        expected.data_source,
-        expected.bucket,
+        bin.region_code,
+        bin.data_source,
+        bin.bucket,
         expected.mentions,
         expected.usual_mentions,
-        expected.variance,
+        greatest(expected.own_variance, expected.usual_mentions, 0.3) as variance,
         case
-            when (expected.state_before).bins = 0 then 0
-            else (expected.mentions - expected.usual_mentions) / sqrt(expected.variance)
+            when expected.is_unknown then 0
+            else
+                (expected.mentions - expected.usual_mentions)
+                / sqrt(greatest(expected.own_variance, expected.usual_mentions, 0.3))
         end as z_score,
-        expected.earlier_bins,
+        bin.earlier_bins,
         expected.is_new
     from expected
+    inner join bin on expected.number = bin.number
 $$;
 comment on function private.score_keywords(timestamptz, text, boolean, text[]) is
 'What was counted in the newest hour beside what its past makes usual: of these keywords, or of all that can become '
 'trends; with a past (true), without (false) or either (null).';
+
+create function private.detect_alone(at timestamptz, region text)
+returns table (
+    keyword text,
+    region_code text,
+    data_source text,
+    detector text,
+    bucket timestamptz,
+    mentions integer,
+    usual_mentions double precision,
+    z_score double precision,
+    p_value double precision,
+    evidence jsonb
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+set jit = off
+language sql
+as $$
+    with scored as materialized (
+        select *
+        from private.score_keywords(detect_alone.at, detect_alone.region, null, null) as score
+        -- The others have larger p-values, and no chance.
+        where score.z_score >= 2
+    )
+
+    select
+        scored.keyword,
+        scored.region_code,
+        scored.data_source,
+        setting.detector,
+        scored.bucket,
+        scored.mentions,
+        scored.usual_mentions,
+        scored.z_score,
+        private.burst_p(scored.mentions, scored.usual_mentions, scored.variance, setting.least_usual) as p_value,
+        case
+            when scored.is_new then jsonb_build_object('earlier_bins', scored.earlier_bins)
+            else jsonb_build_object('variance', scored.variance, 'earlier_bins', scored.earlier_bins)
+        end as evidence
+    from scored
+    inner join private.detector_settings as setting
+        on
+            setting.detector = case when scored.is_new then 'new' else 'burst' end
+            and setting.bin_seconds = 3600
+$$;
+comment on function private.detect_alone(timestamptz, text) is
+'What the detectors say that look at each region by itself: bursts of keywords with a past, and new ones.';
 
 create function private.detect_bursts(at timestamptz, region text)
 returns table (
@@ -509,24 +584,9 @@ security invoker
 set search_path = pg_catalog, pg_temp
 language sql
 as $$
-    select
-        scored.keyword,
-        scored.region_code,
-        scored.data_source,
-        'burst' as detector,
-        scored.bucket,
-        scored.mentions,
-        scored.usual_mentions,
-        scored.z_score,
-        private.burst_p(scored.mentions, scored.usual_mentions, scored.variance, setting.least_usual) as p_value,
-        jsonb_build_object('variance', scored.variance, 'earlier_bins', scored.earlier_bins) as evidence
-    from private.score_keywords(detect_bursts.at, detect_bursts.region, true, null) as scored
-    inner join private.detector_settings as setting
-        on
-            setting.detector = 'burst'
-            and setting.bin_seconds = 3600
-    -- The others have larger p-values, and no chance.
-    where scored.z_score >= 2
+    select alone.*
+    from private.detect_alone(detect_bursts.at, detect_bursts.region) as alone
+    where alone.detector = 'burst'
 $$;
 comment on function private.detect_bursts(timestamptz, text) is
 'Keywords with a past that are mentioned more often in the newest hour than it makes usual at that hour of the day.';
@@ -549,23 +609,9 @@ security invoker
 set search_path = pg_catalog, pg_temp
 language sql
 as $$
-    select
-        scored.keyword,
-        scored.region_code,
-        scored.data_source,
-        'new' as detector,
-        scored.bucket,
-        scored.mentions,
-        scored.usual_mentions,
-        scored.z_score,
-        private.burst_p(scored.mentions, scored.usual_mentions, scored.variance, setting.least_usual) as p_value,
-        jsonb_build_object('earlier_bins', scored.earlier_bins) as evidence
-    from private.score_keywords(detect_new_keywords.at, detect_new_keywords.region, false, null) as scored
-    inner join private.detector_settings as setting
-        on
-            setting.detector = 'new'
-            and setting.bin_seconds = 3600
-    where scored.z_score >= 2
+    select alone.*
+    from private.detect_alone(detect_new_keywords.at, detect_new_keywords.region) as alone
+    where alone.detector = 'new'
 $$;
 comment on function private.detect_new_keywords(timestamptz, text) is
 'Keywords that rise from nothing: never seen in the 28 days before the newest hour.';
@@ -749,15 +795,11 @@ set jit = off
 language sql
 as $$
     with row_of as (
+        -- Bursts and new keywords.
         select
-            burst.*,
-            burst.region_code as family
-        from private.detect_bursts(detected.at, detected.region) as burst
-        union all
-        select
-            fresh.*,
-            fresh.region_code as family
-        from private.detect_new_keywords(detected.at, detected.region) as fresh
+            alone.*,
+            alone.region_code as family
+        from private.detect_alone(detected.at, detected.region) as alone
         union all
         -- One test a keyword in all regions together.
         select

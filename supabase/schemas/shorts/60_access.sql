@@ -503,3 +503,6 @@ grant execute on function public.backtest_surges(
     double precision[], double precision[], double precision[]
 ) to app_service;
 grant execute on function private.surge_score(double precision, double precision, double precision) to app_service;
+
+-- one reading for bursts and new keywords: called by the detectors, as the service.
+grant execute on function private.detect_alone(timestamptz, text) to app_service;
