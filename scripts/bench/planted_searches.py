@@ -1,4 +1,4 @@
-"""Invented searches for `trend_speed`: Zipf's law over Korean keywords, a rhythm of the day, 20 bursts in the last hour.
+"""Invented searches for `trend_speed`: Zipf's law over Korean keywords, a daily rhythm, 20 bursts in the last hour.
 
 The same arguments make the same rows; only their dates follow the clock. What the counts of an hour are is taken from
 the searches themselves, so that both ways to look at them see the same.
@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 
+PEOPLE = 100_003
 HOURS = 48  # a day, and the day before that the naive query compares it with
 BURSTS = 20
 BURST_SEARCHES = 80  # more of a keyword that had two an hour at most
@@ -41,12 +42,12 @@ SEARCHES = """
     create unlogged table bench.searches (like public.search_sessions including defaults);
     alter table bench.searches
     alter column id set default '00000000-0000-4000-8000-000000000001',
-    alter column session_id set default '00000000-0000-4000-8000-000000000002',
-    alter column user_id set default '00000000-0000-4000-8000-000000000003'
+    alter column session_id set default '00000000-0000-4000-8000-000000000002'
 """
 SEARCH_ROWS = """
-    insert into bench.searches (session_started_at, search_query)
+    insert into bench.searches (user_id, session_started_at, search_query)
     select
+        md5(floor(random() * %(people)s)::text)::uuid,
         %(first)s::timestamptz + interval '1 hour' * (hour.place - 1 + number::float8 / (hour.searches + 1)),
         named.keyword
     from unnest(%(searches)s::integer[]) with ordinality as hour (searches, place)
@@ -59,8 +60,9 @@ SEARCH_ROWS = """
     inner join bench.keywords as named on drawn.rank = named.rank
 """
 BURST_ROWS = """
-    insert into bench.searches (session_started_at, search_query)
+    insert into bench.searches (user_id, session_started_at, search_query)
     select
+        md5(number::text)::uuid,
         %(newest)s::timestamptz + interval '1 minute' * (number %% 30),
         named.keyword
     from bench.keywords as named
@@ -69,7 +71,12 @@ BURST_ROWS = """
 """
 SIGNALS = """
     insert into private.keyword_signals (region_code, data_source, bucket, keyword, mentions)
-    select 'KR', 'internal', date_trunc('hour', search.session_started_at, 'UTC'), search.search_query, count(*)
+    select
+        'KR',
+        'internal',
+        date_trunc('hour', search.session_started_at, 'UTC'),
+        search.search_query,
+        count(distinct search.user_id)
     from bench.searches as search
     where search.session_started_at >= %s and search.session_started_at < %s
     group by 3, 4
@@ -94,7 +101,12 @@ SERIES = """
 """
 SERIES_SIGNALS = """
     insert into private.keyword_signals (region_code, data_source, bucket, keyword, mentions)
-    select 'KR', 'internal', %(newest)s::timestamptz - interval '1 hour' * (%(hours)s - hour.place), planted.keyword, hour.mentions
+    select
+        'KR',
+        'internal',
+        %(newest)s::timestamptz - interval '1 hour' * (%(hours)s - hour.place),
+        planted.keyword,
+        hour.mentions
     from bench.series as planted
     cross join unnest(planted.series) with ordinality as hour (mentions, place)
 """
@@ -135,13 +147,15 @@ def plant(connection: Connection, size: Size, newest: datetime) -> None:
     connection.execute("select setseed(0.5)")
     connection.execute(KEYWORDS, {"keywords": size.keywords, "bursts": burst_ranks(size)})
     connection.execute("analyze bench.keywords")
-    drawn = {"first": first, "searches": searches_by_hour(size.searches), "keywords": size.keywords}
+    drawn = {"first": first, "searches": searches_by_hour(size.searches), "keywords": size.keywords, "people": PEOPLE}
     connection.execute(SEARCHES)
     connection.execute(SEARCH_ROWS, drawn)
     connection.execute(BURST_ROWS, {"newest": newest, "each": BURST_SEARCHES})
     connection.execute("create index on bench.searches (session_started_at)")
     connection.execute("analyze bench.searches")
+    connection.execute("set work_mem = '512MB'")
     connection.execute(SIGNALS, (first, newest))
+    connection.execute("reset work_mem")
     connection.execute("analyze private.keyword_signals")
     connection.execute("select private.fold_keyword_states(%s)", (newest,))
     connection.execute(SIGNALS, (newest, newest + timedelta(hours=1)))
