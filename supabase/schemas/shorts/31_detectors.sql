@@ -683,6 +683,13 @@ as $$
                     and stored.mentions >= 3
                 offset 0
             ) as signal
+            -- In fewer regions than three nothing spreads.
+            where
+                (
+                    select count(*)
+                    from bin as watched
+                    where watched.data_source = bin.data_source
+                ) >= 3
             group by
                 bin.data_source,
                 signal.keyword
