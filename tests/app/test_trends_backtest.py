@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, date, datetime
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
+from typing import Any
+from unicodedata import normalize
 
 import pytest
 
 from app.cli.trends_backtest import plain, show_report
-from app.cli.trends_backtest_png import check_plots, draw
+from app.cli.trends_backtest_png import check_plots, draw, drawable
 from app.errors import SettingsError
 from app.shorts.backtest import BurstReport, BurstRow, ChartReport, ForecastReport, Rings
 from app.shorts.backtest_surges import Ranked
@@ -56,22 +59,50 @@ def test_rates_stand_beside_their_counts_for_machines() -> None:
     assert "mase_of_each" not in plain(FORECASTS)
 
 
-@pytest.mark.parametrize("report", [BURSTS, UNLABELLED, FORECASTS, CHARTS])
+KOREAN = BurstReport(40, [BurstRow("댓글 $5$", 200, 2, 1, [datetime(2026, 7, 1, tzinfo=UTC)], 62.5)])
+
+
+@pytest.mark.parametrize("report", [BURSTS, UNLABELLED, FORECASTS, CHARTS, KOREAN])
 def test_each_report_is_drawn(tmp_path: Path, report: BurstReport | ForecastReport | ChartReport) -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib (pip install 'ondol[plots]') is not installed")
-    draw(report, title="데이터", file=tmp_path / "new" / "picture.png")
-    assert (tmp_path / "new" / "picture.png").read_bytes().startswith(b"\x89PNG")
+    """By matplotlib itself, whose warning of a letter that its font does not have would be an error here."""
+    file = tmp_path / "new" / "picture.png"
+    draw(report, title="데이터 $_{", file=file)
+    picture = import_module("matplotlib.image").imread(file)
+    assert picture.shape == (450, 800, 4)
+    assert drawn(picture[:50]) > 100, "the title"
+    assert drawn(picture[50:]) > 1000, "axes and what they show"
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError) as refused:
         draw(report, title="", file=tmp_path / "file" / "picture.png")
     assert refused.value.key == "picture_unwritable"
 
 
-@pytest.mark.skipif(find_spec("matplotlib") is not None, reason="matplotlib is installed")
-def test_without_matplotlib_the_next_step_is_told_before_any_work() -> None:
+def drawn(pixels: Any) -> int:
+    """How many of the pixels are not white."""
+    return int((pixels[:, :, :3].min(axis=2) < 0.9).sum())
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("m4-hourly", "m4-hourly"),
+        ("데이터", "deiteo"),
+        ("한국 쇼츠 7월", "hanguk syocheu 7wol"),
+        (normalize("NFD", "없다 힣"), "eopda hit"),
+        ("3$ 東\n🔥", r"3\$ ???"),
+    ],
+)
+def test_a_name_is_drawn_in_letters_that_every_font_has(name: str, shown: str) -> None:
+    assert drawable(name) == shown
+
+
+def test_without_matplotlib_the_next_step_is_told_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_plots()
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(SettingsError) as refused:
         check_plots()
     assert refused.value.next_step("en") == "Install it: pip install 'ondol[plots]'; or leave --png out."
+    assert refused.value.say("ko") != refused.value.say("en")
 
 
 def test_the_command_is_used_with_data(tmp_path: Path) -> None:
