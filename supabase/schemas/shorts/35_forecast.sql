@@ -83,6 +83,7 @@ declare
     -- Two thirds of even a short series stay to forecast the rest from.
     fold_steps integer := least(forecast.horizon, greatest(hours / 6, 1));
     folds integer := least(3, (hours - 1) / fold_steps);
+    has_weeks boolean;
 begin
     if array_position(y, null) is not null then
         y := private.fill_gaps(y);
@@ -108,6 +109,8 @@ begin
         fold_steps := least(fold_steps, 4);
         folds := least(3, (hours - 1) / fold_steps);
     end if;
+    -- What no fold could try is never chosen.
+    has_weeks := hours - fold_steps >= 336;
 
     with cut as (
         select
@@ -173,38 +176,12 @@ begin
         ) as decay
     ),
 
-    stepped as (
-        select
-            known.*,
-            step.number as step,
-            (step.number - 1) / 24 as day,
-            known.n - 24 + (step.number - 1) % 24 + 1 as same_hour,
-            known.n - 168 + (step.number - 1) % 168 + 1 as same_week_hour
-        from known
-        cross join lateral generate_series(1, known.steps) as step (number)
-    ),
-
-    weekly as (
-        select
-            stepped.*,
-            case when stepped.fold > 0 then seen[stepped.n + stepped.step] end as actual,
-            y[stepped.same_hour] as value,
-            y[stepped.same_week_hour] as week,
-            stepped.weight_0 * (
-                y[stepped.same_week_hour]
-                + 0.6 * y[stepped.same_week_hour - 168]
-                + stepped.weight_2 * coalesce(y[stepped.same_week_hour - 336], 0)
-                + stepped.weight_3 * coalesce(y[stepped.same_week_hour - 504], 0)
-            ) as weeks
-        from stepped
-    ),
-
     -- The change from the weeks' last day to the last day itself.
     levelled as (
         select
-            weekly.*,
+            known.*,
             known_level.weeks_change
-        from weekly
+        from known
         left join (
             select
                 known.fold,
@@ -218,8 +195,41 @@ begin
                 ) as weeks_change
             from known
             cross join generate_series(1, 24) as step (number)
+            where has_weeks
             group by known.fold, known.last_day
-        ) as known_level on weekly.fold = known_level.fold
+        ) as known_level on known.fold = known_level.fold
+    ),
+
+    -- Each hour that is looked back at is looked up once: "offset" keeps the planner from writing it out below.
+    lag as (
+        select
+            place.*,
+            y[place.same_hour] as value,
+            y[place.same_hour - 24] as value_2,
+            y[place.same_hour - 48] as value_3,
+            y[place.same_week_hour] as week,
+            case
+                when has_weeks
+                    then
+                        place.weight_0 * (
+                            y[place.same_week_hour]
+                            + 0.6 * y[place.same_week_hour - 168]
+                            + place.weight_2 * coalesce(y[place.same_week_hour - 336], 0)
+                            + place.weight_3 * coalesce(y[place.same_week_hour - 504], 0)
+                        )
+            end as weeks,
+            case when place.fold > 0 then seen[place.n + place.step] end as actual
+        from (
+            select
+                levelled.*,
+                step.number as step,
+                levelled.n - 24 + (step.number - 1) % 24 + 1 as same_hour,
+                levelled.n - 168 + (step.number - 1) % 168 + 1 as same_week_hour
+            from levelled
+            cross join lateral generate_series(1, levelled.steps) as step (number)
+            offset 0
+        ) as place
+        offset 0
     ),
 
     candidate as materialized (
@@ -229,27 +239,24 @@ begin
             one.actual,
             array[
                 one.value,
-                (one.value + y[one.same_hour - 24]) / 2,
-                (one.value + y[one.same_hour - 24] + y[one.same_hour - 48]) / 3,
-                (
-                    one.value + y[one.same_hour - 24] + y[one.same_hour - 48]
-                    + y[one.same_hour - 72] + y[one.same_hour - 96]
-                ) / 5,
+                (one.value + one.value_2) / 2,
+                (one.value + one.value_2 + one.value_3) / 3,
+                (one.value + one.value_2 + one.value_3 + y[one.same_hour - 72] + y[one.same_hour - 96]) / 5,
                 one.week,
                 one.week + one.week_change,
                 one.week + one.week_change / 2,
                 one.week * one.week_ratio,
                 one.weeks,
                 one.weeks + one.weeks_change,
-                one.weeks + one.weeks_change * exp(-one.step / 48.0::double precision),
-                one.value + (one.last_day - one.day_before) * case when one.day = 0 then 0.5 else 0.75 end,
+                case when has_weeks then one.weeks + one.weeks_change * exp(-one.step / 48.0::double precision) end,
+                one.value + (one.last_day - one.day_before) * case when one.step <= 24 then 0.5 else 0.75 end,
                 one.value + one.last_error * exp(-one.step / 6.0::double precision),
                 one.value + one.week - y[one.same_week_hour - 24],
                 y[one.n],
                 one.last_day,
                 one.base + one.excess * exp(-one.decay * one.step)
             ] as forecasts
-        from levelled as one
+        from lag as one
     ),
 
     error as materialized (
@@ -283,15 +290,15 @@ begin
     -- too narrow. Fold 0 is the future, which all folds choose for.
     ranked as (
         select
-            left_out.fold,
+            method.fold,
             method.place,
             row_number() over (
-                partition by left_out.fold
+                partition by method.fold
                 order by method.error, method.place
             ) as rank
-        from generate_series(0, folds) as left_out (fold)
-        cross join lateral (
+        from (
             select
+                left_out.fold,
                 available.place,
                 case
                     when count(error.fold) = count(error.errors[available.place])
@@ -300,14 +307,20 @@ begin
                             avg(error.errors[available.place])
                         )
                 end as error
-            from (
+            from generate_series(0, folds) as left_out (fold)
+            cross join (
                 select given.place
                 from candidate
                 cross join lateral unnest(candidate.forecasts) with ordinality as given (forecast, place)
-                where candidate.fold = 0 and candidate.step = 1 and given.forecast is not null
+                where
+                    candidate.fold = 0
+                    and candidate.step = 1
+                    and given.forecast is not null
             ) as available
             left join error on true
-            group by available.place
+            group by
+                left_out.fold,
+                available.place
         ) as method
     ),
 

@@ -26,71 +26,54 @@ immutable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
-    with past as (
+declare
+    hours constant integer := coalesce(cardinality(series), 0);
+    variance double precision;
+    decay double precision;
+    peak double precision;
+    points integer;
+begin
+    select
+        -- The burst itself is not what is usual.
+        coalesce(avg(past.value) filter (where past.place <= hours - 24), min(past.value)),
+        coalesce(var_pop(past.value) filter (where past.place <= hours - 24), 0)
+    into
+        usual,
+        variance
+    from (
         select
             given.value,
-            cardinality(burst_outlook.series) - given.place as hours_ago
-        from unnest(burst_outlook.series) with ordinality as given (value, place)
-        where
-            given.place > cardinality(burst_outlook.series) - 168
-            and given.value is not null
-    ),
+            given.place + greatest(hours - 168, 0) as place
+        from unnest(series[hours - 167:]) with ordinality as given (value, place)
+    ) as past;
+    -- A count's own chance variation, and the rule of three for a silent past: as detection has it.
+    deviation := sqrt(greatest(variance, usual, 0.3));
 
-    quiet as (
+    for place in greatest(hours - 23, 1)..hours loop
+        if series[place] > peak or peak is null and series[place] is not null then
+            peak := series[place];
+            peak_hours_ago := hours - place;
+        end if;
+    end loop;
+
+    -- A half-life between one hour and three days; six hours where the fall has only begun.
+    decay := 0.1155;
+    if peak_hours_ago >= 3 then
         select
-            -- The burst itself is not what is usual.
-            coalesce(avg(past.value) filter (where past.hours_ago >= 24), min(past.value)) as usual,
-            coalesce(var_pop(past.value) filter (where past.hours_ago >= 24), 0) as variance
-        from past
-    ),
-
-    peak as (
-        select
-            past.hours_ago,
-            past.value
-        from past
-        where past.hours_ago < 24
-        order by
-            past.value desc,
-            past.hours_ago desc
-        limit 1
-    ),
-
-    fall as (
-        select
-            case
-                -- A half-life between one hour and three days; six hours where the fall has only begun.
-                when count(*) >= 4
-                    then
-                        least(
-                            greatest(-regr_slope(ln(greatest(past.value - quiet.usual, 0.5)), -past.hours_ago), 0.0096),
-                            0.69
-                        )
-                else 0.1155
-            end as decay
-        from past
-        cross join quiet
-        where past.hours_ago <= (select peak.hours_ago from peak)
-    ),
-
-    noise as (
-        -- A count's own chance variation, and the rule of three for a silent past: as detection has it.
-        select sqrt(greatest(quiet.variance, quiet.usual, 0.3)) as deviation
-        from quiet
-    )
-
-    select
-        quiet.usual,
-        noise.deviation,
-        peak.hours_ago::integer,
-        -- Until what is left of it is no more than chance.
-        greatest(ln(greatest((peak.value - quiet.usual) / noise.deviation, 1)) / fall.decay, 1)
-    from quiet
-    cross join noise
-    cross join fall
-    left join peak on true
+            least(greatest(-regr_slope(ln(greatest(fall.value - usual, 0.5)), fall.place), 0.0096), 0.69),
+            count(*)
+        into
+            decay,
+            points
+        from unnest(series[hours - peak_hours_ago:]) with ordinality as fall (value, place)
+        where fall.value is not null;
+        decay := case when points >= 4 then decay else 0.1155 end;
+    end if;
+    -- Until what is left of it is no more than chance.
+    lasts_hours := greatest(ln(greatest((peak - usual) / deviation, 1)) / decay, 1);
+end
 $$;
 comment on function private.burst_outlook(double precision[]) is
 'Of a series of hourly counts: what is usual and by how much it varies (the week before the last day), how long ago '
