@@ -1,7 +1,7 @@
 -- Promises that what is foretold of a keyword is written down before it comes, and held against what came.
 
 -- Below the weakest burst that detection tells, a day counts as quiet.
-create function private.score_of_z(z_score double precision)
+create function private.score_of_z(z_score double precision, least_z double precision)
 returns double precision
 immutable
 parallel safe
@@ -9,10 +9,10 @@ security invoker
 set search_path = pg_catalog, pg_temp
 language sql
 as $$
-    select case when score_of_z.z_score >= 3 then 1 - exp(-least(score_of_z.z_score, 100) / 3) else 0 end
+    select case when score_of_z.z_score >= score_of_z.least_z then 1 - exp(-least(score_of_z.z_score, 100) / 3) else 0 end
 $$;
-comment on function private.score_of_z(double precision) is
-'The trend score that a z-score would have, 0 to 1; 0 where no detector would speak.';
+comment on function private.score_of_z(double precision, double precision) is
+'The trend score that a z-score would have, 0 to 1; 0 below the least that detection tells.';
 
 create function private.burst_outlook(
     series double precision[],
@@ -307,7 +307,14 @@ as $$
 declare
     today date := private.korean_day(forecast_trends.at);
     day_starts timestamptz := (today + 1)::timestamp at time zone 'Asia/Seoul';
-    version text := 'best-3-of-17-v1';
+    version text := 'best-3-of-17-v2';
+    least_z double precision := (
+        select settings.least_z
+        from private.detector_settings as settings
+        where
+            settings.detector = 'burst'
+            and settings.bin_seconds = 3600
+    );
     answer jsonb;
 begin
     -- Which hours were observed, and what is usual, as detection has it.
@@ -390,19 +397,88 @@ begin
         having count(*) >= 50
     ),
 
+    -- What detection takes for usual, carried over the silent hours since. Where it has no state, the series tells.
+    known as materialized (
+        select
+            outlook.keyword,
+            outlook.region_code,
+            outlook.data_source,
+            case
+                when silence.bins = 0 then stored.state
+                else private.state_after_silence(stored.state, silence.bins, 1, 336)
+            end as state
+        from outlook
+        inner join private.state_positions as position
+            on
+                outlook.region_code = position.region_code
+                and outlook.data_source = position.data_source
+                and position.bin_seconds = 3600
+                and outlook.newest = position.newest_bucket
+        inner join private.keyword_states as stored
+            on
+                outlook.region_code = stored.region_code
+                and outlook.data_source = stored.data_source
+                and stored.bin_seconds = 3600
+                and outlook.keyword = stored.keyword
+                and stored.last_bucket >= outlook.newest - interval '28 days'
+        cross join lateral (
+            select count(*)::integer as bins
+            from private.observed_bins as observed
+            where
+                observed.region_code = outlook.region_code
+                and observed.data_source = outlook.data_source
+                and observed.bin_seconds = 3600
+                and observed.bucket > stored.last_bucket
+                and observed.bucket < outlook.newest
+        ) as silence
+        where (stored.state).bins > 0
+    ),
+
     foretold as (
         select
-            outlook.*,
-            private.score_of_z(high.point) as raw_score,
-            private.score_of_z(high.lower) as raw_lower,
-            private.score_of_z(high.upper) as raw_upper
+            outlook.keyword,
+            outlook.region_code,
+            outlook.data_source,
+            outlook.newest,
+            outlook.series,
+            outlook.methods,
+            high.usual,
+            high.deviation,
+            private.score_of_z(high.point, least_z) as raw_score,
+            private.score_of_z(high.lower, least_z) as raw_lower,
+            private.score_of_z(high.upper, least_z) as raw_upper
         from outlook
+        left join known
+            on
+                outlook.keyword = known.keyword
+                and outlook.region_code = known.region_code
+                and outlook.data_source = known.data_source
         cross join lateral (
             select
-                max((outlook.point[step.number] - outlook.usual) / outlook.deviation) as point,
-                max((outlook.lower[step.number] - outlook.usual) / outlook.deviation) as lower,
-                max((outlook.upper[step.number] - outlook.usual) / outlook.deviation) as upper
-            from generate_series(outlook.first_step, cardinality(outlook.point)) as step (number)
+                max((outlook.point[step.number] - step.usual) / step.deviation) as point,
+                max((outlook.lower[step.number] - step.usual) / step.deviation) as lower,
+                max((outlook.upper[step.number] - step.usual) / step.deviation) as upper,
+                avg(step.usual) as usual,
+                avg(step.deviation) as deviation
+            from (
+                select
+                    hour.number,
+                    expected.usual,
+                    case
+                        when known.state is null then outlook.deviation
+                        else sqrt(private.usual_variance(known.state, expected.usual))
+                    end as deviation
+                from generate_series(outlook.first_step, cardinality(outlook.point)) as hour (number)
+                cross join lateral (
+                    select
+                        case
+                            when known.state is null then outlook.usual
+                            -- The first of these hours is midnight in Korea.
+                            else private.usual_mentions(known.state, hour.number - outlook.first_step)
+                        end as usual
+                    offset 0
+                ) as expected
+            ) as step
         ) as high
     ),
 

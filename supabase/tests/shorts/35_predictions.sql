@@ -1,11 +1,15 @@
 -- What is foretold of keywords, when nobody is told twice, and how it is held against what came.
 begin;
-select plan(24);
+select plan(28);
 \ir ../outcome.psql
 
 delete from public.trend_predictions;
 delete from public.trending_keywords;
 delete from private.keyword_signals;
+delete from private.signal_marks;
+delete from private.observed_bins;
+delete from private.keyword_states;
+delete from private.state_positions;
 delete from ops.outbox;
 \set at '''2026-07-10 06:00:00+00'''
 
@@ -32,6 +36,7 @@ insert into public.trending_keywords (
 )
 values ('캠핑', 'KR', 'internal', 0.9, 7, :at, :at::timestamptz + interval '4 hours', :at);
 delete from ops.outbox;
+do $$ begin perform private.fold_keyword_states('2026-07-10 06:30:00+00'); end $$;
 create temporary table before as
 select
     trend_score,
@@ -61,6 +66,16 @@ select is(
     (select array_agg(series.keyword::text) from private.tracked_series('2026-07-10 06:30:00+00', 1) as series),
     array['캠핑'],
     'S-219: at most so many, open trends first'
+);
+create temporary table read_whole as
+select * from private.tracked_series('2026-07-10 06:30:00+00', 5000);
+update private.observed_bins
+set keywords = 1000000
+where region_code = 'KR';
+select set_eq(
+    $$select * from private.tracked_series('2026-07-10 06:30:00+00', 5000)$$,
+    'select * from read_whole',
+    'S-219: the same where most signals are of others, so that each hour is looked up'
 );
 select is(
     private.forecast_trends('2026-07-10 06:30:00+00'),
@@ -102,8 +117,8 @@ select set_eq(
     $$,
     $$
         values
-        ('캠핑', 'KR', date '2026-07-10', date '2026-07-11', 0.80, 'best-3-of-17-v1', true, true),
-        ('등산', 'KR', date '2026-07-10', date '2026-07-11', 0.80, 'best-3-of-17-v1', true, true)
+        ('캠핑', 'KR', date '2026-07-10', date '2026-07-11', 0.80, 'best-3-of-17-v2', true, true),
+        ('등산', 'KR', date '2026-07-10', date '2026-07-11', 0.80, 'best-3-of-17-v2', true, true)
     $$,
     'S-016, S-219: tomorrow in Korea, with an interval that holds the forecast'
 );
@@ -125,6 +140,48 @@ select is(
     0.0000,
     'S-219: a steady keyword will not burst'
 );
+
+-- Both were seen in the hour before the newest, up to which the states go.
+select results_eq(
+    $$
+        select
+            keyword::text,
+            (features_used ->> 'usual')::numeric,
+            (features_used ->> 'deviation')::numeric
+        from public.trend_predictions
+        order by keyword
+    $$,
+    $$
+        select
+            stored.keyword::text,
+            round(avg(expected.usual)::numeric, 3),
+            round(avg(sqrt(private.usual_variance(stored.state, expected.usual)))::numeric, 3)
+        from private.keyword_states as stored
+        cross join generate_series(0, 23) as hour (slot)
+        cross join lateral (select private.usual_mentions(stored.state, hour.slot) as usual) as expected
+        where stored.keyword in ('등산', '캠핑')
+        group by stored.keyword
+        order by stored.keyword
+    $$,
+    'S-219: usual is what detection takes for usual, hour by hour'
+);
+select is(
+    array[private.score_of_z(5.9, 6), round(private.score_of_z(6, 6)::numeric, 4)::double precision],
+    array[0, 0.8647]::double precision[],
+    'S-219: what detection would not tell is no score'
+);
+create temporary table states as
+select * from private.keyword_states;
+delete from private.keyword_states;
+do $$ begin perform private.forecast_trends('2026-07-10 06:30:00+00'); end $$;
+select is(
+    (select (features_used ->> 'usual')::numeric from public.trend_predictions where keyword = '캠핑'),
+    2.000,
+    'S-219: without a state the week before the last day tells'
+);
+insert into private.keyword_states
+select * from states;
+do $$ begin perform private.forecast_trends('2026-07-10 06:30:00+00'); end $$;
 
 -- Again on the same day, and on the next.
 create temporary table first_said as
@@ -216,7 +273,7 @@ select results_eq(
             confidence_level
         from public.forecast_accuracy
     $$,
-    $$values (date '2026-07-11', 'KR', 'best-3-of-17-v1', 1, 2::bigint, true, true, true, 0.80)$$,
+    $$values (date '2026-07-11', 'KR', 'best-3-of-17-v2', 1, 2::bigint, true, true, true, 0.80)$$,
     'S-190: error, coverage and MASE against "tomorrow as today" by day and model'
 );
 insert into auth.users (id, email)
@@ -260,7 +317,7 @@ select
     '2026-07-09',
     0.1,
     '[0,1]',
-    'best-3-of-17-v1',
+    'best-3-of-17-v2',
     '{"raw_score": 0.0}',
     0.3 + number / 1000.0
 from generate_series(0, 100) as number;
