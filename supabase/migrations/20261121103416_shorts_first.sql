@@ -9777,23 +9777,29 @@ declare
     weight double precision := 2 / (span_bins * seen / 24.0::float8 + 1);
     -- So many of the bins still count the same.
     warm integer := greatest(0, least(silent_bins, floor(1 / weight)::integer - state.bins));
-    kept double precision;
-    silence double precision;
     faded double precision;
+    kept double precision;
+    silence double precision := 0;
+    -- A variable is changed in its place; a field of the state would be copied for each hour.
+    profile real [] := state.profile;
+    value double precision;
 begin
     if silent_bins <= 0 then
         return state;
     end if;
-    kept := state.bins / greatest(state.bins + warm, 1)::float8 * power(1 - weight, silent_bins - warm);
-    silence := -coalesce((select avg(known.value::float8) from unnest(state.profile) as known (value)), 0);
-    state.variance := kept * (state.variance + (1 - kept) * (state.level - silence) ^ 2);
-    state.level := state.level * kept + silence * (1 - kept);
     faded := power(1 - 0.25::float8 / bins_per_slot, silent_bins / seen::float8);
     for place in 1..24 loop
-        state.profile[place] := case
-            when abs(state.profile[place]) * faded < 1e-12 then 0 else state.profile[place] * faded
-        end;
+        value := profile[place];
+        if value <> 0 then
+            silence := silence - value;
+            profile[place] := case when abs(value) * faded < 1e-12 then 0 else value * faded end;
+        end if;
     end loop;
+    silence := silence / seen;
+    kept := state.bins / greatest(state.bins + warm, 1)::float8 * power(1 - weight, silent_bins - warm);
+    state.profile := profile;
+    state.variance := kept * (state.variance + (1 - kept) * (state.level - silence) ^ 2);
+    state.level := state.level * kept + silence * (1 - kept);
     state.bins := state.bins + silent_bins;
     return state;
 end
@@ -9909,6 +9915,9 @@ create table private.keyword_states (
 -- Carried on every hour: room on the page keeps that off the indexes.
 with (fillfactor = 70);
 alter table private.keyword_states enable row level security;
+-- Detection looks for thousands of states at once: hashes are compared several times quicker than letters.
+create index keyword_states_by_hash
+on private.keyword_states using hash ((region_code || ' ' || data_source || ' ' || keyword));
 comment on table private.keyword_states is
 'What is usual for a keyword in a region and source, without the newest hour: that one may still be corrected. '
 'Derived from keyword_signals.';
@@ -10888,11 +10897,15 @@ stable
 security invoker
 set search_path = pg_catalog, pg_temp
 set jit = off
+-- Rows are many and hours few, which the planner cannot know: it would sort all of them.
+set enable_mergejoin = off
 language sql
 as $$
     with bin as materialized (
         select
             tested.*,
+            -- By a number rows are joined and sorted several times quicker than by letters.
+            row_number() over ()::integer as number,
             extract(hour from tested.bucket at time zone 'Asia/Seoul')::integer as slot,
             -- What has no past was silent in all of it.
             private.silent_state(tested.slots, tested.earlier_bins) as silent_state,
@@ -10913,8 +10926,7 @@ as $$
     candidate as materialized (
         select
             signal.keyword::text as keyword,
-            bin.region_code,
-            bin.data_source,
+            bin.number,
             signal.mentions
         from bin
         cross join lateral (
@@ -10937,27 +10949,30 @@ as $$
         union all
         select
             wanted.keyword,
-            bin.region_code,
-            bin.data_source,
+            bin.number,
             signal.mentions
-        from bin
-        cross join unnest(score_keywords.keywords) as wanted (keyword)
-        inner join private.keyword_signals as signal
-            on
-                bin.region_code = signal.region_code
-                and bin.data_source = signal.data_source
-                and bin.bucket = signal.bucket
-                and wanted.keyword = signal.keyword
-                and signal.bucket > score_keywords.at - interval '2 hours'
-                and signal.bucket <= score_keywords.at
-                and signal.mentions > 0
+        from unnest(score_keywords.keywords) as wanted (keyword)
+        cross join bin
+        -- "offset" makes it one look-up each; a join would read all other keywords of the hour too.
+        cross join lateral (
+            select stored.mentions
+            from private.keyword_signals as stored
+            where
+                stored.region_code = bin.region_code
+                and stored.data_source = bin.data_source
+                and stored.bucket = bin.bucket
+                and stored.keyword = wanted.keyword
+                and stored.bucket > score_keywords.at - interval '2 hours'
+                and stored.bucket <= score_keywords.at
+                and stored.mentions > 0
+            offset 0
+        ) as signal
     ),
 
     -- Of an hour that is past the states are gone: they are computed for these few keywords.
     replayed as materialized (
         select
-            bin.region_code,
-            bin.data_source,
+            bin.number,
             replay.keyword,
             replay.last_bucket,
             replay.state
@@ -10968,9 +10983,7 @@ as $$
             (
                 select array_agg(candidate.keyword)
                 from candidate
-                where
-                    candidate.region_code = bin.region_code
-                    and candidate.data_source = bin.data_source
+                where candidate.number = bin.number
             ),
             bin.bucket
         ) as replay
@@ -10980,150 +10993,221 @@ as $$
     known as materialized (
         select
             candidate.keyword,
-            bin.region_code,
-            bin.data_source,
-            bin.bucket,
-            bin.slot,
-            bin.earlier_bins,
-            bin.silent_state,
-            bin.cut_buckets,
+            candidate.number,
             candidate.mentions,
+            bin.cut_buckets,
             -- A state from before all that is looked back on is forgotten.
             case
                 when coalesce(stored.last_bucket, replayed.last_bucket) >= bin.bucket - interval '28 days'
                     then coalesce(stored.last_bucket, replayed.last_bucket)
             end as last_bucket,
-            coalesce(stored.state, replayed.state) as state,
-            row_number() over (
-                partition by
-                    bin.region_code,
-                    bin.data_source,
-                    coalesce(stored.last_bucket, replayed.last_bucket) >= bin.bucket - interval '28 days'
-                order by candidate.mentions desc
-            ) as place
+            coalesce(stored.state, replayed.state) as state
         from candidate
-        inner join bin
-            on
-                candidate.region_code = bin.region_code
-                and candidate.data_source = bin.data_source
-        left join private.keyword_states as stored
-            on
-                bin.is_newest
-                and candidate.region_code = stored.region_code
-                and candidate.data_source = stored.data_source
-                and stored.bin_seconds = 3600
-                and candidate.keyword = stored.keyword
+        inner join bin on candidate.number = bin.number
+        left join lateral (
+            select
+                kept.last_bucket,
+                kept.state
+            from private.keyword_states as kept
+            where
+                kept.region_code || ' ' || kept.data_source || ' ' || kept.keyword
+                = bin.region_code || ' ' || bin.data_source || ' ' || candidate.keyword
+                and kept.region_code = bin.region_code
+                and kept.data_source = bin.data_source
+                and kept.bin_seconds = 3600
+                and kept.keyword = candidate.keyword
+            offset 0
+        ) as stored on bin.is_newest
         left join replayed
             on
-                candidate.region_code = replayed.region_code
-                and candidate.data_source = replayed.data_source
+                candidate.number = replayed.number
                 and candidate.keyword = replayed.keyword
     ),
 
     -- How many hours were observed since each of the hours that states end with.
     silence as materialized (
         select
-            ended.region_code,
-            ended.data_source,
+            ended.number,
             ended.last_bucket,
             (
                 select count(*)::integer
                 from private.observed_bins as observed
                 where
-                    observed.region_code = ended.region_code
-                    and observed.data_source = ended.data_source
+                    observed.region_code = bin.region_code
+                    and observed.data_source = bin.data_source
                     and observed.bin_seconds = 3600
                     and observed.bucket > ended.last_bucket
-                    and observed.bucket < ended.bucket
+                    and observed.bucket < bin.bucket
             ) as bins
         from (
             select distinct
-                known.region_code,
-                known.data_source,
-                known.bucket,
+                known.number,
                 known.last_bucket
             from known
             where known.last_bucket is not null
         ) as ended
+        inner join bin on ended.number = bin.number
+    ),
+
+    -- Where an hour was cut, who has no state may have been there; the more such hours, the fewer are looked for.
+    doubtful as materialized (
+        select
+            unsure.number,
+            unsure.keyword
+        from (
+            select
+                known.number,
+                known.keyword,
+                known.cut_buckets,
+                row_number() over (
+                    partition by known.number
+                    order by known.mentions desc
+                ) as place
+            from known
+            where
+                known.last_bucket is null
+                and cardinality(known.cut_buckets) > 0
+        ) as unsure
+        inner join bin on unsure.number = bin.number
+        where
+            unsure.place > greatest(1000, 50000 / (1 + cardinality(unsure.cut_buckets)))
+            or exists (
+                select
+                from unnest(unsure.cut_buckets) as cut (bucket)
+                cross join lateral (
+                    select
+                    from private.keyword_signals as seen
+                    where
+                        seen.region_code = bin.region_code
+                        and seen.data_source = bin.data_source
+                        and seen.bucket = cut.bucket
+                        and seen.keyword = unsure.keyword
+                        and seen.mentions > 0
+                    offset 0
+                ) as signal
+            )
     ),
 
     stated as materialized (
         select
             known.keyword,
-            known.region_code,
-            known.data_source,
-            known.bucket,
-            known.slot,
+            known.number,
             known.mentions,
-            known.earlier_bins,
             known.last_bucket is null as is_new,
             case
-                when known.last_bucket is null then known.silent_state
+                when known.last_bucket is null then bin.silent_state
                 when silence.bins = 0 then known.state
                 else private.state_after_silence(known.state, silence.bins, 1, 336)
             end as state_before
         from known
+        inner join bin on known.number = bin.number
         left join silence
             on
-                known.region_code = silence.region_code
-                and known.data_source = silence.data_source
+                known.number = silence.number
                 and known.last_bucket = silence.last_bucket
         where
             ((known.last_bucket is not null) = score_keywords.is_known or score_keywords.is_known is null)
-            -- Where an hour was cut, who has no state may have been there; the more such hours, the fewer are looked for.
-            and (
-                known.last_bucket is not null
-                or cardinality(known.cut_buckets) = 0
-                or known.place <= greatest(1000, 50000 / (1 + cardinality(known.cut_buckets)))
-                and not exists (
-                    select
-                    from unnest(known.cut_buckets) as cut (bucket)
-                    cross join lateral (
-                        select
-                        from private.keyword_signals as seen
-                        where
-                            seen.region_code = known.region_code
-                            and seen.data_source = known.data_source
-                            and seen.bucket = cut.bucket
-                            and seen.keyword = known.keyword
-                            and seen.mentions > 0
-                        offset 0
-                    ) as signal
-                )
+            and (known.number, known.keyword) not in (
+                select
+                    doubtful.number,
+                    doubtful.keyword
+                from doubtful
             )
     ),
 
+    -- The same as private.usual_mentions() and private.usual_variance(): thousands of calls would cost more than all else.
     expected as materialized (
         select
-            stated.*,
-            usual.mentions as usual_mentions,
-            private.usual_variance(stated.state_before, usual.mentions) as variance
+            stated.keyword,
+            stated.number,
+            stated.mentions,
+            stated.is_new,
+            (stated.state_before).bins = 0 as is_unknown,
+            (stated.state_before).variance as own_variance,
+            case
+                when (stated.state_before).profile[bin.slot + 1] is not null
+                    then
+                        greatest(
+                            (stated.state_before).profile[bin.slot + 1]::float8 + (stated.state_before).level,
+                            0
+                        )
+                else private.usual_mentions(stated.state_before, bin.slot)
+            end as usual_mentions
         from stated
-        cross join lateral (
-            select private.usual_mentions(stated.state_before, stated.slot) as mentions
-            offset 0
-        ) as usual
+        inner join bin on stated.number = bin.number
     )
 
     select
         expected.keyword,
-        expected.region_code,
-        expected.data_source,
-        expected.bucket,
+        bin.region_code,
+        bin.data_source,
+        bin.bucket,
         expected.mentions,
         expected.usual_mentions,
-        expected.variance,
+        greatest(expected.own_variance, expected.usual_mentions, 0.3) as variance,
         case
-            when (expected.state_before).bins = 0 then 0
-            else (expected.mentions - expected.usual_mentions) / sqrt(expected.variance)
+            when expected.is_unknown then 0
+            else
+                (expected.mentions - expected.usual_mentions)
+                / sqrt(greatest(expected.own_variance, expected.usual_mentions, 0.3))
         end as z_score,
-        expected.earlier_bins,
+        bin.earlier_bins,
         expected.is_new
     from expected
+    inner join bin on expected.number = bin.number
 $$;
 comment on function private.score_keywords(timestamptz, text, boolean, text[]) is
 'What was counted in the newest hour beside what its past makes usual: of these keywords, or of all that can become '
 'trends; with a past (true), without (false) or either (null).';
+
+create function private.detect_alone(at timestamptz, region text)
+returns table (
+    keyword text,
+    region_code text,
+    data_source text,
+    detector text,
+    bucket timestamptz,
+    mentions integer,
+    usual_mentions double precision,
+    z_score double precision,
+    p_value double precision,
+    evidence jsonb
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+set jit = off
+language sql
+as $$
+    with scored as materialized (
+        select *
+        from private.score_keywords(detect_alone.at, detect_alone.region, null, null) as score
+        -- The others have larger p-values, and no chance.
+        where score.z_score >= 2
+    )
+
+    select
+        scored.keyword,
+        scored.region_code,
+        scored.data_source,
+        setting.detector,
+        scored.bucket,
+        scored.mentions,
+        scored.usual_mentions,
+        scored.z_score,
+        private.burst_p(scored.mentions, scored.usual_mentions, scored.variance, setting.least_usual) as p_value,
+        case
+            when scored.is_new then jsonb_build_object('earlier_bins', scored.earlier_bins)
+            else jsonb_build_object('variance', scored.variance, 'earlier_bins', scored.earlier_bins)
+        end as evidence
+    from scored
+    inner join private.detector_settings as setting
+        on
+            setting.detector = case when scored.is_new then 'new' else 'burst' end
+            and setting.bin_seconds = 3600
+$$;
+comment on function private.detect_alone(timestamptz, text) is
+'What the detectors say that look at each region by itself: bursts of keywords with a past, and new ones.';
 
 create function private.detect_bursts(at timestamptz, region text)
 returns table (
@@ -11143,24 +11227,9 @@ security invoker
 set search_path = pg_catalog, pg_temp
 language sql
 as $$
-    select
-        scored.keyword,
-        scored.region_code,
-        scored.data_source,
-        'burst' as detector,
-        scored.bucket,
-        scored.mentions,
-        scored.usual_mentions,
-        scored.z_score,
-        private.burst_p(scored.mentions, scored.usual_mentions, scored.variance, setting.least_usual) as p_value,
-        jsonb_build_object('variance', scored.variance, 'earlier_bins', scored.earlier_bins) as evidence
-    from private.score_keywords(detect_bursts.at, detect_bursts.region, true, null) as scored
-    inner join private.detector_settings as setting
-        on
-            setting.detector = 'burst'
-            and setting.bin_seconds = 3600
-    -- The others have larger p-values, and no chance.
-    where scored.z_score >= 2
+    select alone.*
+    from private.detect_alone(detect_bursts.at, detect_bursts.region) as alone
+    where alone.detector = 'burst'
 $$;
 comment on function private.detect_bursts(timestamptz, text) is
 'Keywords with a past that are mentioned more often in the newest hour than it makes usual at that hour of the day.';
@@ -11183,23 +11252,9 @@ security invoker
 set search_path = pg_catalog, pg_temp
 language sql
 as $$
-    select
-        scored.keyword,
-        scored.region_code,
-        scored.data_source,
-        'new' as detector,
-        scored.bucket,
-        scored.mentions,
-        scored.usual_mentions,
-        scored.z_score,
-        private.burst_p(scored.mentions, scored.usual_mentions, scored.variance, setting.least_usual) as p_value,
-        jsonb_build_object('earlier_bins', scored.earlier_bins) as evidence
-    from private.score_keywords(detect_new_keywords.at, detect_new_keywords.region, false, null) as scored
-    inner join private.detector_settings as setting
-        on
-            setting.detector = 'new'
-            and setting.bin_seconds = 3600
-    where scored.z_score >= 2
+    select alone.*
+    from private.detect_alone(detect_new_keywords.at, detect_new_keywords.region) as alone
+    where alone.detector = 'new'
 $$;
 comment on function private.detect_new_keywords(timestamptz, text) is
 'Keywords that rise from nothing: never seen in the 28 days before the newest hour.';
@@ -11271,6 +11326,13 @@ as $$
                     and stored.mentions >= 3
                 offset 0
             ) as signal
+            -- In fewer regions than three nothing spreads.
+            where
+                (
+                    select count(*)
+                    from bin as watched
+                    where watched.data_source = bin.data_source
+                ) >= 3
             group by
                 bin.data_source,
                 signal.keyword
@@ -11383,15 +11445,11 @@ set jit = off
 language sql
 as $$
     with row_of as (
+        -- Bursts and new keywords.
         select
-            burst.*,
-            burst.region_code as family
-        from private.detect_bursts(detected.at, detected.region) as burst
-        union all
-        select
-            fresh.*,
-            fresh.region_code as family
-        from private.detect_new_keywords(detected.at, detected.region) as fresh
+            alone.*,
+            alone.region_code as family
+        from private.detect_alone(detected.at, detected.region) as alone
         union all
         -- One test a keyword in all regions together.
         select
@@ -12897,6 +12955,7 @@ declare
     -- Two thirds of even a short series stay to forecast the rest from.
     fold_steps integer := least(forecast.horizon, greatest(hours / 6, 1));
     folds integer := least(3, (hours - 1) / fold_steps);
+    has_weeks boolean;
 begin
     if array_position(y, null) is not null then
         y := private.fill_gaps(y);
@@ -12922,6 +12981,8 @@ begin
         fold_steps := least(fold_steps, 4);
         folds := least(3, (hours - 1) / fold_steps);
     end if;
+    -- What no fold could try is never chosen.
+    has_weeks := hours - fold_steps >= 336;
 
     with cut as (
         select
@@ -12987,38 +13048,12 @@ begin
         ) as decay
     ),
 
-    stepped as (
-        select
-            known.*,
-            step.number as step,
-            (step.number - 1) / 24 as day,
-            known.n - 24 + (step.number - 1) % 24 + 1 as same_hour,
-            known.n - 168 + (step.number - 1) % 168 + 1 as same_week_hour
-        from known
-        cross join lateral generate_series(1, known.steps) as step (number)
-    ),
-
-    weekly as (
-        select
-            stepped.*,
-            case when stepped.fold > 0 then seen[stepped.n + stepped.step] end as actual,
-            y[stepped.same_hour] as value,
-            y[stepped.same_week_hour] as week,
-            stepped.weight_0 * (
-                y[stepped.same_week_hour]
-                + 0.6 * y[stepped.same_week_hour - 168]
-                + stepped.weight_2 * coalesce(y[stepped.same_week_hour - 336], 0)
-                + stepped.weight_3 * coalesce(y[stepped.same_week_hour - 504], 0)
-            ) as weeks
-        from stepped
-    ),
-
     -- The change from the weeks' last day to the last day itself.
     levelled as (
         select
-            weekly.*,
+            known.*,
             known_level.weeks_change
-        from weekly
+        from known
         left join (
             select
                 known.fold,
@@ -13032,8 +13067,41 @@ begin
                 ) as weeks_change
             from known
             cross join generate_series(1, 24) as step (number)
+            where has_weeks
             group by known.fold, known.last_day
-        ) as known_level on weekly.fold = known_level.fold
+        ) as known_level on known.fold = known_level.fold
+    ),
+
+    -- Each hour that is looked back at is looked up once: "offset" keeps the planner from writing it out below.
+    lag as (
+        select
+            place.*,
+            y[place.same_hour] as value,
+            y[place.same_hour - 24] as value_2,
+            y[place.same_hour - 48] as value_3,
+            y[place.same_week_hour] as week,
+            case
+                when has_weeks
+                    then
+                        place.weight_0 * (
+                            y[place.same_week_hour]
+                            + 0.6 * y[place.same_week_hour - 168]
+                            + place.weight_2 * coalesce(y[place.same_week_hour - 336], 0)
+                            + place.weight_3 * coalesce(y[place.same_week_hour - 504], 0)
+                        )
+            end as weeks,
+            case when place.fold > 0 then seen[place.n + place.step] end as actual
+        from (
+            select
+                levelled.*,
+                step.number as step,
+                levelled.n - 24 + (step.number - 1) % 24 + 1 as same_hour,
+                levelled.n - 168 + (step.number - 1) % 168 + 1 as same_week_hour
+            from levelled
+            cross join lateral generate_series(1, levelled.steps) as step (number)
+            offset 0
+        ) as place
+        offset 0
     ),
 
     candidate as materialized (
@@ -13043,27 +13111,24 @@ begin
             one.actual,
             array[
                 one.value,
-                (one.value + y[one.same_hour - 24]) / 2,
-                (one.value + y[one.same_hour - 24] + y[one.same_hour - 48]) / 3,
-                (
-                    one.value + y[one.same_hour - 24] + y[one.same_hour - 48]
-                    + y[one.same_hour - 72] + y[one.same_hour - 96]
-                ) / 5,
+                (one.value + one.value_2) / 2,
+                (one.value + one.value_2 + one.value_3) / 3,
+                (one.value + one.value_2 + one.value_3 + y[one.same_hour - 72] + y[one.same_hour - 96]) / 5,
                 one.week,
                 one.week + one.week_change,
                 one.week + one.week_change / 2,
                 one.week * one.week_ratio,
                 one.weeks,
                 one.weeks + one.weeks_change,
-                one.weeks + one.weeks_change * exp(-one.step / 48.0::double precision),
-                one.value + (one.last_day - one.day_before) * case when one.day = 0 then 0.5 else 0.75 end,
+                case when has_weeks then one.weeks + one.weeks_change * exp(-one.step / 48.0::double precision) end,
+                one.value + (one.last_day - one.day_before) * case when one.step <= 24 then 0.5 else 0.75 end,
                 one.value + one.last_error * exp(-one.step / 6.0::double precision),
                 one.value + one.week - y[one.same_week_hour - 24],
                 y[one.n],
                 one.last_day,
                 one.base + one.excess * exp(-one.decay * one.step)
             ] as forecasts
-        from levelled as one
+        from lag as one
     ),
 
     error as materialized (
@@ -13097,15 +13162,15 @@ begin
     -- too narrow. Fold 0 is the future, which all folds choose for.
     ranked as (
         select
-            left_out.fold,
+            method.fold,
             method.place,
             row_number() over (
-                partition by left_out.fold
+                partition by method.fold
                 order by method.error, method.place
             ) as rank
-        from generate_series(0, folds) as left_out (fold)
-        cross join lateral (
+        from (
             select
+                left_out.fold,
                 available.place,
                 case
                     when count(error.fold) = count(error.errors[available.place])
@@ -13114,14 +13179,20 @@ begin
                             avg(error.errors[available.place])
                         )
                 end as error
-            from (
+            from generate_series(0, folds) as left_out (fold)
+            cross join (
                 select given.place
                 from candidate
                 cross join lateral unnest(candidate.forecasts) with ordinality as given (forecast, place)
-                where candidate.fold = 0 and candidate.step = 1 and given.forecast is not null
+                where
+                    candidate.fold = 0
+                    and candidate.step = 1
+                    and given.forecast is not null
             ) as available
             left join error on true
-            group by available.place
+            group by
+                left_out.fold,
+                available.place
         ) as method
     ),
 
@@ -13263,7 +13334,7 @@ comment on function public.backtest_forecast(double precision[], integer) is
 -- Promises that what is foretold of a keyword is written down before it comes, and held against what came.
 
 -- Below the weakest burst that detection tells, a day counts as quiet.
-create function private.score_of_z(z_score double precision)
+create function private.score_of_z(z_score double precision, least_z double precision)
 returns double precision
 immutable
 parallel safe
@@ -13271,10 +13342,10 @@ security invoker
 set search_path = pg_catalog, pg_temp
 language sql
 as $$
-    select case when score_of_z.z_score >= 3 then 1 - exp(-least(score_of_z.z_score, 100) / 3) else 0 end
+    select case when score_of_z.z_score >= score_of_z.least_z then 1 - exp(-least(score_of_z.z_score, 100) / 3) else 0 end
 $$;
-comment on function private.score_of_z(double precision) is
-'The trend score that a z-score would have, 0 to 1; 0 where no detector would speak.';
+comment on function private.score_of_z(double precision, double precision) is
+'The trend score that a z-score would have, 0 to 1; 0 below the least that detection tells.';
 
 create function private.burst_outlook(
     series double precision[],
@@ -13288,71 +13359,54 @@ immutable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
-    with past as (
+declare
+    hours constant integer := coalesce(cardinality(series), 0);
+    variance double precision;
+    decay double precision;
+    peak double precision;
+    points integer;
+begin
+    select
+        -- The burst itself is not what is usual.
+        coalesce(avg(past.value) filter (where past.place <= hours - 24), min(past.value)),
+        coalesce(var_pop(past.value) filter (where past.place <= hours - 24), 0)
+    into
+        usual,
+        variance
+    from (
         select
             given.value,
-            cardinality(burst_outlook.series) - given.place as hours_ago
-        from unnest(burst_outlook.series) with ordinality as given (value, place)
-        where
-            given.place > cardinality(burst_outlook.series) - 168
-            and given.value is not null
-    ),
+            given.place + greatest(hours - 168, 0) as place
+        from unnest(series[hours - 167:]) with ordinality as given (value, place)
+    ) as past;
+    -- A count's own chance variation, and the rule of three for a silent past: as detection has it.
+    deviation := sqrt(greatest(variance, usual, 0.3));
 
-    quiet as (
+    for place in greatest(hours - 23, 1)..hours loop
+        if series[place] > peak or peak is null and series[place] is not null then
+            peak := series[place];
+            peak_hours_ago := hours - place;
+        end if;
+    end loop;
+
+    -- A half-life between one hour and three days; six hours where the fall has only begun.
+    decay := 0.1155;
+    if peak_hours_ago >= 3 then
         select
-            -- The burst itself is not what is usual.
-            coalesce(avg(past.value) filter (where past.hours_ago >= 24), min(past.value)) as usual,
-            coalesce(var_pop(past.value) filter (where past.hours_ago >= 24), 0) as variance
-        from past
-    ),
-
-    peak as (
-        select
-            past.hours_ago,
-            past.value
-        from past
-        where past.hours_ago < 24
-        order by
-            past.value desc,
-            past.hours_ago desc
-        limit 1
-    ),
-
-    fall as (
-        select
-            case
-                -- A half-life between one hour and three days; six hours where the fall has only begun.
-                when count(*) >= 4
-                    then
-                        least(
-                            greatest(-regr_slope(ln(greatest(past.value - quiet.usual, 0.5)), -past.hours_ago), 0.0096),
-                            0.69
-                        )
-                else 0.1155
-            end as decay
-        from past
-        cross join quiet
-        where past.hours_ago <= (select peak.hours_ago from peak)
-    ),
-
-    noise as (
-        -- A count's own chance variation, and the rule of three for a silent past: as detection has it.
-        select sqrt(greatest(quiet.variance, quiet.usual, 0.3)) as deviation
-        from quiet
-    )
-
-    select
-        quiet.usual,
-        noise.deviation,
-        peak.hours_ago::integer,
-        -- Until what is left of it is no more than chance.
-        greatest(ln(greatest((peak.value - quiet.usual) / noise.deviation, 1)) / fall.decay, 1)
-    from quiet
-    cross join noise
-    cross join fall
-    left join peak on true
+            least(greatest(-regr_slope(ln(greatest(fall.value - usual, 0.5)), fall.place), 0.0096), 0.69),
+            count(*)
+        into
+            decay,
+            points
+        from unnest(series[hours - peak_hours_ago:]) with ordinality as fall (value, place)
+        where fall.value is not null;
+        decay := case when points >= 4 then decay else 0.1155 end;
+    end if;
+    -- Until what is left of it is no more than chance.
+    lasts_hours := greatest(ln(greatest((peak - usual) / deviation, 1)) / decay, 1);
+end
 $$;
 comment on function private.burst_outlook(double precision[]) is
 'Of a series of hourly counts: what is usual and by how much it varies (the week before the last day), how long ago '
@@ -13360,8 +13414,7 @@ comment on function private.burst_outlook(double precision[]) is
 
 create function private.place_counts(
     counts double precision[],
-    newest timestamptz,
-    buckets timestamptz[],
+    places integer[],
     mentions integer[]
 )
 returns double precision[]
@@ -13371,21 +13424,15 @@ security invoker
 set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
-declare
-    place integer;
 begin
-    for i in 1..coalesce(cardinality(buckets), 0) loop
-        place := cardinality(counts) - (extract(epoch from newest - buckets[i]) / 3600)::integer;
-        -- Outside of it are hours that are too old.
-        if place between 1 and cardinality(counts) then
-            counts[place] := mentions[i];
-        end if;
+    for i in 1..coalesce(cardinality(places), 0) loop
+        counts[places[i]] := mentions[i];
     end loop;
     return counts;
 end
 $$;
-comment on function private.place_counts(double precision[], timestamptz, timestamptz[], integer[]) is
-'A series by the hour that ends with the newest bucket, with the mentions put where their buckets stand.';
+comment on function private.place_counts(double precision[], integer[], integer[]) is
+'A series with the mentions put in their places, from 1.';
 
 create function private.tracked_series(
     at timestamptz,
@@ -13402,15 +13449,26 @@ stable
 security invoker
 set search_path = pg_catalog, pg_temp
 set jit = off
--- How many are tracked no planner knows: a loop over hours for each keyword would take minutes.
+-- How many are tracked no planner knows: a loop over hours for each keyword would take minutes, and to sort a million
+-- counts takes longer than to add each to its series in memory.
 set enable_nestloop = off
+set enable_sort = off
+set work_mem = '64MB'
 language sql
 as $$
     with tracked as materialized (
         select
             named.keyword,
             named.region_code,
-            named.data_source
+            named.data_source,
+            row_number() over (
+                order by
+                    max(named.weight) desc,
+                    sum(named.weight) desc,
+                    named.keyword,
+                    named.region_code,
+                    named.data_source
+            )::integer as number
         from (
             select
                 trend.keyword,
@@ -13443,111 +13501,130 @@ as $$
             named.keyword,
             named.region_code,
             named.data_source
-        order by
-            max(named.weight) desc,
-            sum(named.weight) desc,
-            named.keyword,
-            named.region_code,
-            named.data_source
+        order by number
         limit tracked_series.most
     ),
 
     -- Each hour of two weeks, and whether anybody looked in it.
-    hour as materialized (
+    source as materialized (
         select
-            source.region_code,
-            source.data_source,
-            source.newest,
-            slot.bucket,
-            exists (
-                select
-                from private.keyword_signals as signal
-                where
-                    source.region_code = signal.region_code
-                    and source.data_source = signal.data_source
-                    and slot.bucket = signal.bucket
-                    and signal.bucket between tracked_series.at - interval '16 days' and tracked_series.at
-            ) as is_observed
+            known.region_code,
+            known.data_source,
+            known.newest,
+            hour.counts,
+            hour.buckets,
+            -- Where most signals are of keywords that nobody tracks, each hour of a keyword is looked up: ten times as slow.
+            hour.signals < 10 * known.keywords * cardinality(hour.buckets) as is_read_whole
         from (
             select
-                known.region_code,
-                known.data_source,
+                tracked.region_code,
+                tracked.data_source,
+                count(*) as keywords,
                 (
-                    select max(signal.bucket)
-                    from private.keyword_signals as signal
+                    select max(observed.bucket)
+                    from private.observed_bins as observed
                     where
-                        known.region_code = signal.region_code
-                        and known.data_source = signal.data_source
-                        and signal.bucket between tracked_series.at - interval '24 hours' and tracked_series.at
+                        tracked.region_code = observed.region_code
+                        and tracked.data_source = observed.data_source
+                        and observed.bin_seconds = 3600
+                        and observed.bucket between tracked_series.at - interval '24 hours' and tracked_series.at
                 ) as newest
-            from (
-                select distinct
-                    tracked.region_code,
-                    tracked.data_source
-                from tracked
-            ) as known
-        ) as source
-        cross join lateral generate_series(
-            source.newest - interval '335 hours',
-            source.newest,
-            interval '1 hour'
-        ) as slot (bucket)
+            from tracked
+            group by
+                tracked.region_code,
+                tracked.data_source
+        ) as known
+        cross join lateral (
+            select
+                array_agg(
+                    case when observed.bucket is not null then 0.0::double precision end
+                    order by slot.bucket
+                ) as counts,
+                array_agg(observed.bucket) filter (where observed.bucket is not null) as buckets,
+                sum(observed.keywords) as signals
+            from generate_series(
+                known.newest - interval '335 hours',
+                known.newest,
+                interval '1 hour'
+            ) as slot (bucket)
+            left join private.observed_bins as observed
+                on
+                    known.region_code = observed.region_code
+                    and known.data_source = observed.data_source
+                    and observed.bin_seconds = 3600
+                    and slot.bucket = observed.bucket
+        ) as hour
+        where known.newest is not null
     ),
 
-    base as (
+    wanted as materialized (
         select
-            hour.region_code,
-            hour.data_source,
-            hour.newest,
-            array_agg(case when hour.is_observed then 0.0::double precision end order by hour.bucket) as counts
-        from hour
-        group by
-            hour.region_code,
-            hour.data_source,
-            hour.newest
+            tracked.number,
+            tracked.keyword,
+            source.*,
+            (date_part('epoch', source.newest) / 3600)::integer as newest_hour
+        from tracked
+        inner join source
+            on
+                tracked.region_code = source.region_code
+                and tracked.data_source = source.data_source
     ),
 
     seen as (
         select
-            tracked.keyword,
-            tracked.region_code,
-            tracked.data_source,
-            array_agg(signal.bucket) as buckets,
-            array_agg(signal.mentions) as mentions
-        from tracked
-        inner join private.keyword_signals as signal
-            on
-                tracked.region_code = signal.region_code
-                and tracked.data_source = signal.data_source
-                and tracked.keyword = signal.keyword
+            event.number,
+            array_agg(336 - event.hours_ago) as places,
+            array_agg(event.mentions) as mentions
+        from (
+            select
+                wanted.number,
+                signal.mentions,
+                wanted.newest_hour - (date_part('epoch', signal.bucket) / 3600)::integer as hours_ago
+            from wanted
+            inner join private.keyword_signals as signal
+                on
+                    wanted.region_code = signal.region_code
+                    and wanted.data_source = signal.data_source
+                    and wanted.keyword = signal.keyword
+            where
+                wanted.is_read_whole
                 and signal.bucket between tracked_series.at - interval '16 days' and tracked_series.at
-        group by
-            tracked.keyword,
-            tracked.region_code,
-            tracked.data_source
+            union all
+            select
+                wanted.number,
+                signal.mentions,
+                wanted.newest_hour - (date_part('epoch', hour.bucket) / 3600)::integer as hours_ago
+            from wanted
+            cross join lateral unnest(wanted.buckets) as hour (bucket)
+            cross join lateral (
+                select stored.mentions
+                from private.keyword_signals as stored
+                where
+                    stored.region_code = wanted.region_code
+                    and stored.data_source = wanted.data_source
+                    and stored.bucket = hour.bucket
+                    and stored.keyword = wanted.keyword
+                    and stored.bucket between tracked_series.at - interval '16 days' and tracked_series.at
+                offset 0
+            ) as signal
+            where not wanted.is_read_whole
+        ) as event
+        where event.hours_ago between 0 and 335
+        group by event.number
     )
 
     select
-        tracked.keyword,
-        tracked.region_code,
-        tracked.data_source,
-        base.newest,
-        private.place_counts(base.counts, base.newest, seen.buckets, seen.mentions)
-    from tracked
-    inner join base
-        on
-            tracked.region_code = base.region_code
-            and tracked.data_source = base.data_source
-    left join seen
-        on
-            tracked.keyword = seen.keyword
-            and tracked.region_code = seen.region_code
-            and tracked.data_source = seen.data_source
-    where base.newest is not null
+        wanted.keyword,
+        wanted.region_code,
+        wanted.data_source,
+        wanted.newest,
+        private.place_counts(wanted.counts, seen.places, seen.mentions)
+    from wanted
+    left join seen on wanted.number = seen.number
 $$;
 comment on function private.tracked_series(timestamptz, integer) is
 'The last two weeks, hour by hour, of the keywords with an open trend and of those that three or more mentioned in an '
-'hour of the last day, most mentions first. Null is an hour that nobody observed.';
+'hour of the last day, most mentions first. Null is an hour that nobody observed, by private.observed_bins.';
 
 create function private.forecast_trends(
     at timestamptz default now(),
@@ -13563,9 +13640,19 @@ as $$
 declare
     today date := private.korean_day(forecast_trends.at);
     day_starts timestamptz := (today + 1)::timestamp at time zone 'Asia/Seoul';
-    version text := 'best-3-of-17-v1';
+    version text := 'best-3-of-17-v2';
+    least_z double precision := (
+        select settings.least_z
+        from private.detector_settings as settings
+        where
+            settings.detector = 'burst'
+            and settings.bin_seconds = 3600
+    );
     answer jsonb;
 begin
+    -- Which hours were observed, and what is usual, as detection has it.
+    perform private.fold_keyword_states(forecast_trends.at);
+
     with outlook as materialized (
         select
             tracked.keyword,
@@ -13643,19 +13730,88 @@ begin
         having count(*) >= 50
     ),
 
+    -- What detection takes for usual, carried over the silent hours since. Where it has no state, the series tells.
+    known as materialized (
+        select
+            outlook.keyword,
+            outlook.region_code,
+            outlook.data_source,
+            case
+                when silence.bins = 0 then stored.state
+                else private.state_after_silence(stored.state, silence.bins, 1, 336)
+            end as state
+        from outlook
+        inner join private.state_positions as position
+            on
+                outlook.region_code = position.region_code
+                and outlook.data_source = position.data_source
+                and position.bin_seconds = 3600
+                and outlook.newest = position.newest_bucket
+        inner join private.keyword_states as stored
+            on
+                outlook.region_code = stored.region_code
+                and outlook.data_source = stored.data_source
+                and stored.bin_seconds = 3600
+                and outlook.keyword = stored.keyword
+                and stored.last_bucket >= outlook.newest - interval '28 days'
+        cross join lateral (
+            select count(*)::integer as bins
+            from private.observed_bins as observed
+            where
+                observed.region_code = outlook.region_code
+                and observed.data_source = outlook.data_source
+                and observed.bin_seconds = 3600
+                and observed.bucket > stored.last_bucket
+                and observed.bucket < outlook.newest
+        ) as silence
+        where (stored.state).bins > 0
+    ),
+
     foretold as (
         select
-            outlook.*,
-            private.score_of_z(high.point) as raw_score,
-            private.score_of_z(high.lower) as raw_lower,
-            private.score_of_z(high.upper) as raw_upper
+            outlook.keyword,
+            outlook.region_code,
+            outlook.data_source,
+            outlook.newest,
+            outlook.series,
+            outlook.methods,
+            high.usual,
+            high.deviation,
+            private.score_of_z(high.point, least_z) as raw_score,
+            private.score_of_z(high.lower, least_z) as raw_lower,
+            private.score_of_z(high.upper, least_z) as raw_upper
         from outlook
+        left join known
+            on
+                outlook.keyword = known.keyword
+                and outlook.region_code = known.region_code
+                and outlook.data_source = known.data_source
         cross join lateral (
             select
-                max((outlook.point[step.number] - outlook.usual) / outlook.deviation) as point,
-                max((outlook.lower[step.number] - outlook.usual) / outlook.deviation) as lower,
-                max((outlook.upper[step.number] - outlook.usual) / outlook.deviation) as upper
-            from generate_series(outlook.first_step, cardinality(outlook.point)) as step (number)
+                max((outlook.point[step.number] - step.usual) / step.deviation) as point,
+                max((outlook.lower[step.number] - step.usual) / step.deviation) as lower,
+                max((outlook.upper[step.number] - step.usual) / step.deviation) as upper,
+                avg(step.usual) as usual,
+                avg(step.deviation) as deviation
+            from (
+                select
+                    hour.number,
+                    expected.usual,
+                    case
+                        when known.state is null then outlook.deviation
+                        else sqrt(private.usual_variance(known.state, expected.usual))
+                    end as deviation
+                from generate_series(outlook.first_step, cardinality(outlook.point)) as hour (number)
+                cross join lateral (
+                    select
+                        case
+                            when known.state is null then outlook.usual
+                            -- The first of these hours is midnight in Korea.
+                            else private.usual_mentions(known.state, hour.number - outlook.first_step)
+                        end as usual
+                    offset 0
+                ) as expected
+            ) as step
         ) as high
     ),
 
@@ -14949,6 +15105,9 @@ grant execute on function public.backtest_surges(
     double precision[], double precision[], double precision[]
 ) to app_service;
 grant execute on function private.surge_score(double precision, double precision, double precision) to app_service;
+
+-- one reading for bursts and new keywords: called by the detectors, as the service.
+grant execute on function private.detect_alone(timestamptz, text) to app_service;
 
 -- supabase/schemas/shorts/80_monitoring.sql
 
