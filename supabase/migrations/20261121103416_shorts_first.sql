@@ -7880,15 +7880,16 @@ security invoker
 set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
+declare
+    changed varchar(20)[];
 begin
+    -- An array, since a join would be planned for one row where the tables were empty when last looked at.
+    changed := array(select distinct score.video_id from new_scores as score);
+
     -- In one order, so that two batches never deadlock; and first, so that what follows sees what it waited for.
     perform
     from public.cached_videos as video
-    where
-        video.video_id in (
-            select changed.video_id
-            from new_scores as changed
-        )
+    where video.video_id = any(changed)
     order by video.video_id
     for no key update;
 
@@ -7899,11 +7900,7 @@ begin
             score.video_id,
             score.overall_quality_score
         from public.video_quality_scores as score
-        where
-            score.video_id in (
-                select changed.video_id
-                from new_scores as changed
-            )
+        where score.video_id = any(changed)
         order by
             score.video_id asc,
             score.analyzed_at desc,
