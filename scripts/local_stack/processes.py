@@ -15,6 +15,8 @@ from pathlib import Path
 from .errors import StackError
 from .settings import Stack
 
+NOBODY = "another program"  # no process of ours, or one that is just ending
+
 
 @dataclass(frozen=True)
 class Part:
@@ -113,7 +115,9 @@ def last_line(name: str, stack: Stack) -> str:
 
 
 def require_free_port(port: int) -> None:
-    holder = port_holder(port)
+    deadline = time.monotonic() + 5
+    while (holder := port_holder(port)) == NOBODY and time.monotonic() < deadline:
+        time.sleep(0.05)  # whoever held it is being buried
     if holder is not None:
         raise StackError(
             f"Port {port} on 127.0.0.1 is taken by {holder}.",
@@ -136,4 +140,4 @@ def port_holder(port: int) -> str | None:
         with suppress(OSError):
             if any(str(descriptor.readlink()) in inodes for descriptor in (process / "fd").iterdir()):
                 return f"process {process.name} ({(process / 'comm').read_text(encoding='utf-8').strip()})"
-    return "another program"
+    return NOBODY

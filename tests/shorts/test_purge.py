@@ -100,7 +100,7 @@ def test_purge_and_everybody_else_never_deadlock(room: Room, old_videos: list[st
         connection.execute(
             "insert into public.video_quality_scores as stored (video_id, content_quality_score)"
             " select video_id, 0.5 from public.cached_videos where video_id = any(%s) order by video_id"
-            " for key share"
+            " for no key update"  # as who writes scores of many videos does
             " on conflict (video_id, analysis_version) do update set content_quality_score = %s",
             (old_videos, number % 10 / 10),
         )
