@@ -165,16 +165,17 @@ async def world(stack: Stack) -> AsyncIterator[World]:
 
 
 async def fill_house(world: World) -> None:
-    today = datetime.now(UTC).date().isoformat()
+    # A day that no job counts anew: what nobody searched for would vanish from today's.
+    past = (datetime.now(UTC) - timedelta(days=30)).date().isoformat()
     rows: dict[str, dict[str, object]] = {
         "cached_channels": {"channel_id": world.shared, "channel_title": "a channel"},
         "cached_videos": {"video_id": world.shared, "title": "a video", "view_count": 5, "privacy_status": "public"},
         "video_quality_scores": {"video_id": world.shared},
         "keyword_video_mappings": {"video_id": world.shared, "keyword": world.shared},
         "trending_keywords": {"keyword": world.shared, "trend_score": 0.5, "region_code": "IS"},
-        "keyword_effectiveness": {"keyword": world.shared, "date": today},
-        "keyword_performance_cache": {"keyword": world.shared, "date": today},
-        "trend_predictions": {"keyword": world.shared, "prediction_date": today, "predicted_for_date": today},
+        "keyword_effectiveness": {"keyword": world.shared, "date": past},
+        "keyword_performance_cache": {"keyword": world.shared, "date": past},
+        "trend_predictions": {"keyword": world.shared, "prediction_date": past, "predicted_for_date": past},
     }
     for table, row in rows.items():
         await world.service.table(table).insert(row).execute()
