@@ -506,3 +506,27 @@ grant execute on function private.surge_score(double precision, double precision
 
 -- one reading for bursts and new keywords: called by the detectors, as the service.
 grant execute on function private.detect_alone(timestamptz, text) to app_service;
+-- search pages, suggestions, synonyms: search is for everybody. A page has nothing but what its readers may see, and is
+-- read directly: a function in between would cost more than the look-up.
+grant select on private.keyword_pages to app_anonymous, app_service;
+create policy "visitors read their pages" on private.keyword_pages
+for select to anon
+using (is_anonymous);
+create policy "who is signed in reads their pages" on private.keyword_pages
+for select to authenticated
+using (not is_anonymous);
+grant select, insert, update, delete on private.synonyms to app_service;
+grant select on private.search_page_reads to app_service;
+grant select on ops.search_page_health to app_service;
+grant select on private.unanswered_searches to app_service;
+grant select on private.keywords to app_service;
+grant execute on function public.search_videos(
+    text, integer, text, integer, double precision, integer, text, boolean
+) to app_anonymous, app_service;
+grant execute on function private.search_afresh(
+    text, integer, text, integer, double precision, integer, text, boolean
+) to app_anonymous, app_service;
+grant execute on function private.count_page_read(boolean, integer) to app_anonymous, app_service;
+grant execute on function public.suggest_keywords(text, integer) to app_anonymous, app_service;
+grant execute on function private.suggested_keywords(text, integer) to app_anonymous, app_service;
+grant execute on function public.unanswered_searches(integer) to app_service;

@@ -114,3 +114,22 @@ select cron.schedule(
     '*/10 * * * *',
     $$select ops.log_job_run('shorts-expire-trends', private.expire_trends())$$
 );
+
+-- Every minute: a new keyword is suggested two minutes after its first video came; the rest goes round.
+select cron.schedule(
+    'shorts-refresh-suggestions',
+    '* * * * *',
+    $$select ops.log_job_run('shorts-refresh-suggestions', private.refresh_suggestions())$$
+);
+select cron.schedule(
+    'shorts-forget-search-pages',
+    '3-59/5 * * * *',
+    $$select ops.log_job_run('shorts-forget-search-pages', private.forget_search_pages())$$
+);
+
+-- Every hour, the day that it was an hour ago: what nobody could be answered.
+select cron.schedule(
+    'shorts-count-unanswered-searches',
+    '40 * * * *',
+    $$select ops.log_job_run('shorts-count-unanswered-searches', private.count_unanswered_searches())$$
+);
