@@ -46,7 +46,7 @@ create table private.search_page_reads (
 );
 alter table private.search_page_reads enable row level security;
 comment on table private.search_page_reads is
-'How many searches a kept page answered, by day in Korea: one in 32 is counted, as 32. Only searches that could have '
+'How many searches a kept page answered, by day in Korea: one in 128 is counted, as 128. Only searches that could have '
 'been answered so: the first 20 without filters. Kept for 90 days.';
 comment on column private.search_page_reads.day is 'Day in Korea.';
 comment on column private.search_page_reads.slot is 'One of eight rows of a day, so that nobody waits for another.';
@@ -301,7 +301,7 @@ as $$
 declare
     folded constant text := private.search_key(query);
     -- The caller's: in here the current one is the owner of the function.
-    is_anonymous constant boolean := current_setting('role') = 'anon';
+    is_visitor constant boolean := current_setting('role') = 'anon';
     problem record;
     is_page boolean;
     page json;
@@ -314,8 +314,8 @@ begin
     from (
         values
         (
-            coalesce(length(query) > 500, true),
-            'query is missing or longer than 500 characters',
+            coalesce(length(query) > 200, true),
+            'query is missing or longer than 200 characters',
             'Send what the person typed.'
         ),
         (
@@ -324,9 +324,9 @@ begin
             'Send what the person typed: blanks alone find nothing.'
         ),
         (
-            search_afresh.category_id not between 1 and 32767,
-            'category_id is not from 1 to 32767',
-            'Send YouTube''s number of the category, or nothing.'
+            search_afresh.category_id not between 0 and 999,
+            'category_id is not from 0 to 999',
+            'Send YouTube''s number of the category, 0 for what has none, or nothing.'
         ),
         (
             search_afresh.region <> all(private.region_codes()),
@@ -377,18 +377,18 @@ begin
         from private.keyword_pages as stored
         where
             stored.keyword = folded
-            and stored.is_anonymous = search_afresh.is_anonymous
+            and stored.is_anonymous = is_visitor
             and stored.min_expires_at > now();
         if found then
-            if random() < 0.03125 then
-                perform private.count_page_read(true, 32);
+            if random() < 0.0078125 then
+                perform private.count_page_read(true, 128);
             end if;
             return page;
         end if;
         is_page := current_setting('transaction_read_only') = 'off'
             and current_setting('transaction_isolation') = 'read committed';
-        if random() < 0.03125 then
-            perform private.count_page_read(false, 32);
+        if random() < 0.0078125 then
+            perform private.count_page_read(false, 128);
         end if;
     end if;
     if is_page then
@@ -402,7 +402,7 @@ begin
     end if;
 
     answer := private.find_videos(
-        folded,
+        query,
         jsonb_strip_nulls(
             jsonb_build_object(
                 'category_id', search_afresh.category_id,
@@ -414,11 +414,11 @@ begin
         ),
         search_afresh.most,
         search_afresh.cursor,
-        search_afresh.is_anonymous
+        is_visitor
     );
     answer := answer || jsonb_build_object('query', folded);
     if is_page and jsonb_array_length(answer -> 'videos') > 0 then
-        perform private.keep_search_page(folded, search_afresh.is_anonymous, answer);
+        perform private.keep_search_page(folded, is_visitor, answer);
     end if;
     return answer::text::json;
 end
@@ -464,8 +464,8 @@ begin
             and stored.is_anonymous = (current_user = 'anon')
             and stored.min_expires_at > now();
         if found then
-            if random() < 0.03125 then
-                perform private.count_page_read(true, 32);
+            if random() < 0.0078125 then
+                perform private.count_page_read(true, 128);
             end if;
             return page;
         end if;
@@ -501,6 +501,7 @@ as $$
 declare
     expired integer;
     surplus integer;
+    kept bigint;
 begin
     with stale as materialized (
         select
@@ -527,16 +528,16 @@ begin
     from gone;
 
     -- Nobody fills the disk by asking: what expires first goes first.
+    select count(*)
+    into kept
+    from private.keyword_pages;
     with stale as materialized (
         select
             page.keyword,
             page.is_anonymous
         from private.keyword_pages as page
         order by page.min_expires_at asc
-        limit least(
-            greatest((select count(*) from private.keyword_pages) - forget_search_pages.most_pages, 0),
-            forget_search_pages.batch_size
-        )
+        limit least(greatest(kept - forget_search_pages.most_pages, 0), forget_search_pages.batch_size)
         for update skip locked
     ),
 
@@ -564,33 +565,37 @@ comment on function private.forget_search_pages(integer, integer) is
 create view ops.search_page_health
 with (security_invoker = true)
 as
-select
-    reads.hits,
-    reads.misses,
-    round(reads.hits / nullif(reads.hits + reads.misses, 0), 4) as hit_ratio,
-    pages.pages,
-    pages.expired_pages,
-    pg_total_relation_size('private.keyword_pages') as bytes,
-    now() as last_updated
-from (
+with reads as (
     select
         coalesce(sum(counted.hits), 0) as hits,
         coalesce(sum(counted.misses), 0) as misses
     from private.search_page_reads as counted
     where counted.day >= private.korean_day() - 1
-) as reads
-cross join (
+),
+
+pages as (
     select
         count(*) as pages,
         count(*) filter (where page.min_expires_at <= now()) as expired_pages
     from private.keyword_pages as page
-) as pages;
+)
+
+select
+    reads.hits,
+    reads.misses,
+    pages.pages,
+    pages.expired_pages,
+    round(reads.hits / nullif(reads.hits + reads.misses, 0), 4) as hit_ratio,
+    pg_total_relation_size('private.keyword_pages') as bytes,
+    now() as last_updated
+from reads
+cross join pages;
 comment on view ops.search_page_health is
 'How many searches of today and yesterday in Korea a kept page answered, in one row. The goal: hit_ratio above 0.85.';
-comment on column ops.search_page_health.hits is 'Answered by a page; one in 32 is counted, as 32.';
+comment on column ops.search_page_health.hits is 'Answered by a page; one in 128 is counted, as 128.';
 comment on column ops.search_page_health.misses is 'Searched for, though a page could have answered.';
-comment on column ops.search_page_health.hit_ratio is 'Share of hits, 0 to 1; null before the first counted search.';
 comment on column ops.search_page_health.pages is 'Pages that are kept.';
 comment on column ops.search_page_health.expired_pages is 'Those of them that are not served any more.';
+comment on column ops.search_page_health.hit_ratio is 'Share of hits, 0 to 1; null before the first counted search.';
 comment on column ops.search_page_health.bytes is 'What they take of the disk, with indexes.';
 comment on column ops.search_page_health.last_updated is 'When it was asked.';

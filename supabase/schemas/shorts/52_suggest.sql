@@ -224,7 +224,8 @@ security invoker
 set search_path = pg_catalog, pg_temp
 language sql
 as $$
-    -- A lone consonant is the first of a syllable, a syllable without a final may still get one.
+    -- A lone consonant is the first of a syllable, a syllable without a final may still get one, and the last final
+    -- may become a double one: 달 is on the way to 닭.
     select
         '^' || string_agg(
             case
@@ -232,8 +233,12 @@ as $$
                     then
                         '[' || letter.sign || chr(44032 + (letter.lead - 1) * 588) || '-'
                         || chr(44032 + letter.lead * 588 - 1) || ']'
-                when letter.code between 44032 and 55203 and (letter.code - 44032) % 28 = 0
+                when letter.final = 0
                     then '[' || letter.sign || '-' || chr(letter.code + 27) || ']'
+                when letter.place = length(typing_pattern.typed) and letter.final in (1, 4, 8, 17)
+                    then
+                        '[' || letter.sign || '-'
+                        || chr(letter.code + case letter.final when 8 then 7 when 17 then 1 else 2 end) || ']'
                 when letter.code < 128 and letter.sign !~ '[a-z0-9]' then '\' || letter.sign
                 else letter.sign
             end,
@@ -245,6 +250,9 @@ as $$
             typed_letter.sign,
             typed_letter.place,
             ascii(typed_letter.sign) as code,
+            case
+                when ascii(typed_letter.sign) between 44032 and 55203 then (ascii(typed_letter.sign) - 44032) % 28
+            end as final,
             strpos('ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ', typed_letter.sign) as lead
         from string_to_table(typing_pattern.typed, null) with ordinality as typed_letter (sign, place)
     ) as letter
@@ -313,6 +321,7 @@ begin
         where
             left(known.jamo, 2) = left(private.jamo_of(typed), 2)
             and known.squeezed ~ pattern
+            and (known.videos_for_everybody > 0 or not begun_keywords.is_anonymous)
             and private.leads_somewhere(known.keyword_no, begun_keywords.is_anonymous)
         order by known.popularity desc
         limit most;
@@ -327,6 +336,7 @@ begin
         where
             left(known.choseong, 1) = first_letters
             and known.squeezed ~ pattern
+            and (known.videos_for_everybody > 0 or not begun_keywords.is_anonymous)
             and private.leads_somewhere(known.keyword_no, begun_keywords.is_anonymous)
         order by known.popularity desc
         limit most;
@@ -341,6 +351,7 @@ begin
         where
             left(known.choseong, 2) = first_letters
             and known.squeezed ~ pattern
+            and (known.videos_for_everybody > 0 or not begun_keywords.is_anonymous)
             and private.leads_somewhere(known.keyword_no, begun_keywords.is_anonymous)
         order by known.popularity desc
         limit most;
@@ -355,6 +366,7 @@ begin
         where
             left(known.choseong, 3) = first_letters
             and known.squeezed ~ pattern
+            and (known.videos_for_everybody > 0 or not begun_keywords.is_anonymous)
             and private.leads_somewhere(known.keyword_no, begun_keywords.is_anonymous)
         order by known.popularity desc
         limit most;
@@ -406,7 +418,7 @@ set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
 declare
-    is_anonymous constant boolean := current_setting('role') = 'anon';
+    is_visitor constant boolean := current_setting('role') = 'anon';
     typed constant text := left(replace(private.search_key(prefix), ' ', ''), 50);
     moved constant text := private.final_moved(typed);
 begin
@@ -444,13 +456,13 @@ begin
                 begun.*,
                 length(typed) as letters,
                 0 as place
-            from private.begun_keywords(typed, most, suggested_keywords.is_anonymous) as begun
+            from private.begun_keywords(typed, most, is_visitor) as begun
             union all
             select
                 begun.*,
                 length(moved) as letters,
                 1 as place
-            from private.begun_keywords(moved, most, suggested_keywords.is_anonymous) as begun
+            from private.begun_keywords(moved, most, is_visitor) as begun
             where moved is not null
         ) as either
         order by
@@ -569,14 +581,16 @@ returns table (
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+-- How many words share one of many hashes the planner cannot know: it would rather read them all.
+set enable_seqscan = off
 language plpgsql
 as $$
 declare
     folded constant text := private.fold_text(left(query, 500));
-    squeezed constant text := replace(folded, ' ', '');
-    words constant text[] := string_to_array(folded, ' ');
-    jamo constant text := private.jamo_of(squeezed);
-    typos constant integer := private.typos_allowed(squeezed, jamo);
+    bare constant text := replace(folded, ' ', '');
+    parts constant text[] := string_to_array(folded, ' ');
+    spelled constant text := private.jamo_of(bare);
+    typos constant integer := private.typos_allowed(bare, spelled);
     left_to_find integer := most;
     found_here integer;
 begin
@@ -591,7 +605,7 @@ begin
         'spacing'
     from private.suggestions as known
     where
-        known.squeezed = corrected_keywords.squeezed
+        known.squeezed = bare
         and known.keyword <> folded
     order by
         known.popularity desc,
@@ -600,7 +614,7 @@ begin
     get diagnostics found_here = row_count;
     left_to_find := left_to_find - found_here;
 
-    if left_to_find > 0 and cardinality(words) <= 4 then
+    if left_to_find > 0 and cardinality(parts) <= 4 then
         -- Each word with and without what could be a particle; what is left must be a keyword, so that 고양이 stays.
         return query
         with recursive variants as (
@@ -608,7 +622,7 @@ begin
                 word.place,
                 form.form,
                 form.is_shorter
-            from unnest(words) with ordinality as word (word, place)
+            from unnest(parts) with ordinality as word (word, place)
             cross join lateral (
                 select
                     word.word as form,
@@ -653,7 +667,7 @@ begin
         from built
         inner join private.suggestions as known on built.phrase = known.squeezed
         where
-            built.words = cardinality(corrected_keywords.words)
+            built.words = cardinality(parts)
             and built.is_shorter
         group by known.keyword
         order by
@@ -673,13 +687,13 @@ begin
                 pair.word,
                 pair.synonym
             from private.synonyms as pair
-            where pair.word = folded or pair.word = any(words)
+            where pair.word = folded or pair.word = any(parts)
             union
             select
                 pair.synonym as word,
                 pair.word as synonym
             from private.synonyms as pair
-            where pair.synonym = folded or pair.synonym = any(words)
+            where pair.synonym = folded or pair.synonym = any(parts)
         ),
 
         phrases as (
@@ -687,9 +701,9 @@ begin
             from pairs
             where pairs.word = folded
             union
-            select array_to_string(array_replace(words, pairs.word, pairs.synonym), ' ')
+            select array_to_string(array_replace(parts, pairs.word, pairs.synonym), ' ')
             from pairs
-            where pairs.word = any(words)
+            where pairs.word = any(parts)
         )
 
         select
@@ -719,13 +733,13 @@ begin
                 known.popularity,
                 private.jamo_distance(
                     known.jamo,
-                    corrected_keywords.jamo,
+                    spelled,
                     least(typos, private.typos_allowed(known.squeezed, known.jamo))
                 ) as distance
             from private.suggestions as known
             where
-                known.deletions && private.deletions_of(corrected_keywords.jamo, typos)
-                and known.squeezed <> corrected_keywords.squeezed
+                known.deletions && private.deletions_of(spelled, typos)
+                and known.squeezed <> bare
         ) as near
         where near.distance is not null
         order by
