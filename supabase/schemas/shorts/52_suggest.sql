@@ -99,7 +99,7 @@ language plpgsql
 as $$
 declare
     looked_at integer[];
-    stored integer;
+    stored integer[];
     gone integer;
 begin
     -- First what is new, then what trends, then what waited longest.
@@ -197,19 +197,19 @@ begin
                 videos = excluded.videos,
                 videos_for_everybody = excluded.videos_for_everybody,
                 refreshed_at = now()
-        returning 1
+        returning keyword_no
     )
 
-    select count(*)
+    select coalesce(array_agg(written.keyword_no), '{}')
     into stored
     from written;
 
     delete from private.suggestions as known
     where
         known.keyword_no = any(looked_at)
-        and known.refreshed_at < now();
+        and known.keyword_no <> all(stored);
     get diagnostics gone = row_count;
-    return jsonb_build_object('stored', stored, 'gone', gone);
+    return jsonb_build_object('stored', cardinality(stored), 'gone', gone);
 end
 $$;
 comment on function private.refresh_suggestions(integer) is
