@@ -355,6 +355,33 @@ TEXTS: dict[str, Text] = {
     "help_option_png": Text(
         "Draw the report into this folder (matplotlib).", "보고서를 이 폴더에 그립니다(matplotlib)."
     ),
+    "help_search": Text(
+        "Find videos for what somebody types: keywords, titles, typing errors.",
+        "입력한 말로 동영상을 찾습니다: 키워드, 제목, 오타까지.",
+    ),
+    "help_option_query": Text("What to search for.", "검색어."),
+    "help_option_category": Text("YouTube's number of the category.", "유튜브 카테고리 번호."),
+    "help_option_max_duration": Text("No longer than this, in seconds.", "최대 길이(초)."),
+    "help_option_min_quality": Text("No worse than this, 0 to 1.", "최저 품질, 0에서 1."),
+    "help_option_videos": Text("How many videos, at most 50.", "동영상 수, 최대 50."),
+    "help_option_cursor": Text("Where the page before ended.", "앞 페이지가 끝난 곳."),
+    "search_title": Text("{query}: {total} videos", "{query}: 동영상 {total}개"),
+    "search_corrected": Text("{query} was searched for as {answered}.", "{query} 대신 {answered}(으)로 검색했습니다."),
+    "search_synonym": Text(
+        "{query} means the same as {answered}, which was searched for.",
+        "{query}와(과) 뜻이 같은 {answered}(으)로 검색했습니다.",
+    ),
+    "search_none": Text("Nothing was found for {query}.", "{query}에 대한 결과가 없습니다."),
+    "search_none.next": Text(
+        "Take away filters, try fewer words, or fetch videos: ondol ingest youtube.",
+        "필터를 빼거나 단어를 줄이거나, ondol ingest youtube로 동영상을 수집하십시오.",
+    ),
+    "search_more": Text("There are more: --cursor {cursor}", "더 있습니다: --cursor {cursor}"),
+    "column_title": Text("title", "제목"),
+    "column_channel": Text("channel", "채널"),
+    "column_seconds": Text("seconds", "초"),
+    "column_views": Text("views", "조회수"),
+    "column_video": Text("video", "동영상"),
     "region_unknown": Text("There is no region {region}.", "{region} 지역은 없습니다."),
     "region_unknown.next": Text(
         "Use the two letters of ISO 3166, for instance KR.", "ISO 3166의 두 글자를 쓰십시오(예: KR)."

@@ -7,11 +7,13 @@ import typer
 from .console import options, say
 from .doctor import doctor_command
 from .ingest import ingest
+from .search import search_command
 from .trends import trends
 
 cli = typer.Typer(name="ondol", help=say("help_ondol"), add_completion=False, **options)
 cli.add_typer(ingest, name="ingest")
 cli.add_typer(trends, name="trends")
+cli.command("search", help=say("help_search"))(search_command)
 cli.command("doctor", help=say("help_doctor"))(doctor_command)
 
 

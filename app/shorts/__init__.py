@@ -122,6 +122,16 @@ if TYPE_CHECKING:
     )
     from .regions import REGIONS
     from .replay import ReplayReport, ReplayTarget, replay_trends, snapshots
+    from .search import (
+        CategoryCount,
+        DurationCount,
+        Facets,
+        FoundVideo,
+        FoundVideos,
+        SearchApi,
+        SuggestedKeyword,
+        UnansweredSearch,
+    )
     from .sending import IngestReport, IngestRuns, Progress, Totals
     from .signals import HourSignals, hourly_signals
     from .summaries import Activity, CategoryDay, SummariesApi
@@ -162,6 +172,7 @@ __all__ = [
     "BurstSeries",
     "CacheState",
     "Candidate",
+    "CategoryCount",
     "CategoryDay",
     "ChannelInput",
     "ChannelsAnswer",
@@ -181,12 +192,16 @@ __all__ = [
     "DiscoverySource",
     "DiscoveryTarget",
     "DryRun",
+    "DurationCount",
     "EndedRun",
     "EndedSearch",
+    "Facets",
     "Feedback",
     "FinishedRefreshes",
     "ForecastApi",
     "ForecastReport",
+    "FoundVideo",
+    "FoundVideos",
     "FreshnessApi",
     "HistoryCursor",
     "HourSignals",
@@ -236,6 +251,7 @@ __all__ = [
     "ScrapedRows",
     "ScrapedVideo",
     "Search",
+    "SearchApi",
     "SearchContext",
     "SearchPage",
     "SeriesForecast",
@@ -245,6 +261,7 @@ __all__ = [
     "SourcedVideo",
     "StartedSearch",
     "StoredRow",
+    "SuggestedKeyword",
     "SummariesApi",
     "SurgesApi",
     "TakenQuota",
@@ -258,6 +275,7 @@ __all__ = [
     "TrendingRow",
     "TrendsApi",
     "UnansweredError",
+    "UnansweredSearch",
     "Unusable",
     "UpsertedTrend",
     "VideoInput",
@@ -322,7 +340,8 @@ __all__ = [
 _MODULES = (  # the lightest first
     *("regions", "tables", "keywords", "dataset", "json_rows", "velocity", "trending", "csv_videos"),
     *("backtest_metrics", "backtest_nab", "backtest_surges"),
-    *("batches", "activity", "channels", "detect", "forecast", "freshness", "quality", "summaries", "surges"),
+    *("batches", "activity", "channels", "detect", "forecast", "freshness", "quality", "search"),
+    *("summaries", "surges"),
     *("told_trends", "trends", "api", "youtube", "bright_data", "bright_data_fields", "watch", "youtube_dump"),
     *("formats", "signals", "sending", "refresh", "discover", "ingest", "ingest_bright_data", "replay"),
     *("backtest_data", "backtest"),

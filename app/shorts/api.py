@@ -15,6 +15,7 @@ from .detect import DetectApi
 from .forecast import ForecastApi
 from .freshness import FreshnessApi
 from .quality import QualityApi
+from .search import SearchApi
 from .summaries import SummariesApi
 from .surges import SurgesApi
 from .told_trends import ToldTrendsApi
@@ -138,6 +139,7 @@ class ShortsApi(
     ForecastApi,
     FreshnessApi,
     QualityApi,
+    SearchApi,
     SummariesApi,
     SurgesApi,
     ToldTrendsApi,
