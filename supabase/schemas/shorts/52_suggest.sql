@@ -315,7 +315,7 @@ begin
         select
             known.keyword_no,
             known.keyword,
-            known.videos,
+            case when begun_keywords.is_anonymous then known.videos_for_everybody else known.videos end,
             known.popularity
         from private.suggestions as known
         where
@@ -330,7 +330,7 @@ begin
         select
             known.keyword_no,
             known.keyword,
-            known.videos,
+            case when begun_keywords.is_anonymous then known.videos_for_everybody else known.videos end,
             known.popularity
         from private.suggestions as known
         where
@@ -345,7 +345,7 @@ begin
         select
             known.keyword_no,
             known.keyword,
-            known.videos,
+            case when begun_keywords.is_anonymous then known.videos_for_everybody else known.videos end,
             known.popularity
         from private.suggestions as known
         where
@@ -360,7 +360,7 @@ begin
         select
             known.keyword_no,
             known.keyword,
-            known.videos,
+            case when begun_keywords.is_anonymous then known.videos_for_everybody else known.videos end,
             known.popularity
         from private.suggestions as known
         where
