@@ -240,6 +240,49 @@ after truncate on public.cached_videos
 for each statement
 execute function private.drop_all_pages();
 
+create function private.drop_pages_of_keywords()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    perform private.drop_search_pages(
+        array(
+            select keyword.keyword
+            from private.keywords as keyword
+            where
+                keyword.keyword_no in (
+                    select changed.keyword_no
+                    from changed
+                )
+        )
+    );
+    return null;
+end
+$$;
+comment on function private.drop_pages_of_keywords() is
+'Drops the pages of keywords that lead elsewhere now, or in another order, in the transaction that folds it.';
+
+create trigger drop_pages_of_new_postings
+after insert on private.keyword_postings
+referencing new table as changed
+for each statement
+execute function private.drop_pages_of_keywords();
+
+create trigger drop_pages_of_moved_postings
+after update on private.keyword_postings
+referencing new table as changed
+for each statement
+execute function private.drop_pages_of_keywords();
+
+create trigger drop_pages_of_lost_postings
+after delete on private.keyword_postings
+referencing old table as changed
+for each statement
+execute function private.drop_pages_of_keywords();
+
 create function private.keep_search_page(
     keyword text,
     is_anonymous boolean,

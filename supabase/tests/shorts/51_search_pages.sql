@@ -1,7 +1,7 @@
 -- A question asked again costs a look-up, and no kept answer outlives what it shows.
 begin;
 \ir ../asked.psql
-select plan(46);
+select plan(49);
 
 -- An empty house: nothing of the running stack is seen in here.
 delete from private.keyword_pages;
@@ -214,6 +214,47 @@ select is(
 select is(
     pg_temp.after('select private.drop_search_pages(''{쪽지먹방,unknown}'')'), array['쪽지맛집 visitor'],
     'pages of keywords are dropped by name'
+);
+select is(
+    pg_temp.after(
+        $$
+            with moved as (
+                update public.cached_videos set published_at = now() where video_id = 'pages-2-30' returning 1
+            )
+
+            select count(*) from moved
+        $$
+    ),
+    array['쪽지맛집 visitor', '쪽지먹방 visitor'],
+    'a video that is newer moves nothing yet'
+);
+select is(
+    pg_temp.after(
+        $$
+            do $do$
+            begin
+                update public.cached_videos set published_at = now() where video_id = 'pages-2-30';
+                perform private.fold_video_cards();
+            end
+            $do$
+        $$
+    ),
+    array['쪽지맛집 visitor'],
+    'the fold drops the pages of keywords whose order it changed'
+);
+select is(
+    pg_temp.after(
+        $$
+            do $do$
+            begin
+                delete from public.keyword_video_mappings where keyword = '쪽지먹방' and video_id = 'pages-2-30';
+                perform private.fold_video_cards();
+            end
+            $do$
+        $$
+    ),
+    array['쪽지맛집 visitor'],
+    'and of those that lead elsewhere'
 );
 select is(private.drop_search_pages(null), 0, 'no keywords, no pages');
 select is(private.drop_pages_of_videos('{}'), 0, 'no videos, no pages');

@@ -92,7 +92,9 @@ select results_eq(
     'with the number of its videos, and what of it was typed'
 );
 select is(
-    pg_temp.asked('{"role": "authenticated"}', format('select count(*) from public.suggest_keywords(%s)', bad.arguments)),
+    pg_temp.asked(
+        '{"role": "authenticated"}', format('select count(*) from public.suggest_keywords(%s)', bad.arguments)
+    ),
     bad.answer,
     'refused: ' || left(bad.arguments, 20)
 )
