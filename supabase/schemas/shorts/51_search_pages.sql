@@ -486,6 +486,8 @@ security invoker
 set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
+-- PostgREST wants the name limit, and one function less between costs a quarter less.
+-- @plpgsql_check_options: other_warnings = false
 declare
     page json;
 begin

@@ -579,6 +579,7 @@ returns table (
     how text
 )
 stable
+rows 3
 security definer
 set search_path = pg_catalog, pg_temp
 -- How many words share one of many hashes the planner cannot know: it would rather read them all.

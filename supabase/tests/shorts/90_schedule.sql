@@ -1,6 +1,6 @@
 -- The room's jobs are exactly these, and they run.
 begin;
-select plan(24);
+select plan(27);
 
 select results_eq(
     $$
@@ -17,15 +17,18 @@ select results_eq(
         ('shorts-analyze-patterns', '35 * * * *', true),
         ('shorts-archive-sessions', '* 16 * * *', true),
         ('shorts-count-internal-signals', '4-59/5 * * * *', true),
+        ('shorts-count-unanswered-searches', '40 * * * *', true),
         ('shorts-detect-trends', '*/5 * * * *', true),
         ('shorts-expire-trends', '*/10 * * * *', true),
         ('shorts-fold-counters', '* * * * *', true),
         ('shorts-forecast-trends', '20 * * * *', true),
         ('shorts-forget-keyword-states', '45 * * * *', true),
+        ('shorts-forget-search-pages', '3-59/5 * * * *', true),
         ('shorts-prune-watch-events', '40 17 * * *', true),
         ('shorts-purge-api-data', '* 18 * * *', true),
         ('shorts-queue-due-videos', '*/15 * * * *', true),
         ('shorts-refresh-summaries', '50 * * * *', true),
+        ('shorts-refresh-suggestions', '* * * * *', true),
         ('shorts-rollup-keywords', '25 * * * *', true),
         ('shorts-rollup-yesterday', '10 15 * * *', true),
         ('shorts-score-channels', '2-59/10 * * * *', true),
