@@ -21,7 +21,8 @@ create table private.learning_settings (
         and neighbours_kept between 1 and 1000
     ),
     constraint priors_are_possible check (
-        half_life > interval '0'
+        -- Sums grow as their half-lives pass and are single numbers of at most 2^127.
+        half_life between interval '30 days' and interval '3650 days'
         and shrinkage >= 0
         and recency between 0.5 and 1
         and category_prior > 0
@@ -44,6 +45,7 @@ insert into private.learning_settings (is_the_one) values (true);
 create table private.watch_windows (
     user_id uuid primary key references public.users (id) on delete cascade,
     videos integer[] not null,
+    weights double precision[] not null,
     positives integer not null,
     learned_to timestamptz not null,
     day date not null,
@@ -53,6 +55,7 @@ alter table private.watch_windows enable row level security;
 comment on table private.watch_windows is
 'How far pairs were learned from each person: the position that moves in the transaction that counts them.';
 comment on column private.watch_windows.videos is 'What the person liked, each once, the newest first.';
+comment on column private.watch_windows.weights is 'What the newest of them count, as many as pairs are made of.';
 comment on column private.watch_windows.positives is 'How many there were in all.';
 comment on column private.watch_windows.learned_to is 'Interactions stored until then are counted.';
 comment on column private.watch_windows.day is 'The last day in Korea of which pairs were counted.';
@@ -134,3 +137,993 @@ comment on column private.user_tastes.hours is
 comment on column private.user_tastes.events is 'Liked videos that it rests on.';
 comment on column private.user_tastes.vector_version is 'Which video vectors the person''s preference_vector is a mean of.';
 comment on column private.user_tastes.learned_to is 'Interactions stored until then were there.';
+
+create function private.is_liked(
+    interaction_type text,
+    watch_percentage double precision,
+    watched_to_end boolean
+)
+returns boolean
+immutable
+parallel safe
+security invoker
+language sql
+return interaction_type in ('like', 'save', 'share')
+or (interaction_type = 'view' and (watched_to_end or watch_percentage >= 0.5));
+comment on function private.is_liked(text, double precision, boolean) is
+'Whether what a person did says that the video was liked: a like, save or share, or at least half of it watched.';
+
+create function private.worth_at(
+    at timestamptz,
+    half_life interval
+)
+returns double precision
+immutable
+parallel safe
+security invoker
+language sql
+return 2 ^ (
+    (extract(epoch from at) - 1767225600)::double precision / extract(epoch from half_life)::double precision
+);
+comment on function private.worth_at(timestamptz, interval) is
+'What something of then counts: 1 at the beginning of 2026, twice as much each half-life later. So sums never have to '
+'be decayed: all old ones lose against new ones by themselves.';
+
+create function private.people_to_learn_from(
+    job text,
+    batch_size integer,
+    up_to timestamptz
+)
+returns table (
+    user_id uuid,
+    is_last boolean
+)
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    walk private.learning_walks;
+    looked uuid[];
+    due uuid[];
+    ends boolean;
+begin
+    -- The row is the lock: one run of a job at a time, and one that is killed leaves it as it was.
+    select stored.*
+    into walk
+    from private.learning_walks as stored
+    where stored.job = people_to_learn_from.job
+    for update;
+    looked := array(
+        select person.id
+        from public.users as person
+        where person.id > coalesce(walk.walked_to, '00000000-0000-0000-0000-000000000000')
+        order by person.id
+        limit 20 * people_to_learn_from.batch_size
+    );
+    due := array(
+        select person.id
+        from public.users as person
+        inner join auth.users as account on person.id = account.id
+        left join private.watch_windows as pairs on person.id = pairs.user_id
+        left join private.user_tastes as taste on person.id = taste.user_id
+        where
+            person.id = any(looked)
+            -- Accounts that cost nothing to make teach nobody but themselves.
+            and (people_to_learn_from.job = 'tastes' or not account.is_anonymous)
+            and exists (
+                select
+                from public.video_interactions as interaction
+                where
+                    interaction.user_id = person.id
+                    and interaction.created_at > coalesce(
+                        case people_to_learn_from.job when 'tastes' then taste.learned_to else pairs.learned_to end,
+                        '-infinity'
+                    )
+                    and interaction.created_at <= people_to_learn_from.up_to
+            )
+        order by person.id
+        limit people_to_learn_from.batch_size
+        -- Who is being erased just now is nobody to learn from.
+        for key share of person skip locked
+    );
+    ends := cardinality(due) < people_to_learn_from.batch_size
+        and cardinality(looked) < 20 * people_to_learn_from.batch_size;
+    update private.learning_walks as stored
+    set
+        walked_to = case
+            when ends then null
+            when cardinality(due) = people_to_learn_from.batch_size then due[cardinality(due)]
+            else looked[cardinality(looked)]
+        end,
+        rounds = stored.rounds + ends::integer
+    where stored.job = people_to_learn_from.job;
+    return query
+    select
+        one.id,
+        ends
+    from unnest(due) as one (id);
+end
+$$;
+comment on function private.people_to_learn_from(text, integer, timestamptz) is
+'The next people of a job''s round who did something since it was learned from last; moves the round on. The round '
+'begins again after the last person.';
+
+create function private.count_pairs(
+    batch_size integer,
+    up_to timestamptz
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+language plpgsql
+as $$
+declare
+    set_to private.learning_settings;
+    counts jsonb;
+begin
+    select stored.*
+    into set_to
+    from private.learning_settings as stored;
+
+    with due as materialized (
+        select
+            chosen.user_id,
+            coalesce(known.videos, '{}') as videos,
+            coalesce(known.weights, '{}') as weights,
+            coalesce(known.positives, 0) as positives,
+            coalesce(known.learned_to, '-infinity') as learned_to,
+            known.day,
+            known.taken
+        from private.people_to_learn_from('neighbours', count_pairs.batch_size, count_pairs.up_to) as chosen
+        left join private.watch_windows as known on chosen.user_id = known.user_id
+    ),
+
+    done as materialized (
+        select
+            due.user_id,
+            recent.created_at,
+            recent.interaction_timestamp,
+            recent.id,
+            recent.is_liked,
+            card.video_no,
+            private.korean_day(recent.created_at) as day,
+            -- A video that has no number yet is waited for, for an hour.
+            min(recent.created_at) filter (
+                where card.video_no is null and recent.created_at > count_pairs.up_to - interval '1 hour'
+            ) over (partition by due.user_id) as waits_from
+        from due
+        cross join lateral (
+            select
+                interaction.id,
+                interaction.created_at,
+                interaction.interaction_timestamp,
+                interaction.video_id,
+                private.is_liked(
+                    interaction.interaction_type, interaction.watch_percentage, interaction.watched_to_end
+                ) as is_liked
+            from public.video_interactions as interaction
+            where
+                interaction.user_id = due.user_id
+                and interaction.created_at > due.learned_to
+                and interaction.created_at <= count_pairs.up_to
+            order by interaction.created_at
+            -- Whole moments: a batch has one time, and half of it would be lost.
+            fetch first 1000 rows with ties
+        ) as recent
+        left join private.video_cards as card on recent.video_id = card.video_id
+    ),
+
+    firsts as materialized (
+        select distinct on (done.user_id, done.video_no)
+            done.user_id,
+            done.video_no,
+            done.created_at,
+            done.interaction_timestamp,
+            done.id,
+            done.day
+        from done
+        inner join due on done.user_id = due.user_id
+        where
+            done.is_liked
+            and done.video_no is not null
+            and (done.waits_from is null or done.created_at < done.waits_from)
+            and done.video_no <> all(due.videos)
+        order by
+            done.user_id asc,
+            done.video_no asc,
+            done.created_at asc,
+            done.interaction_timestamp asc,
+            done.id asc
+    ),
+
+    allowed as materialized (
+        select
+            ranked.user_id,
+            ranked.video_no,
+            ranked.created_at,
+            ranked.interaction_timestamp,
+            ranked.id,
+            ranked.day,
+            row_number() over (
+                partition by ranked.user_id
+                order by ranked.created_at, ranked.interaction_timestamp, ranked.id
+            ) as place
+        from (
+            select
+                firsts.*,
+                row_number() over (
+                    partition by
+                        firsts.user_id,
+                        firsts.day
+                    order by firsts.created_at, firsts.interaction_timestamp, firsts.id
+                ) + case when firsts.day = due.day then due.taken else 0 end as place_in_day
+            from firsts
+            inner join due on firsts.user_id = due.user_id
+        ) as ranked
+        where ranked.place_in_day <= set_to.most_a_day
+    ),
+
+    weighed as materialized (
+        select
+            allowed.user_id,
+            allowed.video_no,
+            allowed.place,
+            allowed.day,
+            allowed.interaction_timestamp,
+            -- Who likes everything says little about any two videos.
+            private.worth_at(allowed.created_at, set_to.half_life)
+            / (1 + ln(due.positives + allowed.place)) as weight
+        from allowed
+        inner join due on allowed.user_id = due.user_id
+    ),
+
+    windows as materialized (
+        select
+            weighed.user_id,
+            weighed.video_no,
+            weighed.place,
+            weighed.weight
+        from weighed
+        union all
+        select
+            due.user_id,
+            old.video_no,
+            1 - old.place,
+            old.weight
+        from due
+        cross join lateral unnest(due.videos[1:set_to.window_size], due.weights)
+        with ordinality as old (video_no, weight, place)
+        where old.weight is not null
+    ),
+
+    pairs as materialized (
+        select
+            least(new.video_no, earlier.video_no) as low_no,
+            greatest(new.video_no, earlier.video_no) as high_no,
+            -- The geometric mean: so the cosine of two audiences is at most 1.
+            sum(sqrt(new.weight * earlier.weight)) as weight,
+            count(*) as people
+        from weighed as new
+        inner join windows as earlier
+            on
+                new.user_id = earlier.user_id
+                and new.place > earlier.place
+                and new.place <= earlier.place + set_to.window_size
+        group by
+            least(new.video_no, earlier.video_no),
+            greatest(new.video_no, earlier.video_no)
+    ),
+
+    audiences as (
+        insert into private.video_audiences as audience (video_no, weight, people)
+        select
+            touched.video_no,
+            sum(touched.weight),
+            sum(touched.people)
+        from (
+            select
+                weighed.video_no,
+                weighed.weight,
+                1 as people
+            from weighed
+            union all
+            select
+                pairs.low_no,
+                0,
+                0
+            from pairs
+            union all
+            select
+                pairs.high_no,
+                0,
+                0
+            from pairs
+        ) as touched
+        group by touched.video_no
+        order by touched.video_no
+        on conflict (video_no) do update
+            set
+                weight = audience.weight + excluded.weight,
+                people = audience.people + excluded.people,
+                is_stale = true
+    ),
+
+    counted as (
+        insert into private.video_pairs as pair (low_no, high_no, weight, people)
+        select
+            pairs.low_no,
+            pairs.high_no,
+            pairs.weight,
+            pairs.people
+        from pairs
+        order by
+            pairs.low_no,
+            pairs.high_no
+        on conflict (low_no, high_no) do update
+            set
+                weight = pair.weight + excluded.weight,
+                people = pair.people + excluded.people
+    ),
+
+    by_hour as (
+        select array_agg(coalesce(hour_of.weight, 0) order by clock.hour) as hours
+        from generate_series(0, 23) as clock (hour)
+        left join (
+            select
+                extract(hour from weighed.interaction_timestamp at time zone 'Asia/Seoul') as hour,
+                sum(weighed.weight) as weight
+            from weighed
+            group by extract(hour from weighed.interaction_timestamp at time zone 'Asia/Seoul')
+        ) as hour_of on clock.hour = hour_of.hour
+    ),
+
+    hours as (
+        update private.global_tastes as everybody
+        set
+            hour_counts = array(
+                select both_of.old + both_of.fresh
+                from unnest(everybody.hour_counts, by_hour.hours) with ordinality as both_of (old, fresh, place)
+                order by both_of.place
+            )
+        from by_hour
+        where exists (select from weighed)
+    ),
+
+    remembered as (
+        insert into private.watch_windows as known (
+            user_id, videos, weights, positives, learned_to, day, taken
+        )
+        select
+            due.user_id,
+            (coalesce(fresh.videos, '{}') || due.videos)[1:set_to.memory_size],
+            (coalesce(fresh.weights, '{}') || due.weights)[1:set_to.window_size],
+            due.positives + coalesce(cardinality(fresh.videos), 0),
+            coalesce(moment.learned_to, due.learned_to),
+            coalesce(fresh.day, due.day, private.korean_day(count_pairs.up_to)),
+            coalesce(fresh.taken, 0) + case when coalesce(fresh.day = due.day, true) then coalesce(due.taken, 0) else 0 end
+        from due
+        left join (
+            select
+                weighed.user_id,
+                array_agg(weighed.video_no order by weighed.place desc) as videos,
+                array_agg(weighed.weight order by weighed.place desc) as weights,
+                max(weighed.day) as day,
+                count(*) filter (where weighed.day = last.day) as taken
+            from weighed
+            inner join (
+                select
+                    other.user_id,
+                    max(other.day) as day
+                from weighed as other
+                group by other.user_id
+            ) as last on weighed.user_id = last.user_id
+            group by weighed.user_id
+        ) as fresh on due.user_id = fresh.user_id
+        left join (
+            select
+                done.user_id,
+                max(done.created_at) as learned_to
+            from done
+            where done.waits_from is null or done.created_at < done.waits_from
+            group by done.user_id
+        ) as moment on due.user_id = moment.user_id
+        order by due.user_id
+        on conflict (user_id) do update
+            set
+                videos = excluded.videos,
+                weights = excluded.weights,
+                positives = excluded.positives,
+                learned_to = excluded.learned_to,
+                day = excluded.day,
+                taken = excluded.taken
+    )
+
+    select
+        jsonb_build_object(
+            'people', (select count(*) from due),
+            'liked', (select count(*) from weighed),
+            'pairs', (select count(*) from pairs)
+        )
+    into counts;
+    return counts;
+end
+$$;
+comment on function private.count_pairs(integer, timestamptz) is
+'Pairs what each of the next people liked since last time with what they liked before it; each two videos once a '
+'person. Sums and positions move together: what is killed has counted nothing, what is repeated counts nothing more.';
+
+create function private.rank_neighbours(batch_size integer)
+returns integer
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+language plpgsql
+as $$
+declare
+    set_to private.learning_settings;
+    ranked integer;
+begin
+    select stored.*
+    into set_to
+    from private.learning_settings as stored;
+
+    with stale as materialized (
+        select
+            audience.video_no,
+            audience.weight
+        from private.video_audiences as audience
+        where audience.is_stale
+        order by audience.video_no
+        limit rank_neighbours.batch_size
+        for update skip locked
+    ),
+
+    best as materialized (
+        select
+            placed.video_no,
+            placed.other_no,
+            placed.weight
+        from (
+            select
+                found.video_no,
+                found.other_no,
+                found.weight,
+                row_number() over (
+                    partition by found.video_no
+                    order by found.weight desc, found.other_no asc
+                ) as place
+            from (
+                select
+                    stale.video_no,
+                    pair.other_no,
+                    (
+                        least(pair.weight / sqrt(stale.weight * other.weight), 1)
+                        * pair.people / (pair.people + set_to.shrinkage)
+                    )::real as weight
+                from stale
+                cross join lateral (
+                    select
+                        above.high_no as other_no,
+                        above.weight,
+                        above.people
+                    from private.video_pairs as above
+                    where above.low_no = stale.video_no
+                    union all
+                    select
+                        below.low_no,
+                        below.weight,
+                        below.people
+                    from private.video_pairs as below
+                    where below.high_no = stale.video_no
+                ) as pair
+                inner join private.video_audiences as other on pair.other_no = other.video_no
+                where pair.people >= set_to.least_people
+            ) as found
+        ) as placed
+        where placed.place <= set_to.neighbours_kept
+    ),
+
+    dropped as (
+        delete from private.video_neighbours as neighbour
+        using stale
+        where
+            neighbour.video_no = stale.video_no
+            and not exists (
+                select
+                from best
+                where
+                    best.video_no = neighbour.video_no
+                    and best.other_no = neighbour.neighbour_no
+            )
+    ),
+
+    written as (
+        insert into private.video_neighbours as neighbour (video_no, neighbour_no, weight)
+        select
+            best.video_no,
+            best.other_no,
+            best.weight
+        from best
+        left join private.video_neighbours as known
+            on
+                best.video_no = known.video_no
+                and best.other_no = known.neighbour_no
+        where known.weight is distinct from best.weight
+        order by
+            best.video_no,
+            best.other_no
+        on conflict (video_no, neighbour_no) do update
+            set weight = excluded.weight
+    ),
+
+    done as (
+        update private.video_audiences as audience
+        set is_stale = false
+        from stale
+        where audience.video_no = stale.video_no
+        returning audience.video_no
+    )
+
+    select count(*)
+    into ranked
+    from done;
+    return ranked;
+end
+$$;
+comment on function private.rank_neighbours(integer) is
+'Ranks the neighbours of videos of which a pair changed, a batch of them; returns of how many.';
+
+create function private.learn_neighbours(
+    batch_size integer default 1000,
+    up_to timestamptz default now() - interval '5 minutes'
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    counts jsonb;
+begin
+    counts := private.count_pairs(batch_size, up_to);
+    -- Ranked when nothing is left to count: a video of which many pairs change is ranked once.
+    return counts || jsonb_build_object(
+        'ranked', case when counts -> 'people' = '0' then private.rank_neighbours(5 * batch_size) else 0 end
+    );
+end
+$$;
+comment on function private.learn_neighbours(integer, timestamptz) is
+'Learns which videos go together from what people did since last time: a batch of people, or, when there is nobody '
+'left, of videos to rank. Nothing is left when people and ranked are 0.';
+
+create function private.measure_everybody()
+returns void
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    update private.global_tastes as everybody
+    set
+        category_shares = coalesce(
+            (
+                select jsonb_object_agg(shares.category_id, round(shares.share::numeric, 6))
+                from (
+                    select
+                        card.category_id,
+                        sum(audience.people) / sum(sum(audience.people)) over () as share
+                    from private.video_audiences as audience
+                    inner join private.video_cards as card on audience.video_no = card.video_no
+                    where card.category_id > 0
+                    group by card.category_id
+                ) as shares
+                where shares.share > 0
+            ),
+            '{}'
+        ),
+        learned_at = now()
+$$;
+comment on function private.measure_everybody() is 'Sums up how much everybody likes each category.';
+
+create function private.learn_tastes(
+    batch_size integer default 1000,
+    up_to timestamptz default now() - interval '5 minutes'
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+language plpgsql
+as $$
+declare
+    set_to private.learning_settings;
+    everybody private.global_tastes;
+    usual real[];
+    people integer;
+    profiles integer;
+begin
+    select stored.*
+    into set_to
+    from private.learning_settings as stored;
+    if
+        exists (
+            select
+            from private.learning_walks as walk
+            where
+                walk.job = 'tastes'
+                and walk.walked_to is null
+        )
+    then
+        perform private.measure_everybody();
+    end if;
+    select stored.*
+    into everybody
+    from private.global_tastes as stored;
+    usual := array(
+        select (hour_of.counted + 1e-12) / sum(hour_of.counted + 1e-12) over ()
+        from unnest(everybody.hour_counts) with ordinality as hour_of (counted, place)
+        order by hour_of.place
+    );
+
+    with due as materialized (
+        select chosen.user_id
+        from private.people_to_learn_from('tastes', learn_tastes.batch_size, learn_tastes.up_to) as chosen
+    ),
+
+    done as materialized (
+        select
+            due.user_id,
+            recent.created_at,
+            recent.interaction_timestamp,
+            recent.id,
+            recent.video_id,
+            recent.is_liked
+        from due
+        cross join lateral (
+            select
+                interaction.id,
+                interaction.created_at,
+                interaction.interaction_timestamp,
+                interaction.video_id,
+                private.is_liked(
+                    interaction.interaction_type, interaction.watch_percentage, interaction.watched_to_end
+                ) as is_liked
+            from public.video_interactions as interaction
+            where
+                interaction.user_id = due.user_id
+                and interaction.created_at <= learn_tastes.up_to
+            order by interaction.created_at desc
+            fetch first 300 rows with ties
+        ) as recent
+    ),
+
+    liked as materialized (
+        select
+            latest.user_id,
+            latest.interaction_timestamp,
+            card.video_no,
+            card.category_id,
+            row_number() over (
+                partition by latest.user_id
+                order by latest.created_at desc, latest.interaction_timestamp desc, latest.id desc
+            ) - 1 as age
+        from (
+            select distinct on (done.user_id, done.video_id)
+                done.user_id,
+                done.video_id,
+                done.created_at,
+                done.interaction_timestamp,
+                done.id
+            from done
+            where done.is_liked
+            order by
+                done.user_id asc,
+                done.video_id asc,
+                done.created_at desc,
+                done.interaction_timestamp desc,
+                done.id desc
+        ) as latest
+        inner join private.video_cards as card on latest.video_id = card.video_id
+    ),
+
+    totals as materialized (
+        select
+            due.user_id,
+            count(liked.video_no)::integer as events
+        from due
+        left join liked on due.user_id = liked.user_id
+        group by due.user_id
+    ),
+
+    lifts as (
+        select
+            totals.user_id,
+            jsonb_object_agg(
+                share.key,
+                round(
+                    ln(
+                        (coalesce(own.liked, 0) + set_to.category_prior * share.share)
+                        / (totals.events + set_to.category_prior)
+                        / share.share
+                    )::numeric,
+                    4
+                )
+            ) as category_lift
+        from totals
+        cross join (
+            select
+                usual_of.key,
+                usual_of.value::double precision as share
+            from jsonb_each_text(everybody.category_shares) as usual_of
+        ) as share
+        left join (
+            select
+                liked.user_id,
+                liked.category_id,
+                count(*) as liked
+            from liked
+            group by
+                liked.user_id,
+                liked.category_id
+        ) as own
+            on
+                totals.user_id = own.user_id
+                and share.key = own.category_id::text
+        group by totals.user_id
+    ),
+
+    clocks as (
+        select
+            totals.user_id,
+            array_agg(
+                ((coalesce(own.liked, 0) + set_to.hour_prior * usual[clock.hour + 1])
+                / (totals.events + set_to.hour_prior))::real
+                order by clock.hour
+            ) as hours
+        from totals
+        cross join generate_series(0, 23) as clock (hour)
+        left join (
+            select
+                liked.user_id,
+                extract(hour from liked.interaction_timestamp at time zone 'Asia/Seoul') as hour,
+                count(*) as liked
+            from liked
+            group by
+                liked.user_id,
+                extract(hour from liked.interaction_timestamp at time zone 'Asia/Seoul')
+        ) as own
+            on
+                totals.user_id = own.user_id
+                and clock.hour = own.hour
+        group by totals.user_id
+    ),
+
+    -- Vectors of one kind: of that which the video liked last has.
+    kinds as (
+        select distinct on (liked.user_id)
+            liked.user_id,
+            vector.version
+        from liked
+        inner join private.video_vectors as vector on liked.video_no = vector.video_no
+        order by
+            liked.user_id asc,
+            liked.age asc
+    ),
+
+    directions as materialized (
+        select
+            liked.user_id,
+            kinds.version,
+            extensions.l2_normalize(
+                extensions.sum(
+                    vector.embedding operator(extensions.*)
+                    array_fill(set_to.recency ^ liked.age, array[100])::extensions.vector
+                )
+            ) as direction
+        from liked
+        inner join kinds on liked.user_id = kinds.user_id
+        inner join private.video_vectors as vector
+            on
+                liked.video_no = vector.video_no
+                and kinds.version = vector.version
+        where liked.age < 100
+        group by
+            liked.user_id,
+            kinds.version
+    ),
+
+    learned as (
+        insert into private.user_tastes as taste (
+            user_id, category_lift, hours, events, vector_version, learned_to
+        )
+        select
+            totals.user_id,
+            coalesce(lifts.category_lift, '{}'),
+            clocks.hours,
+            totals.events,
+            directions.version,
+            moment.learned_to
+        from totals
+        inner join (
+            select
+                done.user_id,
+                max(done.created_at) as learned_to
+            from done
+            group by done.user_id
+        ) as moment on totals.user_id = moment.user_id
+        inner join clocks on totals.user_id = clocks.user_id
+        left join lifts on totals.user_id = lifts.user_id
+        left join directions on totals.user_id = directions.user_id
+        order by totals.user_id
+        on conflict (user_id) do update
+            set
+                category_lift = excluded.category_lift,
+                hours = excluded.hours,
+                events = excluded.events,
+                vector_version = excluded.vector_version,
+                learned_to = excluded.learned_to,
+                learned_at = excluded.learned_at
+        returning taste.user_id
+    ),
+
+    held as materialized (
+        select
+            profile.user_id,
+            totals.events,
+            directions.direction::real[]::double precision[] as direction
+        from public.user_profiles as profile
+        inner join totals on profile.user_id = totals.user_id
+        left join directions
+            on
+                totals.user_id = directions.user_id
+                and extensions.vector_norm(directions.direction) > 0
+        order by profile.user_id
+        for no key update of profile
+    ),
+
+    shown as (
+        update public.user_profiles as profile
+        set
+            preference_vector = coalesce(held.direction, profile.preference_vector),
+            profile_confidence = round(held.events / (held.events + 10.0), 2)
+        from held
+        where
+            profile.user_id = held.user_id
+            and (profile.preference_vector, profile.profile_confidence)
+            is distinct from (
+                coalesce(held.direction, profile.preference_vector), round(held.events / (held.events + 10.0), 2)
+            )
+        returning profile.user_id
+    )
+
+    select
+        (select count(*) from learned),
+        (select count(*) from shown)
+    into people, profiles;
+    return jsonb_build_object('people', people, 'profiles', profiles);
+end
+$$;
+comment on function private.learn_tastes(integer, timestamptz) is
+'Learns what people like from their last 300 interactions: a batch of those who did something since last time. '
+'Nothing is left when people is 0 twice, or a round has ended.';
+
+create function private.prune_pairs(batch_size integer default 2000)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+language plpgsql
+as $$
+declare
+    walk private.learning_walks;
+    numbers integer[];
+    faded integer;
+    gone integer;
+begin
+    select stored.*
+    into walk
+    from private.learning_walks as stored
+    where stored.job = 'pairs'
+    for update;
+    numbers := array(
+        select audience.video_no
+        from private.video_audiences as audience
+        where audience.video_no > walk.walked_to_no
+        order by audience.video_no
+        limit prune_pairs.batch_size
+    );
+    with unknown as materialized (
+        select one.video_no
+        from unnest(numbers) as one (video_no)
+        where
+            not exists (
+                select
+                from private.video_cards as card
+                where card.video_no = one.video_no
+            )
+    ),
+
+    forgotten as (
+        delete from private.video_audiences as audience
+        using unknown
+        where audience.video_no = unknown.video_no
+        returning audience.video_no
+    ),
+
+    unlisted as (
+        delete from private.video_neighbours as neighbour
+        using unknown
+        where neighbour.video_no = unknown.video_no
+    ),
+
+    pruned as (
+        delete from private.video_pairs as pair
+        using unnest(numbers) as one (video_no)
+        where
+            pair.low_no = one.video_no
+            and (
+                pair.weight < 0.05 * private.worth_at(
+                    now(), (select settings.half_life from private.learning_settings as settings)
+                )
+                or pair.low_no in (select unknown.video_no from unknown)
+                or not exists (
+                    select
+                    from private.video_cards as card
+                    where card.video_no = pair.high_no
+                )
+            )
+        returning pair.low_no
+    )
+
+    select
+        (select count(*) from pruned),
+        (select count(*) from forgotten)
+    into faded, gone;
+    update private.learning_walks as stored
+    set
+        walked_to_no = case
+            when cardinality(numbers) < prune_pairs.batch_size then 0
+            else numbers[cardinality(numbers)]
+        end,
+        rounds = stored.rounds + (cardinality(numbers) < prune_pairs.batch_size)::integer
+    where stored.job = 'pairs';
+    return jsonb_build_object('pairs_pruned', faded, 'audiences_forgotten', gone);
+end
+$$;
+comment on function private.prune_pairs(integer) is
+'Deletes pairs that have faded to a twentieth of a person, and what is left of videos that are gone; a batch of videos.';
+
+create function private.relearn()
+returns void
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    delete from private.video_neighbours;
+    delete from private.video_pairs;
+    delete from private.video_audiences;
+    delete from private.watch_windows;
+    delete from private.user_tastes;
+    update private.global_tastes
+    set
+        category_shares = '{}',
+        hour_counts = array_fill(0::double precision, array[24]),
+        learned_at = '-infinity';
+    update private.learning_walks as walk
+    set
+        walked_to = null,
+        walked_to_no = 0
+    where walk.job in ('neighbours', 'tastes', 'pairs')
+$$;
+comment on function private.relearn() is
+'Forgets all that was learned, so that the next runs learn it again from the interactions that are kept: after old ones '
+'were imported, or settings changed.';
