@@ -4,14 +4,16 @@ create table private.learning_settings (
     is_the_one boolean primary key default true,
     window_size integer not null default 50,
     memory_size integer not null default 2000,
-    most_a_day integer not null default 100,
-    half_life interval not null default '90 days',
-    shrinkage real not null default 20,
-    least_people integer not null default 2,
+    most_a_day integer not null default 200,
+    half_life interval not null default '3 days',
+    landmark timestamptz not null default '2026-01-01 00:00+00',
+    least_people integer not null default 1,
     neighbours_kept integer not null default 100,
-    recency real not null default 0.97,
-    category_prior real not null default 10,
-    hour_prior real not null default 20,
+    begun_in_pairs double precision not null default 0.6,
+    begun_in_history double precision not null default 0.7,
+    recency double precision not null default 0.98,
+    category_prior double precision not null default 10,
+    hour_prior double precision not null default 20,
     constraint there_is_one_row check (is_the_one),
     constraint sizes_are_possible check (
         window_size between 1 and 500
@@ -20,24 +22,30 @@ create table private.learning_settings (
         and least_people between 1 and 1000
         and neighbours_kept between 1 and 1000
     ),
-    constraint priors_are_possible check (
-        -- Sums grow as their half-lives pass and are single numbers of at most 2^127.
-        half_life between interval '30 days' and interval '3650 days'
-        and shrinkage >= 0
+    constraint weights_are_possible check (
+        begun_in_pairs between 0 and 1
+        and begun_in_history between 0 and 1
         and recency between 0.5 and 1
         and category_prior > 0
         and hour_prior > 0
-    )
+    ),
+    -- A sum doubles with each half-life since the landmark, and a number ends at 2^1023.
+    constraint half_life_is_possible check (half_life between interval '1 day' and interval '365 days')
 );
 alter table private.learning_settings enable row level security;
 comment on table private.learning_settings is 'What learning goes by, one row. Explained in docs/learning.md.';
-comment on column private.learning_settings.window_size is 'Videos before it that a liked one is paired with.';
-comment on column private.learning_settings.memory_size is 'Liked videos of a person that are known not to be new.';
-comment on column private.learning_settings.most_a_day is 'Liked videos of a person and day in Korea that are paired.';
-comment on column private.learning_settings.half_life is 'After which a pair counts half.';
-comment on column private.learning_settings.shrinkage is 'People that a pair needs to be believed half.';
-comment on column private.learning_settings.least_people is 'People that a pair needs to be shown at all.';
-comment on column private.learning_settings.recency is 'What each older liked video counts, against the next newer.';
+comment on column private.learning_settings.window_size is 'Videos before it that a watched one is paired with.';
+comment on column private.learning_settings.memory_size is 'Watched videos of a person that are known not to be new.';
+comment on column private.learning_settings.most_a_day is 'Videos of a person and day in Korea that are paired.';
+comment on column private.learning_settings.half_life is 'After which having been watched counts half.';
+comment on column private.learning_settings.landmark is
+'What was watched then counts 1. Moved by private.relearn, which must be called within 1,000 half-lives.';
+comment on column private.learning_settings.least_people is 'People that a pair needs to be shown.';
+comment on column private.learning_settings.neighbours_kept is 'Neighbours that a video has at most.';
+comment on column private.learning_settings.begun_in_pairs is
+'What a video that was merely begun counts in a pair; a liked one counts 1.';
+comment on column private.learning_settings.begun_in_history is 'The same in the mean of a person''s videos.';
+comment on column private.learning_settings.recency is 'What each older video counts, against the next newer.';
 comment on column private.learning_settings.category_prior is 'Views of everybody that a person''s categories start from.';
 comment on column private.learning_settings.hour_prior is 'Views of everybody that a person''s hours start from.';
 insert into private.learning_settings (is_the_one) values (true);
@@ -45,8 +53,9 @@ insert into private.learning_settings (is_the_one) values (true);
 create table private.watch_windows (
     user_id uuid primary key references public.users (id) on delete cascade,
     videos integer[] not null,
-    weights double precision[] not null,
-    positives integer not null,
+    strengths real[] not null,
+    watched_at timestamptz[] not null,
+    events integer not null,
     learned_to timestamptz not null,
     day date not null,
     taken integer not null
@@ -54,54 +63,64 @@ create table private.watch_windows (
 alter table private.watch_windows enable row level security;
 comment on table private.watch_windows is
 'How far pairs were learned from each person: the position that moves in the transaction that counts them.';
-comment on column private.watch_windows.videos is 'What the person liked, each once, the newest first.';
-comment on column private.watch_windows.weights is 'What the newest of them count, as many as pairs are made of.';
-comment on column private.watch_windows.positives is 'How many there were in all.';
+comment on column private.watch_windows.videos is 'What the person watched, each once, the newest first.';
+comment on column private.watch_windows.strengths is
+'What the newest of them count, as many as new ones are paired with.';
+comment on column private.watch_windows.watched_at is 'When these were watched.';
+comment on column private.watch_windows.events is 'How many videos there were in all.';
 comment on column private.watch_windows.learned_to is 'Interactions stored until then are counted.';
 comment on column private.watch_windows.day is 'The last day in Korea of which pairs were counted.';
-comment on column private.watch_windows.taken is 'Liked videos of that day that were paired.';
+comment on column private.watch_windows.taken is 'Videos of that day that were paired.';
 
 create table private.video_audiences (
     video_no integer primary key,
-    weight double precision not null,
     people integer not null,
-    is_stale boolean not null default true
+    likes integer not null,
+    reach double precision not null,
+    news double precision not null,
+    rank_due timestamptz not null default '-infinity'
 );
 alter table private.video_audiences enable row level security;
-create index video_audiences_to_rank on private.video_audiences (video_no)
-where is_stale;
-comment on table private.video_audiences is 'How many people liked a video: sums without anybody''s id.';
-comment on column private.video_audiences.weight is
-'Each person once, damped by how much the person likes, worth twice as much each half-life later.';
-comment on column private.video_audiences.people is 'The people.';
-comment on column private.video_audiences.is_stale is 'Whether its neighbours must be ranked again.';
+create index video_audiences_to_rank on private.video_audiences (rank_due);
+comment on table private.video_audiences is 'How many people watched a video: sums without anybody''s id.';
+comment on column private.video_audiences.people is 'People who did not skip it.';
+comment on column private.video_audiences.likes is 'Those who liked it.';
+comment on column private.video_audiences.reach is 'People, each divided by how many videos the person watched.';
+comment on column private.video_audiences.news is
+'People, each worth twice as much each half-life later: what is watched now counts more.';
+comment on column private.video_audiences.rank_due is
+'When its neighbours must be ranked again: at once when a pair changed, and a week after they were ranked.';
 
 create table private.video_pairs (
     low_no integer not null,
     high_no integer not null,
-    weight real not null,
+    low_to_high double precision not null,
+    high_to_low double precision not null,
     people integer not null,
     primary key (low_no, high_no),
     constraint a_pair_is_kept_once check (low_no < high_no)
 );
 alter table private.video_pairs enable row level security;
 create index video_pairs_by_high on private.video_pairs (high_no);
-comment on table private.video_pairs is 'How many people liked both videos: sums without anybody''s id.';
-comment on column private.video_pairs.weight is 'Counted like the weight of an audience.';
-comment on column private.video_pairs.people is 'The people.';
+comment on table private.video_pairs is 'How many people watched both videos: sums without anybody''s id.';
+comment on column private.video_pairs.low_to_high is
+'People, divided by how many videos each watched, worth more the later they watched the second.';
+comment on column private.video_pairs.high_to_low is 'The same the other way round.';
+comment on column private.video_pairs.people is 'The people; each counts once.';
 
 create table private.video_neighbours (
     video_no integer not null,
     neighbour_no integer not null,
-    weight real not null,
+    weight double precision not null,
     primary key (video_no, neighbour_no)
 );
 alter table private.video_neighbours enable row level security;
 create index video_neighbours_by_weight on private.video_neighbours (video_no, weight desc)
 include (neighbour_no);
 comment on table private.video_neighbours is
-'The at most 100 videos that go best with each: liked by the same people, within a few days of watching.';
-comment on column private.video_neighbours.weight is 'Shrunk cosine of the two audiences, above 0, at most 1.';
+'The at most 100 videos that those who watched a video watch now, the best first by weight.';
+comment on column private.video_neighbours.weight is
+'Only to be compared with other weights, of any video: it has no unit and grows with the years.';
 
 create table private.global_tastes (
     is_the_one boolean primary key default true,
@@ -113,8 +132,8 @@ create table private.global_tastes (
 );
 alter table private.global_tastes enable row level security;
 comment on table private.global_tastes is 'What everybody likes together, one row: where each person starts from.';
-comment on column private.global_tastes.category_shares is '{"24": 0.31, ...}: shares of what is liked; they sum to 1.';
-comment on column private.global_tastes.hour_counts is 'What is liked by the hour in Korea, the first from midnight.';
+comment on column private.global_tastes.category_shares is '{"24": 0.31, ...}: smoothed shares of what is liked; they sum to 1.';
+comment on column private.global_tastes.hour_counts is 'What is watched by the hour in Korea, the first from midnight; newer counts more.';
 insert into private.global_tastes (is_the_one) values (true);
 
 create table private.user_tastes (
@@ -134,7 +153,7 @@ comment on column private.user_tastes.category_lift is
 '{"24": 0.8, ...}: logarithm of the person''s share of a category over everybody''s; 0 is usual, what is absent is 0.';
 comment on column private.user_tastes.hours is
 'Share of each hour in Korea, the first from midnight: the person''s drawn to everybody''s; sum 1.';
-comment on column private.user_tastes.events is 'Liked videos that it rests on.';
+comment on column private.user_tastes.events is 'Videos that it rests on: watched, not skipped.';
 comment on column private.user_tastes.vector_version is 'Which video vectors the person''s preference_vector is a mean of.';
 comment on column private.user_tastes.learned_to is 'Interactions stored until then were there.';
 
@@ -155,6 +174,7 @@ comment on function private.is_liked(text, double precision, boolean) is
 
 create function private.worth_at(
     at timestamptz,
+    landmark timestamptz,
     half_life interval
 )
 returns double precision
@@ -163,11 +183,11 @@ parallel safe
 security invoker
 language sql
 return 2 ^ (
-    (extract(epoch from at) - 1767225600)::double precision / extract(epoch from half_life)::double precision
+    extract(epoch from at - landmark)::double precision / extract(epoch from half_life)::double precision
 );
-comment on function private.worth_at(timestamptz, interval) is
-'What something of then counts: 1 at the beginning of 2026, twice as much each half-life later. So sums never have to '
-'be decayed: all old ones lose against new ones by themselves.';
+comment on function private.worth_at(timestamptz, timestamptz, interval) is
+'What something of then counts: 1 at the landmark, twice as much each half-life later. So sums never have to be '
+'decayed: old ones lose against new ones by themselves.';
 
 create function private.people_to_learn_from(
     job text,
@@ -265,6 +285,11 @@ declare
     set_to private.learning_settings;
     counts jsonb;
 begin
+    -- Before anything is read: who waited here must see what the run before has counted.
+    perform
+    from private.learning_walks as walk
+    where walk.job = 'neighbours'
+    for update;
     select stored.*
     into set_to
     from private.learning_settings as stored;
@@ -273,8 +298,9 @@ begin
         select
             chosen.user_id,
             coalesce(known.videos, '{}') as videos,
-            coalesce(known.weights, '{}') as weights,
-            coalesce(known.positives, 0) as positives,
+            coalesce(known.strengths, '{}') as strengths,
+            coalesce(known.watched_at, '{}') as watched_at,
+            coalesce(known.events, 0) as events,
             coalesce(known.learned_to, '-infinity') as learned_to,
             known.day,
             known.taken
@@ -288,7 +314,7 @@ begin
             recent.created_at,
             recent.interaction_timestamp,
             recent.id,
-            recent.is_liked,
+            recent.strength,
             card.video_no,
             private.korean_day(recent.created_at) as day,
             -- A video that has no number yet is waited for, for an hour.
@@ -302,9 +328,14 @@ begin
                 interaction.created_at,
                 interaction.interaction_timestamp,
                 interaction.video_id,
-                private.is_liked(
-                    interaction.interaction_type, interaction.watch_percentage, interaction.watched_to_end
-                ) as is_liked
+                case
+                    when
+                        private.is_liked(
+                            interaction.interaction_type, interaction.watch_percentage, interaction.watched_to_end
+                        )
+                        then 1
+                    when interaction.interaction_type = 'view' then set_to.begun_in_pairs
+                end as strength
             from public.video_interactions as interaction
             where
                 interaction.user_id = due.user_id
@@ -318,48 +349,46 @@ begin
     ),
 
     firsts as materialized (
-        select distinct on (done.user_id, done.video_no)
+        select
             done.user_id,
             done.video_no,
-            done.created_at,
-            done.interaction_timestamp,
-            done.id,
-            done.day
+            max(done.created_at) as created_at,
+            max(done.interaction_timestamp) as watched_at,
+            max(done.strength) as strength,
+            max(done.day) as day
         from done
         inner join due on done.user_id = due.user_id
         where
-            done.is_liked
+            done.strength is not null
             and done.video_no is not null
             and (done.waits_from is null or done.created_at < done.waits_from)
             and done.video_no <> all(due.videos)
-        order by
-            done.user_id asc,
-            done.video_no asc,
-            done.created_at asc,
-            done.interaction_timestamp asc,
-            done.id asc
+        group by
+            done.user_id,
+            done.video_no
     ),
 
     allowed as materialized (
         select
             ranked.user_id,
             ranked.video_no,
-            ranked.created_at,
-            ranked.interaction_timestamp,
-            ranked.id,
+            ranked.watched_at,
+            ranked.strength,
             ranked.day,
             row_number() over (
                 partition by ranked.user_id
-                order by ranked.created_at, ranked.interaction_timestamp, ranked.id
-            ) as place
+                order by ranked.created_at, ranked.watched_at, ranked.video_no
+            ) as place,
+            ranked.events + count(*) over (partition by ranked.user_id) as events
         from (
             select
                 firsts.*,
+                due.events,
                 row_number() over (
                     partition by
                         firsts.user_id,
                         firsts.day
-                    order by firsts.created_at, firsts.interaction_timestamp, firsts.id
+                    order by firsts.created_at, firsts.watched_at, firsts.video_no
                 ) + case when firsts.day = due.day then due.taken else 0 end as place_in_day
             from firsts
             inner join due on firsts.user_id = due.user_id
@@ -369,16 +398,9 @@ begin
 
     weighed as materialized (
         select
-            allowed.user_id,
-            allowed.video_no,
-            allowed.place,
-            allowed.day,
-            allowed.interaction_timestamp,
-            -- Who likes everything says little about any two videos.
-            private.worth_at(allowed.created_at, set_to.half_life)
-            / (1 + ln(due.positives + allowed.place)) as weight
+            allowed.*,
+            private.worth_at(allowed.watched_at, set_to.landmark, set_to.half_life) as worth
         from allowed
-        inner join due on allowed.user_id = due.user_id
     ),
 
     windows as materialized (
@@ -386,26 +408,35 @@ begin
             weighed.user_id,
             weighed.video_no,
             weighed.place,
-            weighed.weight
+            weighed.strength,
+            weighed.worth
         from weighed
         union all
         select
             due.user_id,
             old.video_no,
             1 - old.place,
-            old.weight
+            old.strength,
+            private.worth_at(old.watched_at, set_to.landmark, set_to.half_life)
         from due
-        cross join lateral unnest(due.videos[1:set_to.window_size], due.weights)
-        with ordinality as old (video_no, weight, place)
-        where old.weight is not null
+        cross join lateral unnest(due.videos[1:set_to.window_size], due.strengths, due.watched_at)
+        with ordinality as old (video_no, strength, watched_at, place)
+        where old.strength is not null
     ),
 
+    -- Who watches everything says little about any two videos: a person's pairs share what the person counts.
     pairs as materialized (
         select
             least(new.video_no, earlier.video_no) as low_no,
             greatest(new.video_no, earlier.video_no) as high_no,
-            -- The geometric mean: so the cosine of two audiences is at most 1.
-            sum(sqrt(new.weight * earlier.weight)) as weight,
+            sum(
+                new.strength * earlier.strength / new.events
+                * case when new.video_no > earlier.video_no then new.worth else earlier.worth end
+            ) as low_to_high,
+            sum(
+                new.strength * earlier.strength / new.events
+                * case when new.video_no > earlier.video_no then earlier.worth else new.worth end
+            ) as high_to_low,
             count(*) as people
         from weighed as new
         inner join windows as earlier
@@ -419,26 +450,34 @@ begin
     ),
 
     audiences as (
-        insert into private.video_audiences as audience (video_no, weight, people)
+        insert into private.video_audiences as audience (video_no, people, likes, reach, news)
         select
             touched.video_no,
-            sum(touched.weight),
-            sum(touched.people)
+            sum(touched.people),
+            sum(touched.likes),
+            sum(touched.reach),
+            sum(touched.news)
         from (
             select
                 weighed.video_no,
-                weighed.weight,
-                1 as people
+                1 as people,
+                (weighed.strength = 1)::integer as likes,
+                weighed.strength / weighed.events as reach,
+                weighed.strength * weighed.worth as news
             from weighed
             union all
             select
                 pairs.low_no,
+                0,
+                0,
                 0,
                 0
             from pairs
             union all
             select
                 pairs.high_no,
+                0,
+                0,
                 0,
                 0
             from pairs
@@ -447,17 +486,20 @@ begin
         order by touched.video_no
         on conflict (video_no) do update
             set
-                weight = audience.weight + excluded.weight,
                 people = audience.people + excluded.people,
-                is_stale = true
+                likes = audience.likes + excluded.likes,
+                reach = audience.reach + excluded.reach,
+                news = audience.news + excluded.news,
+                rank_due = '-infinity'
     ),
 
     counted as (
-        insert into private.video_pairs as pair (low_no, high_no, weight, people)
+        insert into private.video_pairs as pair (low_no, high_no, low_to_high, high_to_low, people)
         select
             pairs.low_no,
             pairs.high_no,
-            pairs.weight,
+            pairs.low_to_high,
+            pairs.high_to_low,
             pairs.people
         from pairs
         order by
@@ -465,7 +507,8 @@ begin
             pairs.high_no
         on conflict (low_no, high_no) do update
             set
-                weight = pair.weight + excluded.weight,
+                low_to_high = pair.low_to_high + excluded.low_to_high,
+                high_to_low = pair.high_to_low + excluded.high_to_low,
                 people = pair.people + excluded.people
     ),
 
@@ -474,10 +517,10 @@ begin
         from generate_series(0, 23) as clock (hour)
         left join (
             select
-                extract(hour from weighed.interaction_timestamp at time zone 'Asia/Seoul') as hour,
-                sum(weighed.weight) as weight
+                extract(hour from weighed.watched_at at time zone 'Asia/Seoul') as hour,
+                sum(weighed.strength * weighed.worth) as weight
             from weighed
-            group by extract(hour from weighed.interaction_timestamp at time zone 'Asia/Seoul')
+            group by extract(hour from weighed.watched_at at time zone 'Asia/Seoul')
         ) as hour_of on clock.hour = hour_of.hour
     ),
 
@@ -495,22 +538,25 @@ begin
 
     remembered as (
         insert into private.watch_windows as known (
-            user_id, videos, weights, positives, learned_to, day, taken
+            user_id, videos, strengths, watched_at, events, learned_to, day, taken
         )
         select
             due.user_id,
             (coalesce(fresh.videos, '{}') || due.videos)[1:set_to.memory_size],
-            (coalesce(fresh.weights, '{}') || due.weights)[1:set_to.window_size],
-            due.positives + coalesce(cardinality(fresh.videos), 0),
+            (coalesce(fresh.strengths, '{}') || due.strengths)[1:set_to.window_size],
+            (coalesce(fresh.watched_at, '{}') || due.watched_at)[1:set_to.window_size],
+            due.events + coalesce(cardinality(fresh.videos), 0),
             coalesce(moment.learned_to, due.learned_to),
             coalesce(fresh.day, due.day, private.korean_day(count_pairs.up_to)),
-            coalesce(fresh.taken, 0) + case when coalesce(fresh.day = due.day, true) then coalesce(due.taken, 0) else 0 end
+            coalesce(fresh.taken, 0)
+            + case when coalesce(fresh.day = due.day, true) then coalesce(due.taken, 0) else 0 end
         from due
         left join (
             select
                 weighed.user_id,
                 array_agg(weighed.video_no order by weighed.place desc) as videos,
-                array_agg(weighed.weight order by weighed.place desc) as weights,
+                array_agg(weighed.strength::real order by weighed.place desc) as strengths,
+                array_agg(weighed.watched_at order by weighed.place desc) as watched_at,
                 max(weighed.day) as day,
                 count(*) filter (where weighed.day = last.day) as taken
             from weighed
@@ -535,8 +581,9 @@ begin
         on conflict (user_id) do update
             set
                 videos = excluded.videos,
-                weights = excluded.weights,
-                positives = excluded.positives,
+                strengths = excluded.strengths,
+                watched_at = excluded.watched_at,
+                events = excluded.events,
                 learned_to = excluded.learned_to,
                 day = excluded.day,
                 taken = excluded.taken
@@ -545,7 +592,7 @@ begin
     select
         jsonb_build_object(
             'people', (select count(*) from due),
-            'liked', (select count(*) from weighed),
+            'watched', (select count(*) from weighed),
             'pairs', (select count(*) from pairs)
         )
     into counts;
@@ -553,10 +600,13 @@ begin
 end
 $$;
 comment on function private.count_pairs(integer, timestamptz) is
-'Pairs what each of the next people liked since last time with what they liked before it; each two videos once a '
-'person. Sums and positions move together: what is killed has counted nothing, what is repeated counts nothing more.';
+'Pairs what each of the next people watched since last time with what they watched before it; each two videos once '
+'a person. Sums and positions move together: what is killed has counted nothing, what is repeated counts nothing more.';
 
-create function private.rank_neighbours(batch_size integer)
+create function private.rank_neighbours(
+    batch_size integer,
+    at timestamptz
+)
 returns integer
 volatile
 security definer
@@ -566,19 +616,21 @@ language plpgsql
 as $$
 declare
     set_to private.learning_settings;
+    worth double precision;
     ranked integer;
 begin
     select stored.*
     into set_to
     from private.learning_settings as stored;
+    worth := private.worth_at(at, set_to.landmark, set_to.half_life);
 
-    with stale as materialized (
+    with due as materialized (
         select
             audience.video_no,
-            audience.weight
+            audience.reach
         from private.video_audiences as audience
-        where audience.is_stale
-        order by audience.video_no
+        where audience.rank_due <= rank_neighbours.at
+        order by audience.rank_due
         limit rank_neighbours.batch_size
         for update skip locked
     ),
@@ -599,40 +651,40 @@ begin
                 ) as place
             from (
                 select
-                    stale.video_no,
+                    due.video_no,
                     pair.other_no,
-                    (
-                        least(pair.weight / sqrt(stale.weight * other.weight), 1)
-                        * pair.people / (pair.people + set_to.shrinkage)
-                    )::real as weight
-                from stale
+                    -- The last factor is common to all: with it a weight stays as it is while nothing new happens.
+                    pair.weight / worth / sqrt((due.reach + 0.5) * (other.news / worth + 0.25)) * sqrt(worth) as weight
+                from due
                 cross join lateral (
                     select
                         above.high_no as other_no,
-                        above.weight,
+                        above.low_to_high as weight,
                         above.people
                     from private.video_pairs as above
-                    where above.low_no = stale.video_no
+                    where above.low_no = due.video_no
                     union all
                     select
                         below.low_no,
-                        below.weight,
+                        below.high_to_low,
                         below.people
                     from private.video_pairs as below
-                    where below.high_no = stale.video_no
+                    where below.high_no = due.video_no
                 ) as pair
                 inner join private.video_audiences as other on pair.other_no = other.video_no
                 where pair.people >= set_to.least_people
             ) as found
         ) as placed
-        where placed.place <= set_to.neighbours_kept
+        where
+            placed.place <= set_to.neighbours_kept
+            and placed.weight > 0
     ),
 
     dropped as (
         delete from private.video_neighbours as neighbour
-        using stale
+        using due
         where
-            neighbour.video_no = stale.video_no
+            neighbour.video_no = due.video_no
             and not exists (
                 select
                 from best
@@ -653,7 +705,10 @@ begin
             on
                 best.video_no = known.video_no
                 and best.other_no = known.neighbour_no
-        where known.weight is distinct from best.weight
+        -- Less than a fiftieth is not worth a write.
+        where
+            known.weight is null
+            or abs(known.weight - best.weight) > best.weight / 50
         order by
             best.video_no,
             best.other_no
@@ -663,9 +718,9 @@ begin
 
     done as (
         update private.video_audiences as audience
-        set is_stale = false
-        from stale
-        where audience.video_no = stale.video_no
+        set rank_due = rank_neighbours.at + interval '7 days'
+        from due
+        where audience.video_no = due.video_no
         returning audience.video_no
     )
 
@@ -675,8 +730,8 @@ begin
     return ranked;
 end
 $$;
-comment on function private.rank_neighbours(integer) is
-'Ranks the neighbours of videos of which a pair changed, a batch of them; returns of how many.';
+comment on function private.rank_neighbours(integer, timestamptz) is
+'Ranks the neighbours of videos of which a pair changed or a week has passed, a batch of them; returns of how many.';
 
 create function private.learn_neighbours(
     batch_size integer default 1000,
@@ -694,7 +749,7 @@ begin
     counts := private.count_pairs(batch_size, up_to);
     -- Ranked when nothing is left to count: a video of which many pairs change is ranked once.
     return counts || jsonb_build_object(
-        'ranked', case when counts -> 'people' = '0' then private.rank_neighbours(5 * batch_size) else 0 end
+        'ranked', case when counts -> 'people' = '0' then private.rank_neighbours(5 * batch_size, up_to) else 0 end
     );
 end
 $$;
@@ -717,13 +772,12 @@ as $$
                 from (
                     select
                         card.category_id,
-                        sum(audience.people) / sum(sum(audience.people)) over () as share
+                        (sum(audience.likes) + 1) / (sum(sum(audience.likes)) over () + count(*) over ()) as share
                     from private.video_audiences as audience
                     inner join private.video_cards as card on audience.video_no = card.video_no
                     where card.category_id > 0
                     group by card.category_id
                 ) as shares
-                where shares.share > 0
             ),
             '{}'
         ),
@@ -749,6 +803,11 @@ declare
     people integer;
     profiles integer;
 begin
+    -- Before anything is read: who waited here must see what the run before has counted.
+    perform
+    from private.learning_walks as walk
+    where walk.job = 'tastes'
+    for update;
     select stored.*
     into set_to
     from private.learning_settings as stored;
@@ -784,7 +843,7 @@ begin
             recent.interaction_timestamp,
             recent.id,
             recent.video_id,
-            recent.is_liked
+            recent.strength
         from due
         cross join lateral (
             select
@@ -792,9 +851,14 @@ begin
                 interaction.created_at,
                 interaction.interaction_timestamp,
                 interaction.video_id,
-                private.is_liked(
-                    interaction.interaction_type, interaction.watch_percentage, interaction.watched_to_end
-                ) as is_liked
+                case
+                    when
+                        private.is_liked(
+                            interaction.interaction_type, interaction.watch_percentage, interaction.watched_to_end
+                        )
+                        then 1
+                    when interaction.interaction_type = 'view' then set_to.begun_in_history
+                end as strength
             from public.video_interactions as interaction
             where
                 interaction.user_id = due.user_id
@@ -804,31 +868,29 @@ begin
         ) as recent
     ),
 
-    liked as materialized (
+    watched as materialized (
         select
             latest.user_id,
-            latest.interaction_timestamp,
+            latest.watched_at,
+            latest.strength,
             card.video_no,
             card.category_id,
             row_number() over (
                 partition by latest.user_id
-                order by latest.created_at desc, latest.interaction_timestamp desc, latest.id desc
+                order by latest.created_at desc, latest.watched_at desc, card.video_no desc
             ) - 1 as age
         from (
-            select distinct on (done.user_id, done.video_id)
+            select
                 done.user_id,
                 done.video_id,
-                done.created_at,
-                done.interaction_timestamp,
-                done.id
+                max(done.created_at) as created_at,
+                max(done.interaction_timestamp) as watched_at,
+                max(done.strength) as strength
             from done
-            where done.is_liked
-            order by
-                done.user_id asc,
-                done.video_id asc,
-                done.created_at desc,
-                done.interaction_timestamp desc,
-                done.id desc
+            where done.strength is not null
+            group by
+                done.user_id,
+                done.video_id
         ) as latest
         inner join private.video_cards as card on latest.video_id = card.video_id
     ),
@@ -836,9 +898,10 @@ begin
     totals as materialized (
         select
             due.user_id,
-            count(liked.video_no)::integer as events
+            count(watched.video_no)::integer as events,
+            count(watched.video_no) filter (where watched.strength = 1) as likes
         from due
-        left join liked on due.user_id = liked.user_id
+        left join watched on due.user_id = watched.user_id
         group by due.user_id
     ),
 
@@ -850,7 +913,7 @@ begin
                 round(
                     ln(
                         (coalesce(own.liked, 0) + set_to.category_prior * share.share)
-                        / (totals.events + set_to.category_prior)
+                        / (totals.likes + set_to.category_prior)
                         / share.share
                     )::numeric,
                     4
@@ -865,13 +928,14 @@ begin
         ) as share
         left join (
             select
-                liked.user_id,
-                liked.category_id,
+                watched.user_id,
+                watched.category_id,
                 count(*) as liked
-            from liked
+            from watched
+            where watched.strength = 1
             group by
-                liked.user_id,
-                liked.category_id
+                watched.user_id,
+                watched.category_id
         ) as own
             on
                 totals.user_id = own.user_id
@@ -883,7 +947,7 @@ begin
         select
             totals.user_id,
             array_agg(
-                ((coalesce(own.liked, 0) + set_to.hour_prior * usual[clock.hour + 1])
+                ((coalesce(own.watched, 0) + set_to.hour_prior * usual[clock.hour + 1])
                 / (totals.events + set_to.hour_prior))::real
                 order by clock.hour
             ) as hours
@@ -891,13 +955,13 @@ begin
         cross join generate_series(0, 23) as clock (hour)
         left join (
             select
-                liked.user_id,
-                extract(hour from liked.interaction_timestamp at time zone 'Asia/Seoul') as hour,
-                count(*) as liked
-            from liked
+                watched.user_id,
+                extract(hour from watched.watched_at at time zone 'Asia/Seoul') as hour,
+                count(*) as watched
+            from watched
             group by
-                liked.user_id,
-                extract(hour from liked.interaction_timestamp at time zone 'Asia/Seoul')
+                watched.user_id,
+                extract(hour from watched.watched_at at time zone 'Asia/Seoul')
         ) as own
             on
                 totals.user_id = own.user_id
@@ -905,37 +969,37 @@ begin
         group by totals.user_id
     ),
 
-    -- Vectors of one kind: of that which the video liked last has.
+    -- Vectors of one kind: of that which the video watched last has.
     kinds as (
-        select distinct on (liked.user_id)
-            liked.user_id,
+        select distinct on (watched.user_id)
+            watched.user_id,
             vector.version
-        from liked
-        inner join private.video_vectors as vector on liked.video_no = vector.video_no
+        from watched
+        inner join private.video_vectors as vector on watched.video_no = vector.video_no
         order by
-            liked.user_id asc,
-            liked.age asc
+            watched.user_id asc,
+            watched.age asc
     ),
 
     directions as materialized (
         select
-            liked.user_id,
+            watched.user_id,
             kinds.version,
             extensions.l2_normalize(
                 extensions.sum(
                     vector.embedding operator(extensions.*)
-                    array_fill(set_to.recency ^ liked.age, array[100])::extensions.vector
+                    array_fill(watched.strength * set_to.recency ^ watched.age, array[100])::extensions.vector
                 )
             ) as direction
-        from liked
-        inner join kinds on liked.user_id = kinds.user_id
+        from watched
+        inner join kinds on watched.user_id = kinds.user_id
         inner join private.video_vectors as vector
             on
-                liked.video_no = vector.video_no
+                watched.video_no = vector.video_no
                 and kinds.version = vector.version
-        where liked.age < 100
+        where watched.age < 100
         group by
-            liked.user_id,
+            watched.user_id,
             kinds.version
     ),
 
@@ -1024,10 +1088,16 @@ language plpgsql
 as $$
 declare
     walk private.learning_walks;
+    worth double precision;
     numbers integer[];
     faded integer;
     gone integer;
 begin
+    -- Not while pairs are counted: two that take the same pairs in different orders can end in a circle.
+    perform
+    from private.learning_walks as stored
+    where stored.job = 'neighbours'
+    for update;
     select stored.*
     into walk
     from private.learning_walks as stored
@@ -1040,6 +1110,9 @@ begin
         order by audience.video_no
         limit prune_pairs.batch_size
     );
+    select private.worth_at(now(), settings.landmark, settings.half_life)
+    into worth
+    from private.learning_settings as settings;
     with unknown as materialized (
         select one.video_no
         from unnest(numbers) as one (video_no)
@@ -1070,9 +1143,7 @@ begin
         where
             pair.low_no = one.video_no
             and (
-                pair.weight < 0.05 * private.worth_at(
-                    now(), (select settings.half_life from private.learning_settings as settings)
-                )
+                greatest(pair.low_to_high, pair.high_to_low) < 0.00001 * worth
                 or pair.low_no in (select unknown.video_no from unknown)
                 or not exists (
                     select
@@ -1099,7 +1170,7 @@ begin
 end
 $$;
 comment on function private.prune_pairs(integer) is
-'Deletes pairs that have faded to a twentieth of a person, and what is left of videos that are gone; a batch of videos.';
+'Deletes pairs that have faded, after about 50 days, and what is left of videos that are gone; a batch of videos.';
 
 create function private.relearn()
 returns void
@@ -1118,6 +1189,8 @@ as $$
         category_shares = '{}',
         hour_counts = array_fill(0::double precision, array[24]),
         learned_at = '-infinity';
+    update private.learning_settings
+    set landmark = date_trunc('day', now());
     update private.learning_walks as walk
     set
         walked_to = null,

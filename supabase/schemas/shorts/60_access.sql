@@ -530,3 +530,11 @@ grant execute on function private.count_page_read(boolean, integer) to app_anony
 grant execute on function public.suggest_keywords(text, integer) to app_anonymous, app_service;
 grant execute on function private.suggested_keywords(text, integer) to app_anonymous, app_service;
 grant execute on function public.unanswered_searches(integer) to app_service;
+-- learning: the service brings vectors; similar videos are for everybody, who may see them by the policy of the table.
+grant select on private.video_cards to app_service;
+grant select, insert, update, delete on private.video_vectors to app_service;
+grant execute on function public.set_video_embeddings(jsonb, text) to app_service;
+grant execute on function public.set_video_embedding(text, double precision[], text) to app_service;
+grant execute on function private.unit_vector(double precision[]) to app_service;
+grant execute on function public.similar_videos(text, integer, text) to app_anonymous, app_service;
+grant execute on function private.similar_to(text, integer, bigint) to app_anonymous, app_service;

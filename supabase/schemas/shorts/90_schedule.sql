@@ -132,4 +132,28 @@ select cron.schedule(
     'shorts-count-unanswered-searches',
     '40 * * * *',
     $$select ops.log_job_run('shorts-count-unanswered-searches', private.count_unanswered_searches())$$
+-- Every five minutes: new videos get their vectors soon, and the round over the others comes forward.
+select cron.schedule(
+    'shorts-fold-video-vectors',
+    '3-59/5 * * * *',
+    $$select ops.log_job_run('shorts-fold-video-vectors', private.fold_video_vectors())$$
+);
+
+-- 04:00 to 04:59 in Korea, every minute a batch: which videos go together; then, from 05:00, what each person likes.
+select cron.schedule(
+    'shorts-learn-neighbours',
+    '* 19 * * *',
+    $$select ops.log_job_run('shorts-learn-neighbours', private.learn_neighbours())$$
+);
+select cron.schedule(
+    'shorts-learn-tastes',
+    '* 20 * * *',
+    $$select ops.log_job_run('shorts-learn-tastes', private.learn_tastes())$$
+);
+
+-- 06:00 to 06:59 in Korea: what has faded goes.
+select cron.schedule(
+    'shorts-prune-pairs',
+    '* 21 * * *',
+    $$select ops.log_job_run('shorts-prune-pairs', private.prune_pairs())$$
 );
