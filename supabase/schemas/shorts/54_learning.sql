@@ -29,7 +29,7 @@ create table private.learning_settings (
         and category_prior > 0
         and hour_prior > 0
     ),
-    -- A sum doubles with each half-life since the landmark, and a number ends at 2^1023.
+    -- A sum doubles with each half-life since the landmark; 480 of them are 1,440 days.
     constraint half_life_is_possible check (half_life between interval '1 day' and interval '365 days')
 );
 alter table private.learning_settings enable row level security;
@@ -39,7 +39,7 @@ comment on column private.learning_settings.memory_size is 'Watched videos of a 
 comment on column private.learning_settings.most_a_day is 'Videos of a person and day in Korea that are paired.';
 comment on column private.learning_settings.half_life is 'After which having been watched counts half.';
 comment on column private.learning_settings.landmark is
-'What was watched then counts 1. Moved by private.relearn, which must be called within 1,000 half-lives.';
+'What was watched then counts 1. Moved by private.relearn, which must be called before 480 half-lives have passed.';
 comment on column private.learning_settings.least_people is 'People that a pair needs to be shown.';
 comment on column private.learning_settings.neighbours_kept is 'Neighbours that a video has at most.';
 comment on column private.learning_settings.begun_in_pairs is
@@ -182,22 +182,22 @@ immutable
 parallel safe
 security invoker
 language sql
-return 2 ^ (
-    extract(epoch from at - landmark)::double precision / extract(epoch from half_life)::double precision
+return 2 ^ greatest(
+    least(
+        extract(epoch from at - landmark)::double precision / extract(epoch from half_life)::double precision, 480
+    ),
+    -480
 );
 comment on function private.worth_at(timestamptz, timestamptz, interval) is
 'What something of then counts: 1 at the landmark, twice as much each half-life later. So sums never have to be '
-'decayed: old ones lose against new ones by themselves.';
+'decayed: old ones lose against new ones by themselves. Ends at 480 half-lives: a ratio of two must be a number too.';
 
 create function private.people_to_learn_from(
     job text,
     batch_size integer,
     up_to timestamptz
 )
-returns table (
-    user_id uuid,
-    is_last boolean
-)
+returns setof uuid
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
@@ -260,9 +260,7 @@ begin
         rounds = stored.rounds + ends::integer
     where stored.job = people_to_learn_from.job;
     return query
-    select
-        one.id,
-        ends
+    select one.id
     from unnest(due) as one (id);
 end
 $$;
@@ -304,7 +302,7 @@ begin
             coalesce(known.learned_to, '-infinity') as learned_to,
             known.day,
             known.taken
-        from private.people_to_learn_from('neighbours', count_pairs.batch_size, count_pairs.up_to) as chosen
+        from private.people_to_learn_from('neighbours', count_pairs.batch_size, count_pairs.up_to) as chosen (user_id)
         left join private.watch_windows as known on chosen.user_id = known.user_id
     ),
 
@@ -591,7 +589,18 @@ begin
 
     select
         jsonb_build_object(
-            'people', (select count(*) from due),
+            -- Who waits for a card is looked at again and again, and must not keep the others waiting.
+            'people', (
+                select count(*)
+                from due
+                where exists (
+                    select
+                    from done
+                    where
+                        done.user_id = due.user_id
+                        and (done.waits_from is null or done.created_at < done.waits_from)
+                )
+            ),
             'watched', (select count(*) from weighed),
             'pairs', (select count(*) from pairs)
         )
@@ -745,17 +754,28 @@ language plpgsql
 as $$
 declare
     counts jsonb;
+    is_left boolean;
+    ranked integer := 0;
 begin
     counts := private.count_pairs(batch_size, up_to);
+    is_left := counts -> 'people' <> '0'
+        or exists (
+            select
+            from private.learning_walks as walk
+            where
+                walk.job = 'neighbours'
+                and walk.walked_to is not null
+        );
     -- Ranked when nothing is left to count: a video of which many pairs change is ranked once.
-    return counts || jsonb_build_object(
-        'ranked', case when counts -> 'people' = '0' then private.rank_neighbours(5 * batch_size, up_to) else 0 end
-    );
+    if not is_left then
+        ranked := private.rank_neighbours(2 * batch_size, up_to);
+    end if;
+    return counts || jsonb_build_object('ranked', ranked, 'left', is_left or ranked > 0);
 end
 $$;
 comment on function private.learn_neighbours(integer, timestamptz) is
 'Learns which videos go together from what people did since last time: a batch of people, or, when there is nobody '
-'left, of videos to rank. Nothing is left when people and ranked are 0.';
+'left, of videos to rank. Says whether anything may be left.';
 
 create function private.measure_everybody()
 returns void
@@ -799,7 +819,7 @@ as $$
 declare
     set_to private.learning_settings;
     everybody private.global_tastes;
-    usual real[];
+    usual double precision[];
     people integer;
     profiles integer;
 begin
@@ -826,14 +846,20 @@ begin
     into everybody
     from private.global_tastes as stored;
     usual := array(
-        select (hour_of.counted + 1e-12) / sum(hour_of.counted + 1e-12) over ()
-        from unnest(everybody.hour_counts) with ordinality as hour_of (counted, place)
-        order by hour_of.place
+        -- No hour is impossible.
+        select (smoothed.share + 0.001) / sum(smoothed.share + 0.001) over ()
+        from (
+            select
+                hour_of.place,
+                coalesce(hour_of.counted / nullif(sum(hour_of.counted) over (), 0), 0) as share
+            from unnest(everybody.hour_counts) with ordinality as hour_of (counted, place)
+        ) as smoothed
+        order by smoothed.place
     );
 
     with due as materialized (
         select chosen.user_id
-        from private.people_to_learn_from('tastes', learn_tastes.batch_size, learn_tastes.up_to) as chosen
+        from private.people_to_learn_from('tastes', learn_tastes.batch_size, learn_tastes.up_to) as chosen (user_id)
     ),
 
     done as materialized (
@@ -1071,12 +1097,23 @@ begin
         (select count(*) from learned),
         (select count(*) from shown)
     into people, profiles;
-    return jsonb_build_object('people', people, 'profiles', profiles);
+    return jsonb_build_object(
+        'people', people,
+        'profiles', profiles,
+        'left', people > 0
+        or exists (
+            select
+            from private.learning_walks as walk
+            where
+                walk.job = 'tastes'
+                and walk.walked_to is not null
+        )
+    );
 end
 $$;
 comment on function private.learn_tastes(integer, timestamptz) is
 'Learns what people like from their last 300 interactions: a batch of those who did something since last time. '
-'Nothing is left when people is 0 twice, or a round has ended.';
+'Says whether anybody may be left.';
 
 create function private.prune_pairs(batch_size integer default 2000)
 returns jsonb
@@ -1172,7 +1209,7 @@ $$;
 comment on function private.prune_pairs(integer) is
 'Deletes pairs that have faded, after about 50 days, and what is left of videos that are gone; a batch of videos.';
 
-create function private.relearn()
+create function private.relearn(landmark timestamptz default date_trunc('day', now()))
 returns void
 volatile
 security definer
@@ -1190,13 +1227,13 @@ as $$
         hour_counts = array_fill(0::double precision, array[24]),
         learned_at = '-infinity';
     update private.learning_settings
-    set landmark = date_trunc('day', now());
+    set landmark = relearn.landmark;
     update private.learning_walks as walk
     set
         walked_to = null,
         walked_to_no = 0
     where walk.job in ('neighbours', 'tastes', 'pairs')
 $$;
-comment on function private.relearn() is
+comment on function private.relearn(timestamptz) is
 'Forgets all that was learned, so that the next runs learn it again from the interactions that are kept: after old ones '
 'were imported, or settings changed.';
