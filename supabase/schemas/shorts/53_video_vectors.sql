@@ -1,4 +1,4 @@
--- Promises every video a vector of 100 numbers that follows from what is known of it, until somebody brings a better one.
+-- Promises every video a vector of 100 numbers that follows from what is known of it, until a better one is brought.
 
 create table private.video_vectors (
     video_no integer primary key references private.video_cards (video_no) on delete cascade,
@@ -512,8 +512,8 @@ returns table (
 stable
 security definer
 set search_path = pg_catalog, pg_temp
-set hnsw.iterative_scan = 'strict_order'
-set hnsw.ef_search = '100'
+set "hnsw.iterative_scan" = 'strict_order'
+set "hnsw.ef_search" = '100'
 set plan_cache_mode = 'force_custom_plan'
 language plpgsql
 as $$

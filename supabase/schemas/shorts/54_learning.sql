@@ -39,14 +39,15 @@ comment on column private.learning_settings.memory_size is 'Watched videos of a 
 comment on column private.learning_settings.most_a_day is 'Videos of a person and day in Korea that are paired.';
 comment on column private.learning_settings.half_life is 'After which having been watched counts half.';
 comment on column private.learning_settings.landmark is
-'What was watched then counts 1. Moved by private.relearn, which must be called before 480 half-lives have passed.';
+'What was watched then counts 1. Moved by private.relearn, to be called before 480 half-lives have passed.';
 comment on column private.learning_settings.least_people is 'People that a pair needs to be shown.';
 comment on column private.learning_settings.neighbours_kept is 'Neighbours that a video has at most.';
 comment on column private.learning_settings.begun_in_pairs is
 'What a video that was merely begun counts in a pair; a liked one counts 1.';
 comment on column private.learning_settings.begun_in_history is 'The same in the mean of a person''s videos.';
 comment on column private.learning_settings.recency is 'What each older video counts, against the next newer.';
-comment on column private.learning_settings.category_prior is 'Views of everybody that a person''s categories start from.';
+comment on column private.learning_settings.category_prior is
+'Views of everybody that a person''s categories start from.';
 comment on column private.learning_settings.hour_prior is 'Views of everybody that a person''s hours start from.';
 insert into private.learning_settings (is_the_one) values (true);
 
@@ -132,8 +133,10 @@ create table private.global_tastes (
 );
 alter table private.global_tastes enable row level security;
 comment on table private.global_tastes is 'What everybody likes together, one row: where each person starts from.';
-comment on column private.global_tastes.category_shares is '{"24": 0.31, ...}: smoothed shares of what is liked; they sum to 1.';
-comment on column private.global_tastes.hour_counts is 'What is watched by the hour in Korea, the first from midnight; newer counts more.';
+comment on column private.global_tastes.category_shares is
+'{"24": 0.31, ...}: smoothed shares of what is liked; they sum to 1.';
+comment on column private.global_tastes.hour_counts is
+'What is watched by the hour in Korea, the first from midnight; newer counts more.';
 insert into private.global_tastes (is_the_one) values (true);
 
 create table private.user_tastes (
@@ -154,7 +157,8 @@ comment on column private.user_tastes.category_lift is
 comment on column private.user_tastes.hours is
 'Share of each hour in Korea, the first from midnight: the person''s drawn to everybody''s; sum 1.';
 comment on column private.user_tastes.events is 'Videos that it rests on: watched, not skipped.';
-comment on column private.user_tastes.vector_version is 'Which video vectors the person''s preference_vector is a mean of.';
+comment on column private.user_tastes.vector_version is
+'Which video vectors the person''s preference_vector is a mean of.';
 comment on column private.user_tastes.learned_to is 'Interactions stored until then were there.';
 
 create function private.is_liked(
@@ -1235,5 +1239,5 @@ as $$
     where walk.job in ('neighbours', 'tastes', 'pairs')
 $$;
 comment on function private.relearn(timestamptz) is
-'Forgets all that was learned, so that the next runs learn it again from the interactions that are kept: after old ones '
-'were imported, or settings changed.';
+'Forgets all that was learned, so that the next runs learn it again from the interactions that are kept: after old '
+'ones were imported, or settings changed.';

@@ -73,9 +73,9 @@ select is(
     extensions.vector_dims(private.embed_video(null, '{}', null)), 100, 'S-252: it has 100 numbers'
 );
 select cmp_ok(
-    private.embed_video(10, '{고양이,춤}', 'UCvec') operator(extensions.<=>) private.embed_video(10, '{고양이,집}', 'UCother'),
+    private.embed_video(10, '{고양이,춤}', 'UCvec') operator (extensions.<=>) private.embed_video(10, '{고양이,집}', 'UCother'),
     '<',
-    private.embed_video(10, '{고양이,춤}', 'UCvec') operator(extensions.<=>) private.embed_video(17, '{축구,골}', 'UCother'),
+    private.embed_video(10, '{고양이,춤}', 'UCvec') operator (extensions.<=>) private.embed_video(17, '{축구,골}', 'UCother'),
     'who shares a category and a keyword is nearer than who shares nothing'
 );
 select is(
