@@ -125,11 +125,11 @@ class FunctionsRuntime:
             )
 
     def _environment(self, port: int) -> dict[str, str]:
-        """What a hosted function finds, the stack's own secrets, and Deno's settings."""
+        """What a hosted function finds, the developer's settings for functions, the stack's secrets, and Deno's."""
         stack, keys = self._stack, self._stack.keys
         return {
             **{name: os.environ[name] for name in INHERITED if name in os.environ},
-            **{name: value for name, value in dotenv_values(self._secrets).items() if value is not None},
+            **{name: value for file in self._settings for name, value in dotenv_values(file).items() if value is not None},
             "SUPABASE_URL": stack.api_url,
             "SUPABASE_DB_URL": stack.database_url(),
             "SUPABASE_ANON_KEY": keys.anon,
@@ -145,8 +145,9 @@ class FunctionsRuntime:
         }
 
     @property
-    def _secrets(self) -> Path:
-        return self._stack.state / "functions.env"
+    def _settings(self) -> tuple[Path, Path]:
+        """What stands for `supabase secrets set`: the file that the Supabase CLI reads too, then the stack's own."""
+        return self._functions / ".env", self._stack.state / "functions.env"
 
     def _configuration(self, name: str) -> dict[str, Any]:
         """The table [functions.NAME] of config.toml as it is now."""
@@ -162,7 +163,7 @@ class FunctionsRuntime:
 
     def _fingerprint(self, name: str) -> object:
         """Changes whenever a file changes that the function's process was started from."""
-        files = [self._secrets, *self._functions.glob("deno.*")]
+        files = [*self._settings, *self._functions.glob("deno.*")]
         for folder in (self._functions / name, self._functions / "_shared"):
             files += sorted(file for file in folder.rglob("*") if file.is_file())
         seen = []

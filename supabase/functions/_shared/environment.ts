@@ -13,3 +13,10 @@ export function secretKey(read: Read = Deno.env.get): string {
   const named: Record<string, string> = listed ? JSON.parse(listed) : {};
   return named.default ?? read("SUPABASE_SECRET_KEY") ?? required("SUPABASE_SERVICE_ROLE_KEY", read);
 }
+
+/** The key that any client may hold, by the names that hosted projects and the local stack give it. */
+export function publishableKey(read: Read = Deno.env.get): string {
+  const listed = read("SUPABASE_PUBLISHABLE_KEYS");
+  const named: Record<string, string> = listed ? JSON.parse(listed) : {};
+  return named.default ?? read("SUPABASE_PUBLISHABLE_KEY") ?? required("SUPABASE_ANON_KEY", read);
+}

@@ -538,3 +538,14 @@ grant execute on function public.set_video_embedding(text, double precision[], t
 grant execute on function private.unit_vector(double precision[]) to app_service;
 grant execute on function public.similar_videos(text, integer, text) to app_anonymous, app_service;
 grant execute on function private.similar_to(text, integer, bigint) to app_anonymous, app_service;
+-- conversations with the AI: people take and answer turns of their own; only an operator changes a limit.
+grant select on private.ai_turn_limits to app_service;
+grant select on private.ai_turn_days to app_service;
+grant execute on function public.open_ai_turn(text, uuid) to app_authenticated;
+grant execute on function public.close_ai_turn(
+    uuid, uuid, text, text, text, boolean, text[], integer
+) to app_authenticated;
+grant execute on function private.begin_ai_turn(text, uuid) to app_authenticated;
+grant execute on function private.end_ai_turn(
+    uuid, uuid, text, text, text, boolean, text[], integer
+) to app_authenticated;
