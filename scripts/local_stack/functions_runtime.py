@@ -129,7 +129,12 @@ class FunctionsRuntime:
         stack, keys = self._stack, self._stack.keys
         return {
             **{name: os.environ[name] for name in INHERITED if name in os.environ},
-            **{name: value for file in self._settings for name, value in dotenv_values(file).items() if value is not None},
+            **{
+                name: value
+                for file in self._settings
+                for name, value in dotenv_values(file).items()
+                if value is not None
+            },
             "SUPABASE_URL": stack.api_url,
             "SUPABASE_DB_URL": stack.database_url(),
             "SUPABASE_ANON_KEY": keys.anon,

@@ -108,6 +108,20 @@ async def test_a_function_finds_what_it_finds_on_a_hosted_project(
     assert "DEVELOPERS_OWN_TOKEN" not in environment
 
 
+async def test_a_developer_s_settings_are_read_from_the_file_that_the_supabase_cli_reads(
+    runtime: FunctionsRuntime, own_stack: Stack, functions: Path
+) -> None:
+    write(own_stack.state / "functions.env", "WAKE_SECRET=the-stack-s\n")
+    first = await call(runtime)
+    write(functions / ".env", "AI_CHAT_MODEL=a-model\nWAKE_SECRET=another\nSUPABASE_URL=http://elsewhere\n")
+    second = await call(runtime)
+    assert second["pid"] != first["pid"]
+    environment = second["environment"]
+    assert isinstance(environment, dict)
+    expected = {"AI_CHAT_MODEL": "a-model", "WAKE_SECRET": "the-stack-s", "SUPABASE_URL": own_stack.api_url}
+    assert environment.items() >= expected.items()
+
+
 async def test_a_killed_function_is_started_again(runtime: FunctionsRuntime) -> None:
     first = (await call(runtime))["pid"]
     assert isinstance(first, int)

@@ -27,7 +27,7 @@ alter table private.ai_turn_days enable row level security;
 comment on table private.ai_turn_days is
 'How many turns with the AI a person has begun on a day in Korea. A new day''s first turn forgets the days before.';
 comment on column private.ai_turn_days.used is
-'Counted before the model is asked; deleting a conversation gives none back.';
+'Counted before the model is asked; a conversation that is gone gives none back.';
 
 create function private.ai_turns_allowed(person uuid)
 returns integer

@@ -267,11 +267,12 @@ select is(
     'S-255: the seventh is not'
 );
 select is(pg_temp.used('22222222-2222-4222-8222-222222222222'), 6::bigint, 'nor counted');
-select pg_temp.outcome('authenticated', :'premium', 'delete from public.search_sessions') as deleted \gset
+delete from public.search_sessions
+where user_id = '22222222-2222-4222-8222-222222222222';
 select is(
     pg_temp.asked(:'premium', $$select public.open_ai_turn('again')$$)::jsonb -> 'granted',
     'false',
-    'who deletes all conversations has no turn more'
+    'conversations that are gone give no turn back'
 );
 select is(
     (
