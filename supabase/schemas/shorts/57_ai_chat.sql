@@ -198,9 +198,9 @@ begin
     end if;
     if talk.id is null then
         opened := private.open_search(left(message, 500), 'ai_chat', null, null, null, null);
-        talk.id := opened ->> 'id';
-        talk.session_started_at := opened ->> 'session_started_at';
-        talk.conversation_context := '[]';
+        talk.id := (opened ->> 'id')::uuid;
+        talk.session_started_at := (opened ->> 'session_started_at')::timestamptz;
+        talk.conversation_context := '[]'::jsonb;
     end if;
     update public.search_sessions as stored
     set
