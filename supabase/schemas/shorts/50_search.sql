@@ -1,76 +1,941 @@
--- Promises that everybody can read what trends now, and no more of it than that.
+-- Promises that a search answers from lists that are in order already, with every title that has what was asked for.
+-- The order: what the query's own keyword leads to; then titles that have it; then the same of what may have been meant
+-- (private.corrected_keywords), where that was less than a page. Among each, by private.search_score.
 
-create function private.limited_trends(
+create type private.search_filters as (
+    category_id integer,
     region text,
-    at_most integer
-)
-returns table (
-    keyword text,
-    region_code text,
-    trend_score double precision,
-    growth_rate double precision,
-    detected_at timestamptz,
-    expires_at timestamptz
-)
-stable
-security definer
-set search_path = pg_catalog, pg_temp
-language sql
-as $$
-    select
-        strongest.keyword::text,
-        strongest.region_code::text,
-        strongest.trend_score,
-        strongest.growth_rate,
-        strongest.detected_at,
-        strongest.expires_at
-    from (
-        select distinct on (trend.keyword) trend.*
-        from public.trending_keywords as trend
-        where
-            trend.region_code = limited_trends.region
-            and trend.closed_at is null
-            and trend.expires_at > now()
-        order by
-            trend.keyword asc,
-            trend.trend_score desc
-    ) as strongest
-    order by
-        strongest.trend_score desc,
-        strongest.keyword asc
-    limit at_most
-$$;
-comment on function private.limited_trends(text, integer) is
-'The columns of a trend that are for everybody. Reads past the policy, which keeps full rows for premium and up.';
+    max_duration integer,
+    min_quality real,
+    least_views bigint
+);
+comment on type private.search_filters is 'What a video must be to be in an answer; null asks for nothing.';
 
-create function public.trending_now(
-    region text default 'KR',
-    "limit" integer default 10
+create type private.search_place as (
+    phase integer,
+    score real,
+    video_no integer
+);
+comment on type private.search_place is
+'Where an answer goes on. Phase 0 is the postings of the query, 1 its titles, 2 the postings of the first correction, …';
+
+create function private.read_search_filters(
+    filters jsonb,
+    is_anonymous boolean
 )
-returns table (
-    keyword text,
-    region_code text,
-    trend_score double precision,
-    growth_rate double precision,
-    detected_at timestamptz,
-    expires_at timestamptz
+returns private.search_filters
+immutable
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    problem text;
+    wanted private.search_filters;
+begin
+    problem := case
+        when jsonb_typeof(coalesce(filters, '{}'::jsonb)) <> 'object' then 'The filters are no JSON object.'
+        when
+            filters - array['category_id', 'region', 'max_duration', 'min_quality', 'facets'] <> '{}'::jsonb
+            then 'A filter is none of the known ones.'
+        when
+            filters -> 'category_id' <> 'null'
+            and (
+                not pg_input_is_valid(filters ->> 'category_id', 'integer')
+                or (filters ->> 'category_id')::numeric not between 0 and 999
+            )
+            then 'category_id is not a whole number from 0 to 999.'
+        when
+            filters -> 'region' <> 'null'
+            and (filters ->> 'region' = any(private.region_codes())) is not true
+            then 'The region is no ISO 3166 code of two capital letters.'
+        when
+            filters -> 'max_duration' <> 'null'
+            and (
+                not pg_input_is_valid(filters ->> 'max_duration', 'integer')
+                or (filters ->> 'max_duration')::numeric < 1
+            )
+            then 'max_duration is not a whole number of seconds from 1.'
+        when
+            filters -> 'min_quality' <> 'null'
+            and (
+                not pg_input_is_valid(filters ->> 'min_quality', 'double precision')
+                or ((filters ->> 'min_quality')::double precision between 0 and 1) is not true
+            )
+            then 'min_quality is not a number from 0 to 1.'
+        when
+            jsonb_typeof(filters -> 'facets') <> 'boolean'
+            then 'facets is neither true nor false.'
+    end;
+    if problem is not null then
+        raise exception using
+            errcode = 'PT400',
+            message = problem,
+            detail = left(filters::text, 200),
+            hint = 'Send category_id, region, max_duration, min_quality, or leave them out: see docs/search.md.';
+    end if;
+    wanted.category_id := (filters ->> 'category_id')::integer;
+    wanted.region := filters ->> 'region';
+    wanted.max_duration := (filters ->> 'max_duration')::integer;
+    wanted.min_quality := (filters ->> 'min_quality')::real;
+    -- The same as the policy anonymous_limited_read of public.cached_videos.
+    wanted.least_views := case when is_anonymous is not false then 1001 end;
+    return wanted;
+end
+$$;
+comment on function private.read_search_filters(jsonb, boolean) is
+'The filters of a search, or PT400 that says which cannot be true. Anonymous visitors see what has over 1,000 views.';
+
+create function private.write_cursor(
+    place private.search_place,
+    how text,
+    digest text
 )
-stable
+returns text
+immutable
 security invoker
 set search_path = pg_catalog, pg_temp
 language sql
 as $$
-    select
-        trend.keyword,
-        trend.region_code,
-        trend.trend_score,
-        trend.growth_rate,
-        trend.detected_at,
-        trend.expires_at
-    from private.limited_trends(
-        coalesce(trending_now.region, 'KR'),
-        least(greatest(coalesce(trending_now."limit", 10), 0), 50)
-    ) as trend
+    select rtrim(
+        translate(
+            encode(
+                convert_to(
+                    format(
+                        '{"p":%s,"s":%s,"v":%s,"h":"%s","d":"%s"}',
+                        place.phase, place.score, place.video_no, how, digest
+                    ),
+                    'UTF8'
+                ),
+                'base64'
+            ),
+            E'+/\n',
+            '-_'
+        ),
+        '='
+    )
 $$;
-comment on function public.trending_now(text, integer) is
-'What trends in a region, strongest first: at most 50, and only what has not expired. For everybody.';
+comment on function private.write_cursor(private.search_place, text, text) is
+'A place in the answer to one question, as text that can stand in an address.';
+
+create function private.read_cursor(
+    cursor text,
+    digest text
+)
+returns jsonb
+immutable
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    opened text;
+begin
+    if cursor ~ '^[A-Za-z0-9_-]{8,200}$' and length(cursor) % 4 <> 1 then
+        -- Escaped, bytes that are no text stay harmless.
+        opened := encode(
+            decode(translate(cursor, '-_', '+/') || repeat('=', (4 - length(cursor) % 4) % 4), 'base64'), 'escape'
+        );
+    end if;
+    -- Each part is as long as what we write, so that none is beyond its type.
+    if
+        (
+            opened ~ (
+                '^\{"p":[0-9],"s":-?[0-9]{1,3}(\.[0-9]{1,12})?,"v":[0-9]{1,9},"h":"(none|keyword|title|synonym|corrected)",'
+                || '"d":"[0-9a-f]{16}"\}$'
+            )
+        ) is not true
+        or opened::jsonb ->> 'd' <> digest
+    then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The cursor does not belong to this search.',
+            detail = 'It is damaged, or of a search with other words or filters.',
+            hint = 'Send next_cursor of the page before with the same query and filters, or none for the first page.';
+    end if;
+    return opened::jsonb;
+end
+$$;
+comment on function private.read_cursor(text, text) is 'What a cursor says; PT400 where it is not of this question.';
+
+create function private.title_answers(
+    title_folded text,
+    terms text []
+)
+returns boolean
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    term text;
+begin
+    foreach term in array terms loop
+        if
+            strpos(title_folded, term) > 0
+            or strpos(title_folded, replace(term, ' ', '')) > 0
+            or title_folded ~ private.spaced_pattern(term)
+        then
+            return true;
+        end if;
+    end loop;
+    return false;
+end
+$$;
+
+create function private.spaced_pattern(folded text)
+returns text
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    squeezed constant text := replace(folded, ' ', '');
+begin
+    -- Whole words, or every 여기 사람 would be found by 기사. What is long is not split by accident.
+    return
+        case
+            when length(squeezed) between 2 and 20
+                then '(^| )'
+                    || array_to_string(string_to_array(squeezed, null), ' ?')
+                    || '(을|를|이|가|은|는|의|에|도|에서|으로|로)?( |$)'
+            else '^$'
+        end;
+end
+$$;
+comment on function private.spaced_pattern(text) is
+'Finds folded text where it is spaced otherwise and made of whole words, with a particle or none: 맛집 in 제주 맛 집을.';
+comment on function private.title_answers(text, text []) is
+'Whether a folded title has one of these folded texts, spaced in its way or another.';
+
+create function private.find_postings(
+    wanted_keyword integer,
+    wanted private.search_filters,
+    after_place private.search_place,
+    most integer,
+    earlier_keywords integer [],
+    earlier_terms text []
+)
+returns table (
+    video_no integer,
+    score real
+)
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+language plpgsql
+as $$
+begin
+    return query
+    select
+        posting.video_no,
+        posting.score
+    from private.keyword_postings as posting
+    inner join private.video_cards as card on posting.video_no = card.video_no
+    where
+        posting.keyword_no = wanted_keyword
+        and (posting.score, posting.video_no) < (after_place.score, after_place.video_no)
+        and card.is_servable
+        and (wanted.least_views is null or card.view_count >= wanted.least_views)
+        and (wanted.category_id is null or card.category_id = wanted.category_id)
+        and (wanted.max_duration is null or card.duration <= wanted.max_duration)
+        and (wanted.min_quality is null or card.quality >= wanted.min_quality)
+        and (
+            wanted.region is null
+            or card.region_restrictions is null
+            or private.plays_in(card.region_restrictions, wanted.region)
+        )
+        and (
+            earlier_terms is null
+            or not (
+                private.title_answers(card.title_folded, earlier_terms)
+                or exists (
+                    select
+                    from private.keyword_postings as other
+                    where
+                        other.keyword_no = any(earlier_keywords)
+                        and other.video_no = posting.video_no
+                )
+            )
+        )
+    order by
+        posting.score desc,
+        posting.video_no desc
+    limit most;
+end
+$$;
+comment on function private.find_postings(
+    integer, private.search_filters, private.search_place, integer, integer [], text []
+) is
+'The next videos of a keyword, best first, without those that earlier keywords and texts of the same search found.';
+
+create function private.find_titles(
+    term text,
+    wanted private.search_filters,
+    after_place private.search_place,
+    most integer,
+    is_exact boolean,
+    earlier_keywords integer [],
+    earlier_terms text []
+)
+returns table (
+    video_no integer,
+    score real
+)
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+language plpgsql
+as $$
+declare
+    squeezed constant text := replace(term, ' ', '');
+    spaced constant text := private.spaced_pattern(term);
+    grams constant text[] := private.title_grams(term);
+    slices constant integer[] := '{0, 100, 500, 2000}';
+    list private.frequent_grams;
+    frequent integer;
+    known_no bigint;
+    nos integer[];
+    standings real[];
+    found_nos integer[];
+    found_standings real[];
+begin
+    if cardinality(grams) = 0 then
+        return;
+    end if;
+    -- The list of the rarest, where all are frequent: any other gram leads to few videos by the index.
+    select count(*)
+    into frequent
+    from private.frequent_grams as one
+    where one.gram = any(grams);
+    if frequent = cardinality(grams) then
+        select one.*
+        into list
+        from private.frequent_grams as one
+        where one.gram = any(grams)
+        order by one.videos
+        limit 1;
+        select
+            case
+                when list.gram <= round.done_gram then coalesce(round.target_no, round.listed_no)
+                else round.listed_no
+            end
+        into known_no
+        from private.list_round as round;
+
+        -- What changed since the list was made.
+        select
+            array_agg(card.video_no),
+            array_agg(card.standing)
+        into
+            nos,
+            standings
+        from private.unlisted_cards as unlisted
+        inner join private.video_cards as card on unlisted.video_no = card.video_no
+        where
+            private.title_grams(unlisted.title_folded) @> grams
+            and unlisted.change_no > known_no
+            and card.is_servable
+            and (card.standing, card.video_no) < (after_place.score, after_place.video_no)
+            and (
+                strpos(card.title_folded, term) > 0
+                or strpos(card.title_folded, squeezed) > 0
+                or card.title_folded ~ spaced
+            )
+            and (wanted.least_views is null or card.view_count >= wanted.least_views)
+            and (wanted.category_id is null or card.category_id = wanted.category_id)
+            and (wanted.max_duration is null or card.duration <= wanted.max_duration)
+            and (wanted.min_quality is null or card.quality >= wanted.min_quality)
+            and (
+                wanted.region is null
+                or card.region_restrictions is null
+                or private.plays_in(card.region_restrictions, wanted.region)
+            )
+            and not exists (
+                select
+                from private.keyword_postings as other
+                where
+                    other.keyword_no = any(earlier_keywords)
+                    and other.video_no = card.video_no
+            )
+            and (earlier_terms is null or not private.title_answers(card.title_folded, earlier_terms));
+
+        -- The best hundred mostly suffice; most is wanted of few.
+        for part in 1 .. 3 loop
+            exit when slices[part] >= cardinality(list.video_nos);
+            select
+                array_agg(card.video_no),
+                array_agg(card.standing)
+            into
+                found_nos,
+                found_standings
+            from unnest(list.video_nos[slices[part] + 1:slices[part + 1]]) as entry (video_no)
+            inner join private.video_cards as card on entry.video_no = card.video_no
+            where
+                card.is_servable
+                and (card.standing, card.video_no) < (after_place.score, after_place.video_no)
+                and (
+                    strpos(card.title_folded, term) > 0
+                    or strpos(card.title_folded, squeezed) > 0
+                    or card.title_folded ~ spaced
+                )
+                and (list.is_whole or card.standing > list.last_standing)
+                and (wanted.least_views is null or card.view_count >= wanted.least_views)
+                and (wanted.category_id is null or card.category_id = wanted.category_id)
+                and (wanted.max_duration is null or card.duration <= wanted.max_duration)
+                and (wanted.min_quality is null or card.quality >= wanted.min_quality)
+                and (
+                    wanted.region is null
+                    or card.region_restrictions is null
+                    or private.plays_in(card.region_restrictions, wanted.region)
+                )
+                and not exists (
+                    select
+                    from private.unlisted_cards as unlisted
+                    where
+                        unlisted.video_no = card.video_no
+                        and unlisted.change_no > known_no
+                )
+                and not exists (
+                    select
+                    from private.keyword_postings as other
+                    where
+                        other.keyword_no = any(earlier_keywords)
+                        and other.video_no = card.video_no
+                )
+                and (earlier_terms is null or not private.title_answers(card.title_folded, earlier_terms));
+            nos := nos || found_nos;
+            standings := standings || found_standings;
+            exit when cardinality(nos) >= most;
+        end loop;
+
+        -- Beyond a list that is cut off nothing is known: only what stands above its end is certain to come first.
+        select
+            array_agg(hit.video_no order by hit.standing desc, hit.video_no desc),
+            array_agg(hit.standing order by hit.standing desc, hit.video_no desc)
+        into
+            found_nos,
+            found_standings
+        from (
+            select
+                one.video_no,
+                one.standing
+            from unnest(nos, standings) as one (video_no, standing)
+            where
+                list.is_whole
+                or one.standing > list.last_standing
+            order by
+                one.standing desc,
+                one.video_no desc
+            limit most
+        ) as hit;
+        if list.is_whole or cardinality(found_nos) >= most or not is_exact then
+            return query
+            select
+                one.video_no,
+                one.standing
+            from unnest(found_nos, found_standings) as one (video_no, standing);
+            return;
+        end if;
+    end if;
+
+    return query
+    select
+        card.video_no,
+        card.standing
+    from private.video_cards as card
+    where
+        private.title_grams(card.title_folded) @> grams
+        and card.is_servable
+        and (card.standing, card.video_no) < (after_place.score, after_place.video_no)
+        and (
+            strpos(card.title_folded, term) > 0
+            or strpos(card.title_folded, squeezed) > 0
+            or card.title_folded ~ spaced
+        )
+        and (wanted.least_views is null or card.view_count >= wanted.least_views)
+        and (wanted.category_id is null or card.category_id = wanted.category_id)
+        and (wanted.max_duration is null or card.duration <= wanted.max_duration)
+        and (wanted.min_quality is null or card.quality >= wanted.min_quality)
+        and (
+            wanted.region is null
+            or card.region_restrictions is null
+            or private.plays_in(card.region_restrictions, wanted.region)
+        )
+        and not exists (
+            select
+            from private.keyword_postings as other
+            where
+                other.keyword_no = any(earlier_keywords)
+                and other.video_no = card.video_no
+        )
+        and (earlier_terms is null or not private.title_answers(card.title_folded, earlier_terms))
+    order by
+        card.standing desc,
+        card.video_no desc
+    limit most;
+end
+$$;
+comment on function private.find_titles(
+    text, private.search_filters, private.search_place, integer, boolean, integer [], text []
+) is
+'The next videos whose title has a folded text, best first, without what keywords and texts before it found. Where not '
+'exact, it may end early rather than read all titles.';
+
+create function private.title_highlights(
+    title text,
+    term text
+)
+returns jsonb
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    gap constant text := '[^[:alnum:]]';
+    readable text collate pg_c_utf8 := lower(title collate pg_c_utf8);
+    starts integer[];
+    ends integer[];
+    pattern text;
+    begins integer;
+    beyond integer;
+    place integer;
+    marks jsonb := jsonb_build_array();
+begin
+    if term = '' then
+        return marks;
+    end if;
+    if title is not nfkc normalized or length(readable) <> length(title) then
+        -- Piece by piece: a letter with what belongs to it, conjoining jamo as a syllable. Each letter of the folded
+        -- text knows where its piece begins and ends in the title.
+        with pieces as (
+            select
+                piece.letters[1] as letters,
+                piece.number
+            from regexp_matches(
+                title,
+                E'[\u1100-\u115F]?[\u1160-\u11A7]*[\u11A8-\u11FF]+|[\u1100-\u115F][\u1160-\u11A7]*'
+                '|.[\u0300-\u036F\u3099\u309A\uFE00-\uFE0F\u200D]*|\n',
+                'g'
+            ) with ordinality as piece (letters, number)
+        ),
+
+        placed as (
+            select
+                pieces.number,
+                lower(normalize(pieces.letters, nfkc) collate pg_c_utf8) as folded,
+                sum(length(pieces.letters)) over (order by pieces.number) as last,
+                sum(length(pieces.letters)) over (order by pieces.number) - length(pieces.letters) + 1 as first
+            from pieces
+        )
+
+        select
+            string_agg(letter.letter, '' order by placed.number, letter.number),
+            array_agg(placed.first order by placed.number, letter.number),
+            array_agg(placed.last order by placed.number, letter.number)
+        into
+            readable,
+            starts,
+            ends
+        from placed
+        cross join lateral unnest(string_to_array(placed.folded, null)) with ordinality as letter (letter, number);
+    end if;
+
+    -- As it was asked; else spaced otherwise; else its words.
+    foreach pattern in array array[
+        replace(term, ' ', gap || '+'),
+        array_to_string(string_to_array(replace(term, ' ', ''), null), gap || '*'),
+        replace(term, ' ', '|')
+    ] loop
+        place := 1;
+        while place <= length(readable) and jsonb_array_length(marks) < 10 loop
+            begins := regexp_instr(readable, pattern, place, 1, 0);
+            exit when begins = 0;
+            beyond := regexp_instr(readable, pattern, place, 1, 1);
+            marks := marks || jsonb_build_array(
+                case
+                    when starts is null then jsonb_build_array(begins - 1, beyond - begins)
+                    else jsonb_build_array(starts[begins] - 1, ends[beyond - 1] - starts[begins] + 1)
+                end
+            );
+            place := beyond;
+        end loop;
+        exit when jsonb_array_length(marks) > 0;
+    end loop;
+    return marks;
+end
+$$;
+comment on function private.title_highlights(text, text) is
+'Where a title has a folded text: at most ten [start, length] in characters of the title as it is, from 0.';
+
+create function private.render_videos(
+    video_nos integer [],
+    scores real [],
+    terms text []
+)
+returns jsonb
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+language sql
+as $$
+    select
+        coalesce(
+            jsonb_agg(
+                jsonb_build_object(
+                    'video_id', video.video_id,
+                    'title', video.title,
+                    'highlights', private.title_highlights(video.title, hit.term),
+                    'channel_id', video.channel_id,
+                    'channel_name', video.channel_name,
+                    'thumbnail_url', video.thumbnail_url,
+                    'duration', video.duration,
+                    'view_count', video.view_count,
+                    'published_at', video.published_at,
+                    'category_id', video.category_id,
+                    'quality_score', video.quality_score,
+                    'score', round(private.search_score_at(hit.score, now())::numeric, 6)
+                )
+                order by hit.place
+            ),
+            '[]'
+        )
+    from unnest(
+        render_videos.video_nos, render_videos.scores, render_videos.terms
+    ) with ordinality as hit (video_no, score, term, place)
+    inner join private.video_cards as card on hit.video_no = card.video_no
+    inner join public.cached_videos as video on card.video_id = video.video_id
+$$;
+comment on function private.render_videos(integer [], real [], text []) is
+'The rows of an answer, as everybody may see them: from the cache as it is now.';
+
+create function private.playing_videos(
+    video_nos integer [],
+    wanted private.search_filters
+)
+returns integer []
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+language sql
+as $$
+    select coalesce(array_agg(card.video_no), '{}')
+    from unnest(playing_videos.video_nos) as hit (video_no)
+    inner join private.video_cards as card on hit.video_no = card.video_no
+    inner join public.cached_videos as video on card.video_id = video.video_id
+    where
+        video.is_playable
+        and video.is_shorts
+        and video.expires_at > now()
+        and ((wanted).least_views is null or video.view_count >= (wanted).least_views)
+        and (
+            (wanted).region is null
+            or video.region_restrictions = '{}'
+            or private.plays_in(video.region_restrictions, (wanted).region)
+        )
+$$;
+comment on function private.playing_videos(integer [], private.search_filters) is
+'Those that the cache, as it is now, lets be served: cards may be a minute behind.';
+
+create function private.search_facets(video_nos integer [])
+returns jsonb
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+language sql
+as $$
+    with matches as materialized (
+        select
+            card.category_id,
+            card.duration
+        from private.video_cards as card
+        where card.video_no = any(search_facets.video_nos)
+    )
+
+    select
+        jsonb_build_object(
+            'categories', (
+                select
+                    coalesce(
+                        jsonb_agg(
+                            jsonb_build_object(
+                                'category_id', counted.category_id,
+                                'name', name.korean,
+                                'videos', counted.videos
+                            )
+                            order by counted.videos desc, counted.category_id
+                        ),
+                        '[]'
+                    )
+                from (
+                    select
+                        matches.category_id,
+                        count(*) as videos
+                    from matches
+                    group by matches.category_id
+                ) as counted
+                left join private.video_category_names() as name on counted.category_id = name.category_id
+            ),
+            'durations', jsonb_build_array(
+                jsonb_build_object(
+                    'max_duration', 60,
+                    'videos', (select count(*) from matches where matches.duration <= 60)
+                ),
+                jsonb_build_object(
+                    'max_duration', private.shorts_limit_seconds(),
+                    'videos', (select count(*) from matches)
+                )
+            )
+        )
+$$;
+comment on function private.search_facets(integer []) is 'How many of these videos are of each category and length.';
+
+create function private.find_videos(
+    query text,
+    filters jsonb,
+    most integer,
+    cursor text,
+    is_anonymous boolean
+)
+returns jsonb
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    most_matches constant integer := 1000;
+    key text;
+    digest text;
+    wanted private.search_filters;
+    opened jsonb;
+    place private.search_place;
+    facet_place private.search_place;
+    end_place private.search_place;
+    how text := 'none';
+    kinds text[];
+    terms text[];
+    keyword_nos integer[];
+    has_corrections boolean := false;
+    earlier_terms text[];
+    nos integer[];
+    scores real[];
+    playing integer[];
+    page_nos integer[] := '{}';
+    page_scores real[] := '{}';
+    page_shown real[] := '{}';
+    page_phases integer[] := '{}';
+    page_terms text[] := '{}';
+    facet_nos integer[] := '{}';
+    facets jsonb;
+    is_more boolean := false;
+    is_whole boolean := true;
+    rounds integer := 0;
+    short_by integer;
+begin
+    if length(query) > 200 or coalesce(btrim(query), '') = '' then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The query is not 1 to 200 characters.',
+            detail = format('It has %s.', coalesce(length(query), 0)),
+            hint = 'Send what somebody would type to search.';
+    end if;
+    if (most between 1 and 50) is not true then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The limit is not 1 to 50.',
+            detail = format('It is %s.', coalesce(most::text, 'missing')),
+            hint = 'Ask for at most 50 videos, and for more with next_cursor.';
+    end if;
+    wanted := private.read_search_filters(filters, is_anonymous);
+    key := private.search_key(query);
+    digest := left(encode(sha256(convert_to(jsonb_build_array(key, wanted)::text, 'UTF8')), 'hex'), 16);
+    place := (0, 'infinity'::real, 2147483647);
+    if cursor is not null then
+        opened := private.read_cursor(cursor, digest);
+        place := ((opened ->> 'p')::integer, (opened ->> 's')::real, (opened ->> 'v')::integer);
+        how := opened ->> 'h';
+    end if;
+
+    -- terms[1] is what was asked; corrections follow when they are needed. What has no letters is in no folded title.
+    terms := array[private.fold_text(query)];
+    kinds := array['keyword'];
+    keyword_nos := array[
+        coalesce((select keyword.keyword_no from private.keywords as keyword where keyword.keyword = key), 0)
+    ];
+    facet_place := (0, 'infinity'::real, 2147483647);
+    loop
+        if place.phase >= 2 and not has_corrections then
+            -- Only to fill the first page; who pages on has found enough. Typing errors are looked for where nothing is
+            -- as it was typed.
+            exit when (cursor is not null and (opened ->> 'p')::integer < 2) or terms[1] = '';
+            has_corrections := true;
+            select
+                terms || array_agg(correction.keyword order by correction.place),
+                kinds || array_agg(
+                    case when correction.how = 'synonym' then 'synonym' else 'corrected' end order by correction.place
+                ),
+                keyword_nos || array_agg(keyword.keyword_no order by correction.place)
+            into
+                terms,
+                kinds,
+                keyword_nos
+            from private.corrected_keywords(query, 3)
+                with ordinality as correction (keyword, distance, how, place)
+            inner join private.keywords as keyword on correction.keyword = keyword.keyword
+            where
+                correction.how <> 'corrected'
+                or how not in ('keyword', 'title');
+        end if;
+        exit when place.phase >= 2 * cardinality(terms);
+        short_by := most + 1 - cardinality(page_nos);
+        earlier_terms := nullif(terms[1:place.phase / 2], '{}');
+        if place.phase % 2 = 0 then
+            select
+                array_agg(hit.video_no),
+                array_agg(hit.score)
+            into
+                nos,
+                scores
+            from private.find_postings(
+                keyword_nos[place.phase / 2 + 1], wanted, place, short_by, keyword_nos[1:place.phase / 2], earlier_terms
+            ) as hit;
+        else
+            select
+                array_agg(hit.video_no),
+                array_agg(hit.score)
+            into
+                nos,
+                scores
+            from private.find_titles(
+                terms[place.phase / 2 + 1], wanted, place, short_by, true, keyword_nos[1:place.phase / 2 + 1], earlier_terms
+            ) as hit;
+        end if;
+        if nos is not null then
+            playing := private.playing_videos(nos, wanted);
+            select
+                page_nos || array_agg(hit.video_no order by hit.number),
+                page_scores || array_agg(hit.score order by hit.number),
+                page_shown || array_agg(
+                    -- A title that has it answers half as well as a keyword that is it; a correction half as well again.
+                    (hit.score - ln(2) * (place.phase % 2 + least(place.phase / 2, 1)))::real order by hit.number
+                ),
+                page_phases || array_agg(place.phase order by hit.number),
+                page_terms || array_agg(terms[place.phase / 2 + 1] order by hit.number)
+            into
+                page_nos,
+                page_scores,
+                page_shown,
+                page_phases,
+                page_terms
+            from unnest(nos, scores) with ordinality as hit (video_no, score, number)
+            where hit.video_no = any(playing);
+            if how = 'none' and cardinality(page_nos) > 0 then
+                how := case
+                    when place.phase >= 2 then kinds[place.phase / 2 + 1]
+                    when place.phase = 1 then 'title'
+                    else 'keyword'
+                end;
+            end if;
+        end if;
+        if cardinality(page_nos) > most then
+            is_more := true;
+            exit;
+        end if;
+        if coalesce(cardinality(nos), 0) < short_by then
+            place := (place.phase + 1, 'infinity'::real, 2147483647);
+        else
+            -- Some of them did not play any more: on from the last of them, for as long as that is work for one answer.
+            place := (place.phase, scores[cardinality(scores)], nos[cardinality(nos)]);
+            rounds := rounds + 1;
+            if rounds >= 20 then
+                is_more := true;
+                end_place := place;
+                exit;
+            end if;
+        end if;
+    end loop;
+    if cardinality(page_nos) >= most and is_more and end_place is null then
+        end_place := (page_phases[most], page_scores[most], page_nos[most]);
+    end if;
+
+    if coalesce((filters ->> 'facets')::boolean, true) then
+        while facet_place.phase < least(2 * cardinality(terms), 8) loop
+            short_by := most_matches + 1 - cardinality(facet_nos);
+            earlier_terms := nullif(terms[1:facet_place.phase / 2], '{}');
+            if facet_place.phase % 2 = 0 then
+                nos := array(
+                    select hit.video_no
+                    from private.find_postings(
+                        keyword_nos[facet_place.phase / 2 + 1], wanted, facet_place, short_by,
+                        keyword_nos[1:facet_place.phase / 2], earlier_terms
+                    ) as hit
+                );
+            else
+                nos := array(
+                    select hit.video_no
+                    from private.find_titles(
+                        terms[facet_place.phase / 2 + 1], wanted, facet_place, short_by, false,
+                        keyword_nos[1:facet_place.phase / 2 + 1], earlier_terms
+                    ) as hit
+                );
+                -- A list that is cut off may have left some out.
+                is_whole := is_whole and not exists (
+                    select
+                    from private.frequent_grams as list
+                    where
+                        list.gram = any(private.title_grams(terms[facet_place.phase / 2 + 1]))
+                        and not list.is_whole
+                );
+            end if;
+            facet_nos := facet_nos || nos;
+            exit when cardinality(facet_nos) > most_matches;
+            facet_place.phase := facet_place.phase + 1;
+        end loop;
+        is_whole := is_whole and cardinality(facet_nos) <= most_matches;
+        facet_nos := facet_nos[1:most_matches];
+        facets := private.search_facets(facet_nos);
+    else
+        -- What a first page shows to the end needs no counting.
+        is_whole := cursor is null and not is_more;
+        facet_nos := page_nos[1:most];
+    end if;
+
+    return jsonb_build_object(
+        'query', query,
+        'how', how,
+        'answered', case
+            when how in ('keyword', 'title') then key
+            when cardinality(page_terms) > 0 then page_terms[1]
+        end,
+        'videos', private.render_videos(page_nos[1:most], page_shown[1:most], page_terms[1:most]),
+        'facets', facets,
+        'total', cardinality(facet_nos),
+        'total_is_exact', is_whole,
+        'next_cursor', case when end_place is not null then private.write_cursor(end_place, how, digest) end
+    );
+end
+$$;
+comment on function private.find_videos(text, jsonb, integer, text, boolean) is
+'Answers a search without any cache: see docs/search.md. Stable, so that all of it is read from one moment.';

@@ -1,0 +1,1156 @@
+-- Promises that search and feed read narrow rows in rank order, derived from the cache by a fold, equal to it after it.
+
+create function private.search_score(
+    relevance double precision,
+    quality double precision,
+    popularity double precision,
+    published_at timestamptz
+)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    -- Relevance x worth x freshness, as a sum of logarithms. Freshness halves in 180 days for everything at once, so
+    -- that it is counted forward from 2020: the order of two videos never changes with time, and can be stored.
+    return
+        ln(greatest(relevance, 0.01))
+        + ln(0.1 + 0.6 * coalesce(quality, 0) + 0.3 * coalesce(popularity, 0))
+        + ln(2) * extract(epoch from published_at - '2020-01-01 00:00+00'::timestamptz)::double precision
+        / (180 * 86400);
+end
+$$;
+comment on function private.search_score(double precision, double precision, double precision, timestamptz) is
+'How search ranks: ln(relevance) + ln(0.1 + 0.6 quality + 0.3 popularity) + ln 2 x (days since 2020 / 180). '
+'Relevance, quality and popularity are from 0 to 1; private.search_score_at says what is left of it at a time.';
+
+create function private.search_score_at(
+    score double precision,
+    at timestamptz
+)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    return exp(
+        least(
+            score - ln(2) * extract(epoch from at - '2020-01-01 00:00+00'::timestamptz)::double precision
+            / (180 * 86400),
+            0
+        )
+    );
+end
+$$;
+comment on function private.search_score_at(double precision, timestamptz) is
+'relevance x (0.1 + 0.6 quality + 0.3 popularity) x 0.5 ^ (age / 180 days), 0 to 1.';
+
+create function private.keyword_relevance(relevance_score double precision)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    -- The design's threshold is 0.7: what is below still answers, after what is above unless far better and newer.
+    return case when relevance_score > 0.7 then relevance_score else 0.1 + relevance_score / 2 end;
+end
+$$;
+comment on function private.keyword_relevance(double precision) is
+'What a mapping''s relevance counts in search: itself above 0.7, else 0.1 + half of it.';
+
+create function private.search_key(text text)
+returns text
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- A keyword of emoji alone has no letters to fold.
+    select coalesce(nullif(private.fold_text(search_key.text), ''), private.normalize_keyword(search_key.text))
+$$;
+comment on function private.search_key(text) is
+'How a keyword is looked up: folded; normalised where nothing of it is a letter or a digit.';
+
+create function private.title_grams(folded text)
+returns text []
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    letters constant text[] := string_to_array(replace(folded, ' ', ''), null);
+begin
+    -- Across spaces too, so that 맛집 finds 맛 집 by the same pairs.
+    return array(
+        select distinct gram.gram collate "C"
+        from (
+            select unnest(letters) as gram
+            union all
+            select one.letter || one.following
+            from unnest(letters, letters[2:]) as one (letter, following)
+            where one.following is not null
+        ) as gram
+    );
+end
+$$;
+comment on function private.title_grams(text) is
+'Every letter and every two neighbouring letters of a folded text, spaces left out.';
+
+create table private.video_cards (
+    video_no integer generated always as identity primary key,
+    video_id varchar(20) not null unique references public.cached_videos (video_id) on delete cascade,
+    title_folded text collate "C" not null,
+    category_id smallint not null,
+    channel_id varchar(50),
+    duration integer,
+    popularity real not null,
+    quality real not null,
+    view_count bigint not null,
+    published_at timestamptz not null,
+    expires_at timestamptz not null,
+    region_restrictions jsonb,
+    is_servable boolean not null,
+    standing real not null,
+    constraint card_scores_are_fractions check (popularity between 0 and 1 and quality between 0 and 1)
+);
+alter table private.video_cards enable row level security;
+create index video_cards_by_gram on private.video_cards using gin (private.title_grams(title_folded))
+where is_servable;
+create index video_cards_by_expiry on private.video_cards (expires_at)
+where is_servable;
+comment on table private.video_cards is
+'What search and feed need of a video, narrow. Derived: private.fold_video_cards writes it, private.rebuild_video_cards '
+'makes it anew, private.video_card_problems compares it with public.cached_videos.';
+comment on column private.video_cards.video_no is 'Our own short number of the video; stays while the video is cached.';
+comment on column private.video_cards.title_folded is 'private.fold_text of the title.';
+comment on column private.video_cards.category_id is 'YouTube''s number; 0 while unknown.';
+comment on column private.video_cards.popularity is 'ln(1 + views) / ln(1 + 1e9) to two digits, at most 1.';
+comment on column private.video_cards.quality is 'The quality score; 0 while unknown.';
+comment on column private.video_cards.published_at is 'A year before it was first seen, where the source does not tell.';
+comment on column private.video_cards.region_restrictions is 'Null where it plays everywhere.';
+comment on column private.video_cards.is_servable is
+'A Short that plays and had not expired when last looked at. What is served is looked up in the cache again.';
+comment on column private.video_cards.standing is
+'private.search_score with relevance 1: the order among videos that answer equally well.';
+
+create table private.keywords (
+    keyword_no integer generated always as identity primary key,
+    keyword text collate "C" not null unique,
+    videos integer not null default 0
+);
+alter table private.keywords enable row level security;
+comment on table private.keywords is 'Every keyword that ever led to a Short that plays. Derived, see video_cards.';
+comment on column private.keywords.keyword is 'private.search_key of it: k-pop and k pop are one.';
+comment on column private.keywords.videos is 'How many Shorts that play it leads to.';
+
+create table private.keyword_postings (
+    keyword_no integer not null references private.keywords (keyword_no),
+    video_no integer not null references private.video_cards (video_no) on delete cascade,
+    score real not null,
+    primary key (keyword_no, video_no)
+);
+alter table private.keyword_postings enable row level security;
+create index keyword_postings_in_order on private.keyword_postings (keyword_no, score desc, video_no desc);
+create index keyword_postings_by_video on private.keyword_postings (video_no) include (keyword_no);
+comment on table private.keyword_postings is
+'The Shorts that play of each keyword, in the order of search: no row of any other video. Derived, see video_cards.';
+comment on column private.keyword_postings.score is 'private.search_score. Never changes with time.';
+
+create table private.keyword_deltas (
+    id bigint generated always as identity primary key,
+    keyword_no integer not null,
+    videos integer not null
+);
+alter table private.keyword_deltas enable row level security;
+comment on table private.keyword_deltas is
+'How many postings a keyword has won or lost and its row does not say yet. Appended only; the fold adds it up.';
+
+create table private.card_marks (
+    id bigint generated always as identity primary key,
+    video_ids text [] not null,
+    marked_at timestamptz not null default now()
+);
+alter table private.card_marks enable row level security;
+comment on table private.card_marks is
+'Videos that changed since the fold. Appended only, so that nobody waits for anybody; the fold takes them away.';
+
+create table private.frequent_grams (
+    gram text collate "C" primary key,
+    videos integer not null,
+    is_whole boolean not null,
+    last_standing real not null,
+    video_nos integer [] not null
+);
+alter table private.frequent_grams enable row level security;
+comment on table private.frequent_grams is
+'The best videos of each letter and pair of letters that more than 100 titles have. Derived, see video_cards. '
+'What changed since a list was made is in private.unlisted_cards.';
+comment on column private.frequent_grams.videos is 'About how many videos have it.';
+comment on column private.frequent_grams.is_whole is 'Whether the list holds all of them.';
+comment on column private.frequent_grams.last_standing is
+'Every video with a higher standing that has the gram is in the list; -infinity where the list is whole.';
+comment on column private.frequent_grams.video_nos is 'At most 2,000, the highest standing first.';
+
+create sequence private.card_changes as bigint;
+create table private.unlisted_cards (
+    video_no integer primary key,
+    change_no bigint not null default nextval('private.card_changes'),
+    title_folded text collate "C" not null,
+    changed_at timestamptz not null default now()
+);
+alter table private.unlisted_cards enable row level security;
+create index unlisted_cards_by_gram on private.unlisted_cards using gin (private.title_grams(title_folded))
+with (fastupdate = off);
+create index unlisted_cards_by_change on private.unlisted_cards (change_no);
+comment on table private.unlisted_cards is
+'Servable videos whose title or standing changed, which lists of grams do not know yet: they are looked up apart.';
+comment on column private.unlisted_cards.video_no is
+'Of video_cards. No foreign key: who deletes a video shall not wait for the lists.';
+
+create table private.list_round (
+    is_only boolean primary key default true,
+    listed_no bigint not null default 0,
+    target_no bigint,
+    done_gram text collate "C" not null default '',
+    constraint there_is_one_round check (is_only)
+);
+alter table private.list_round enable row level security;
+insert into private.list_round default values;
+comment on table private.list_round is
+'How far the lists of grams are: all know the changes up to listed_no, those up to done_gram the ones up to target_no.';
+
+create view private.wanted_cards as
+select
+    video.video_id,
+    private.fold_text(video.title) collate "C" as title_folded,
+    coalesce(video.category_id, 0)::smallint as category_id,
+    video.channel_id,
+    video.duration,
+    figures.popularity,
+    coalesce(video.quality_score, 0)::real as quality,
+    coalesce(video.view_count, 0) as view_count,
+    figures.published_at,
+    video.expires_at,
+    nullif(video.region_restrictions, '{}') as region_restrictions,
+    video.is_playable and video.is_shorts and video.expires_at > now() as is_servable,
+    private.search_score(
+        1, round(coalesce(video.quality_score, 0)::numeric, 2)::double precision, figures.popularity, figures.published_at
+    )::real as standing
+from public.cached_videos as video
+cross join lateral (
+    select
+        -- To two digits: a few views more are no change of the order, and nothing to write.
+        least(round((ln(1 + coalesce(video.view_count, 0)::double precision) / ln(1e9 + 1))::numeric, 2), 1)::real
+            as popularity,
+        coalesce(video.published_at, video.created_at - interval '1 year') as published_at
+) as figures;
+comment on view private.wanted_cards is 'What video_cards should say, from public.cached_videos as it is now.';
+
+create view private.wanted_postings as
+select
+    card.video_no,
+    card.video_id,
+    private.search_key(mapping.keyword) collate "C" as keyword,
+    (card.standing + ln(greatest(max(private.keyword_relevance(mapping.relevance_score)), 0.01)))::real as score
+from private.video_cards as card
+inner join public.keyword_video_mappings as mapping on card.video_id = mapping.video_id
+where
+    card.is_servable
+    and private.search_key(mapping.keyword) <> ''
+group by
+    card.video_no,
+    card.video_id,
+    private.search_key(mapping.keyword);
+comment on view private.wanted_postings is 'What keyword_postings should say, from public.keyword_video_mappings.';
+
+create function private.mark_cards(video_ids text [])
+returns void
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- In parts: one fold shall not have to take a million.
+    insert into private.card_marks (video_ids)
+    select array_agg(numbered.video_id)
+    from (
+        select
+            one.video_id,
+            row_number() over () as number
+        from (select distinct unnest(mark_cards.video_ids) as video_id) as one
+    ) as numbered
+    group by (numbered.number - 1) / 1000
+$$;
+comment on function private.mark_cards(text []) is 'Notes videos for the fold.';
+
+create function private.mark_new_videos()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    perform private.mark_cards(array(select new_row.video_id from new_rows as new_row));
+    return null;
+end
+$$;
+comment on function private.mark_new_videos() is 'Notes what a statement added, for the fold of cards.';
+
+create function private.mark_changed_videos()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    -- Counters are no change: they are written each minute, and no card shows them.
+    perform private.mark_cards(
+        array(
+            select new_row.video_id
+            from new_rows as new_row
+            left join old_rows as old_row on new_row.id = old_row.id
+            where (
+                new_row.video_id,
+                new_row.title,
+                new_row.category_id,
+                new_row.channel_id,
+                new_row.duration,
+                new_row.view_count,
+                new_row.published_at,
+                new_row.expires_at,
+                new_row.region_restrictions,
+                new_row.is_playable,
+                new_row.is_shorts,
+                new_row.quality_score
+            ) is distinct from (
+                old_row.video_id,
+                old_row.title,
+                old_row.category_id,
+                old_row.channel_id,
+                old_row.duration,
+                old_row.view_count,
+                old_row.published_at,
+                old_row.expires_at,
+                old_row.region_restrictions,
+                old_row.is_playable,
+                old_row.is_shorts,
+                old_row.quality_score
+            )
+        )
+    );
+    return null;
+end
+$$;
+comment on function private.mark_changed_videos() is 'Notes what a statement changed, for the fold of cards.';
+
+create function private.mark_changed_mappings()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    perform private.mark_cards(
+        array(
+            select changed.video_id
+            from (
+                select
+                    old_row.video_id,
+                    old_row.keyword,
+                    old_row.relevance_score
+                from old_rows as old_row
+                except
+                select
+                    new_row.video_id,
+                    new_row.keyword,
+                    new_row.relevance_score
+                from new_rows as new_row
+            ) as changed
+        )
+        || array(
+            select changed.video_id
+            from (
+                select
+                    new_row.video_id,
+                    new_row.keyword,
+                    new_row.relevance_score
+                from new_rows as new_row
+                except
+                select
+                    old_row.video_id,
+                    old_row.keyword,
+                    old_row.relevance_score
+                from old_rows as old_row
+            ) as changed
+        )
+    );
+    return null;
+end
+$$;
+comment on function private.mark_changed_mappings() is 'Notes the videos whose keywords changed, for the fold of cards.';
+
+create trigger mark_new_cards
+after insert on public.cached_videos
+referencing new table as new_rows
+for each statement
+execute function private.mark_new_videos();
+create trigger mark_changed_cards
+after update on public.cached_videos
+referencing old table as old_rows new table as new_rows
+for each statement
+execute function private.mark_changed_videos();
+create trigger mark_new_postings
+after insert on public.keyword_video_mappings
+referencing new table as new_rows
+for each statement
+execute function private.mark_new_videos();
+create trigger mark_changed_postings
+after update on public.keyword_video_mappings
+referencing old table as old_rows new table as new_rows
+for each statement
+execute function private.mark_changed_mappings();
+create trigger mark_lost_postings
+after delete on public.keyword_video_mappings
+referencing old table as new_rows
+for each statement
+execute function private.mark_new_videos();
+
+create function private.count_won_postings()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    insert into private.keyword_deltas (keyword_no, videos)
+    select
+        changed.keyword_no,
+        case when tg_op = 'INSERT' then count(*) else -count(*) end
+    from changed_rows as changed
+    group by changed.keyword_no;
+    return null;
+end
+$$;
+comment on function private.count_won_postings() is 'Notes how many postings a statement gave a keyword or took from it.';
+
+create trigger count_won_postings
+after insert on private.keyword_postings
+referencing new table as changed_rows
+for each statement
+execute function private.count_won_postings();
+create trigger count_lost_postings
+after delete on private.keyword_postings
+referencing old table as changed_rows
+for each statement
+execute function private.count_won_postings();
+
+create function private.write_cards(video_ids text [])
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+language plpgsql
+as $$
+declare
+    cards integer;
+    postings integer;
+begin
+    -- Held in one order before anything is written: who deletes videos takes them in that order too, and what hangs on
+    -- them afterwards.
+    perform
+    from public.cached_videos as video
+    where video.video_id = any(write_cards.video_ids)
+    order by video.video_id
+    for key share;
+
+    with wanted as materialized (
+        select wanted.*
+        from private.wanted_cards as wanted
+        where wanted.video_id = any(write_cards.video_ids)
+    ),
+
+    changed as materialized (
+        select
+            wanted.*,
+            card.video_no,
+            wanted.is_servable
+            and (
+                not card.is_servable
+                or wanted.title_folded <> card.title_folded
+                or wanted.standing <> card.standing
+            ) as is_unlisted
+        from wanted
+        inner join private.video_cards as card on wanted.video_id = card.video_id
+        where (
+            wanted.title_folded,
+            wanted.category_id,
+            wanted.channel_id,
+            wanted.duration,
+            wanted.popularity,
+            wanted.quality,
+            wanted.view_count,
+            wanted.published_at,
+            wanted.expires_at,
+            wanted.region_restrictions,
+            wanted.is_servable,
+            wanted.standing
+        ) is distinct from (
+            card.title_folded,
+            card.category_id,
+            card.channel_id,
+            card.duration,
+            card.popularity,
+            card.quality,
+            card.view_count,
+            card.published_at,
+            card.expires_at,
+            card.region_restrictions,
+            card.is_servable,
+            card.standing
+        )
+    ),
+
+    updated as (
+        update private.video_cards as card
+        set
+            title_folded = changed.title_folded,
+            category_id = changed.category_id,
+            channel_id = changed.channel_id,
+            duration = changed.duration,
+            popularity = changed.popularity,
+            quality = changed.quality,
+            view_count = changed.view_count,
+            published_at = changed.published_at,
+            expires_at = changed.expires_at,
+            region_restrictions = changed.region_restrictions,
+            is_servable = changed.is_servable,
+            standing = changed.standing
+        from changed
+        where card.video_no = changed.video_no
+        returning
+            card.video_no,
+            card.title_folded,
+            changed.is_unlisted
+    ),
+
+    inserted as (
+        insert into private.video_cards (
+            video_id,
+            title_folded,
+            category_id,
+            channel_id,
+            duration,
+            popularity,
+            quality,
+            view_count,
+            published_at,
+            expires_at,
+            region_restrictions,
+            is_servable,
+            standing
+        )
+        select wanted.*
+        from wanted
+        where
+            not exists (
+                select
+                from private.video_cards as card
+                where card.video_id = wanted.video_id
+            )
+        returning
+            video_no,
+            title_folded,
+            is_servable
+    ),
+
+    written as (
+        select *
+        from updated
+        union all
+        select *
+        from inserted
+    ),
+
+    unlisted as (
+        insert into private.unlisted_cards as unlisted (video_no, title_folded)
+        select
+            written.video_no,
+            written.title_folded
+        from written
+        where written.is_unlisted
+        on conflict (video_no) do update
+            set
+                change_no = excluded.change_no,
+                title_folded = excluded.title_folded,
+                changed_at = excluded.changed_at
+    )
+
+    select count(*)
+    into cards
+    from written;
+
+    insert into private.keywords (keyword)
+    select distinct wanted.keyword
+    from private.wanted_postings as wanted
+    where
+        wanted.video_id = any(write_cards.video_ids)
+        and not exists (
+            select
+            from private.keywords as keyword
+            where keyword.keyword = wanted.keyword
+        )
+    order by wanted.keyword;
+
+    with wanted as materialized (
+        select
+            keyword.keyword_no,
+            wanted.video_no,
+            wanted.score
+        from private.wanted_postings as wanted
+        inner join private.keywords as keyword on wanted.keyword = keyword.keyword
+        where wanted.video_id = any(write_cards.video_ids)
+    ),
+
+    lost as (
+        delete from private.keyword_postings as posting
+        using private.video_cards as card
+        where
+            posting.video_no = card.video_no
+            and card.video_id = any(write_cards.video_ids)
+            and not exists (
+                select
+                from wanted
+                where
+                    wanted.keyword_no = posting.keyword_no
+                    and wanted.video_no = posting.video_no
+            )
+        returning posting.video_no
+    ),
+
+    moved as (
+        update private.keyword_postings as posting
+        set score = wanted.score
+        from wanted
+        where
+            posting.keyword_no = wanted.keyword_no
+            and posting.video_no = wanted.video_no
+            and posting.score <> wanted.score
+        returning posting.video_no
+    ),
+
+    won as (
+        insert into private.keyword_postings (keyword_no, video_no, score)
+        select
+            wanted.keyword_no,
+            wanted.video_no,
+            wanted.score
+        from wanted
+        where
+            not exists (
+                select
+                from private.keyword_postings as posting
+                where
+                    posting.keyword_no = wanted.keyword_no
+                    and posting.video_no = wanted.video_no
+            )
+        returning video_no
+    )
+
+    select
+        (select count(*) from lost)
+        + (select count(*) from moved)
+        + (select count(*) from won)
+    into postings;
+
+    with taken as (
+        delete from private.keyword_deltas
+        returning
+            keyword_no,
+            videos
+    )
+
+    update private.keywords as keyword
+    set videos = keyword.videos + delta.videos
+    from (
+        select
+            taken.keyword_no,
+            sum(taken.videos) as videos
+        from taken
+        group by taken.keyword_no
+        having sum(taken.videos) <> 0
+    ) as delta
+    where keyword.keyword_no = delta.keyword_no;
+
+    return jsonb_build_object('cards_written', cards, 'postings_written', postings);
+end
+$$;
+comment on function private.write_cards(text []) is
+'Makes the cards and postings of these videos what the cache says. Returns how many differed.';
+
+create function private.list_grams(batch_size integer)
+returns integer
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+set enable_seqscan = off
+language plpgsql
+as $$
+declare
+    round private.list_round;
+    grams text [];
+begin
+    select *
+    into round
+    from private.list_round;
+    if round.target_no is null then
+        -- A few are quickly looked up apart; the lists are not rewritten for each.
+        update private.list_round
+        set target_no = due.target_no
+        from (
+            select max(unlisted.change_no) as target_no
+            from private.unlisted_cards as unlisted
+            having count(*) >= 500 or min(unlisted.changed_at) < now() - interval '15 minutes'
+        ) as due
+        returning list_round.*
+        into round;
+        if not found then
+            return 0;
+        end if;
+    end if;
+
+    -- What changed with each gram of this batch.
+    grams := array(
+        select distinct gram.gram
+        from private.unlisted_cards as unlisted
+        cross join lateral unnest(private.title_grams(unlisted.title_folded)) as gram (gram)
+        where
+            unlisted.change_no <= round.target_no
+            and gram.gram collate "C" > round.done_gram
+        order by gram.gram collate "C"
+        limit batch_size
+    );
+
+    -- Lists stay the highest standings without a gap: what sank below the last is left out, as others may stand between.
+    with changed as materialized (
+        select
+            gram.gram collate "C" as gram,
+            unlisted.video_no
+        from private.unlisted_cards as unlisted
+        cross join lateral unnest(private.title_grams(unlisted.title_folded)) as gram (gram)
+        where
+            unlisted.change_no <= round.target_no
+            and gram.gram = any(grams)
+    ),
+
+    merged as materialized (
+        select
+            list.gram,
+            list.is_whole,
+            list.last_standing,
+            list.videos,
+            card.video_no,
+            card.standing
+        from private.frequent_grams as list
+        cross join lateral (
+            select unnest(list.video_nos) as video_no
+            union
+            select changed.video_no
+            from changed
+            where changed.gram = list.gram
+        ) as entry
+        inner join private.video_cards as card on entry.video_no = card.video_no
+        where
+            list.gram = any(grams)
+            and card.is_servable
+            and card.standing >= list.last_standing
+            and strpos(replace(card.title_folded, ' ', ''), list.gram) > 0
+    ),
+
+    ranked as (
+        select
+            merged.gram,
+            count(*) as videos,
+            bool_and(merged.is_whole) as is_whole,
+            max(merged.last_standing) as last_standing,
+            max(merged.videos) as videos_before,
+            (array_agg(merged.video_no order by merged.standing desc, merged.video_no desc))[1:2000] as video_nos,
+            (array_agg(merged.standing order by merged.standing desc, merged.video_no desc))[2000] as cut
+        from merged
+        group by merged.gram
+    )
+
+    update private.frequent_grams as list
+    set
+        videos = case when ranked.is_whole then ranked.videos else list.videos end,
+        is_whole = ranked.is_whole and ranked.videos <= 2000,
+        last_standing = case
+            when ranked.is_whole and ranked.videos <= 2000 then '-infinity'
+            when ranked.videos > 2000 then ranked.cut
+            else ranked.last_standing
+        end,
+        video_nos = ranked.video_nos
+    from ranked
+    where
+        list.gram = ranked.gram
+        and (list.video_nos <> ranked.video_nos or list.videos <> ranked.videos);
+
+    -- Lists that lost half of what they held, and pairs that have become frequent, are made from the titles.
+    delete from private.frequent_grams as list
+    where
+        list.gram = any(grams)
+        and cardinality(list.video_nos) < case when list.is_whole then 50 else 1000 end;
+    perform private.make_lists(
+        array(
+            select gram.gram
+            from unnest(grams) as gram (gram)
+            where
+                not exists (
+                    select
+                    from private.frequent_grams as list
+                    where list.gram = gram.gram
+                )
+                and (
+                    select count(*) > 100
+                    from (
+                        select
+                        from private.video_cards as card
+                        where
+                            private.title_grams(card.title_folded) @> array[gram.gram]
+                            and card.is_servable
+                        limit 101
+                    ) as first_ones
+                )
+        )
+    );
+
+    if cardinality(grams) < batch_size then
+        update private.list_round
+        set
+            listed_no = round.target_no,
+            target_no = null,
+            done_gram = '';
+        delete from private.unlisted_cards as unlisted
+        where unlisted.change_no <= round.target_no;
+    else
+        update private.list_round
+        set done_gram = grams[cardinality(grams)];
+    end if;
+    return cardinality(grams);
+end
+$$;
+
+create function private.make_lists(grams text [])
+returns void
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+set enable_seqscan = off
+language sql
+as $$
+    insert into private.frequent_grams (gram, videos, is_whole, last_standing, video_nos)
+    select
+        list.gram,
+        list.videos,
+        list.videos <= 2000,
+        case when list.videos <= 2000 then '-infinity'::real else list.standings[2000] end,
+        list.video_nos[1:2000]
+    from (
+        select
+            gram.gram,
+            count(*) as videos,
+            array_agg(card.video_no order by card.standing desc, card.video_no desc) as video_nos,
+            array_agg(card.standing order by card.standing desc, card.video_no desc) as standings
+        from unnest(make_lists.grams) as gram (gram)
+        inner join private.video_cards as card
+            on
+                private.title_grams(card.title_folded) @> array[gram.gram]
+                and card.is_servable
+        group by gram.gram
+    ) as list
+$$;
+comment on function private.make_lists(text []) is 'Makes the lists of these grams, which have none, from the titles.';
+comment on function private.list_grams(integer) is
+'Brings the lists of so many grams up to date, in rounds: each goes through all grams of what had changed when it began.';
+
+create function private.fold_video_cards(batch_size integer default 5000)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    marked text [];
+    counts jsonb;
+begin
+    -- One fold at a time: changes are numbered in the order in which they can be seen.
+    perform pg_advisory_xact_lock(hashtextextended('shorts-fold-video-cards', 0));
+
+    with due as (
+        select
+            mark.id,
+            sum(cardinality(mark.video_ids)) over (order by mark.id) - cardinality(mark.video_ids) as before
+        from (
+            select *
+            from private.card_marks
+            order by id
+            limit batch_size
+        ) as mark
+    ),
+
+    taken as (
+        delete from private.card_marks as mark
+        using due
+        where
+            mark.id = due.id
+            and due.before < batch_size
+        returning mark.video_ids
+    )
+
+    select array_agg(distinct one.video_id)
+    into marked
+    from taken
+    cross join lateral unnest(taken.video_ids) as one (video_id);
+
+    -- Time alone changes what may be served.
+    marked := coalesce(marked, '{}') || array(
+        select card.video_id::text
+        from private.video_cards as card
+        where
+            card.is_servable
+            and card.expires_at <= now()
+        order by card.expires_at
+        limit batch_size
+    );
+    counts := private.write_cards(marked);
+    return
+        jsonb_build_object('videos_marked', cardinality(marked))
+        || counts
+        || jsonb_build_object('grams_listed', private.list_grams(2000));
+end
+$$;
+comment on function private.fold_video_cards(integer) is
+'Brings the cards, postings and lists up to date with a batch of what changed in the cache. Returns what it did.';
+
+create function private.rebuild_video_cards()
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+language plpgsql
+as $$
+declare
+    counts jsonb;
+begin
+    perform pg_advisory_xact_lock(hashtextextended('shorts-fold-video-cards', 0));
+    delete from private.card_marks;
+    -- Numbers of videos stay, since other tables refer to them.
+    counts := private.write_cards(array(select video.video_id::text from public.cached_videos as video));
+    update private.keywords as keyword
+    set videos = counted.videos
+    from (
+        select
+            one.keyword_no,
+            count(posting.video_no) as videos
+        from private.keywords as one
+        left join private.keyword_postings as posting on one.keyword_no = posting.keyword_no
+        group by one.keyword_no
+    ) as counted
+    where
+        keyword.keyword_no = counted.keyword_no
+        and keyword.videos <> counted.videos;
+
+    delete from private.unlisted_cards;
+    delete from private.frequent_grams;
+    update private.list_round
+    set
+        listed_no = nextval('private.card_changes'),
+        target_no = null,
+        done_gram = '';
+    insert into private.frequent_grams (gram, videos, is_whole, last_standing, video_nos)
+    select
+        list.gram,
+        list.videos,
+        list.videos <= 2000,
+        case when list.videos <= 2000 then '-infinity'::real else list.standings[2000] end,
+        list.video_nos[1:2000]
+    from (
+        select
+            gram.gram,
+            count(*) as videos,
+            array_agg(card.video_no order by card.standing desc, card.video_no desc) as video_nos,
+            array_agg(card.standing order by card.standing desc, card.video_no desc) as standings
+        from private.video_cards as card
+        cross join lateral unnest(private.title_grams(card.title_folded)) as gram (gram)
+        where card.is_servable
+        group by gram.gram
+        having count(*) > 100
+    ) as list;
+    return counts || jsonb_build_object('grams_listed', (select count(*) from private.frequent_grams));
+end
+$$;
+comment on function private.rebuild_video_cards() is
+'Makes all cards, postings and lists what the cache says, in one go. For operators, after a restore or a mass load.';
+
+create function private.video_card_problems()
+returns table (
+    problem text,
+    place text
+)
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+language sql
+as $$
+    with waiting as materialized (
+        select distinct one.video_id
+        from private.card_marks as mark
+        cross join lateral unnest(mark.video_ids) as one (video_id)
+        union
+        select card.video_id
+        from private.video_cards as card
+        where
+            card.is_servable
+            and card.expires_at <= now()
+    ),
+
+    postings as materialized (
+        select
+            posting.video_no,
+            keyword.keyword,
+            posting.score
+        from private.keyword_postings as posting
+        inner join private.keywords as keyword on posting.keyword_no = keyword.keyword_no
+    ),
+
+    changes as materialized (
+        select
+            round.listed_no,
+            round.target_no,
+            round.done_gram
+        from private.list_round as round
+    ),
+
+    grams as materialized (
+        select
+            gram.gram collate "C" as gram,
+            card.video_no,
+            card.standing,
+            coalesce(
+                unlisted.change_no > case
+                    when gram.gram collate "C" <= changes.done_gram then coalesce(changes.target_no, changes.listed_no)
+                    else changes.listed_no
+                end,
+                false
+            ) as is_apart
+        from private.video_cards as card
+        cross join lateral unnest(private.title_grams(card.title_folded)) as gram (gram)
+        cross join changes
+        left join private.unlisted_cards as unlisted on card.video_no = unlisted.video_no
+        where card.is_servable
+    )
+
+    select
+        case
+            when card.video_id is null then 'a video has no card'
+            else 'a card differs from its video'
+        end as problem,
+        wanted.video_id as place
+    from private.wanted_cards as wanted
+    left join private.video_cards as card on wanted.video_id = card.video_id
+    where
+        wanted.video_id not in (select waiting.video_id from waiting)
+        and (
+            wanted.title_folded,
+            wanted.category_id,
+            wanted.channel_id,
+            wanted.duration,
+            wanted.popularity,
+            wanted.quality,
+            wanted.view_count,
+            wanted.published_at,
+            wanted.expires_at,
+            wanted.region_restrictions,
+            wanted.is_servable,
+            wanted.standing
+        ) is distinct from (
+            card.title_folded,
+            card.category_id,
+            card.channel_id,
+            card.duration,
+            card.popularity,
+            card.quality,
+            card.view_count,
+            card.published_at,
+            card.expires_at,
+            card.region_restrictions,
+            card.is_servable,
+            card.standing
+        )
+    union all
+    select
+        'a posting differs from its mapping' as problem,
+        format('%s of %s', coalesce(wanted.keyword, posting.keyword), card.video_id) as place
+    from private.wanted_postings as wanted
+    full join postings as posting
+        on
+            wanted.video_no = posting.video_no
+            and wanted.keyword = posting.keyword
+    inner join private.video_cards as card on coalesce(wanted.video_no, posting.video_no) = card.video_no
+    where
+        wanted.score is distinct from posting.score
+        and card.video_id not in (select waiting.video_id from waiting)
+    union all
+    select
+        'a keyword''s number of videos is wrong' as problem,
+        keyword.keyword as place
+    from private.keywords as keyword
+    left join (
+        select
+            postings.keyword,
+            count(*) as videos
+        from postings
+        group by postings.keyword
+    ) as counted on keyword.keyword = counted.keyword
+    left join (
+        select
+            delta.keyword_no,
+            sum(delta.videos) as videos
+        from private.keyword_deltas as delta
+        group by delta.keyword_no
+    ) as delta on keyword.keyword_no = delta.keyword_no
+    where keyword.videos + coalesce(delta.videos, 0) <> coalesce(counted.videos, 0)
+    union all
+    select
+        'a list lacks a video' as problem,
+        format('%s of %s', list.gram, grams.video_no) as place
+    from private.frequent_grams as list
+    inner join grams on list.gram = grams.gram
+    where
+        not grams.is_apart
+        and grams.standing > list.last_standing
+        and not list.video_nos @> array[grams.video_no]
+$$;
+comment on function private.video_card_problems() is
+'Where cards, postings and lists are not what the cache says; nothing is right. What waits for the fold is no problem.';
