@@ -727,7 +727,7 @@ begin
         from (
             select max(unlisted.change_no) as target_no
             from private.unlisted_cards as unlisted
-            having count(*) >= 500 or min(unlisted.changed_at) < now() - interval '15 minutes'
+            having count(*) >= 2000 or min(unlisted.changed_at) < now() - interval '1 hour'
         ) as due
         returning list_round.*
         into round;
@@ -738,13 +738,16 @@ begin
 
     -- What changed with each gram of this batch.
     grams := array(
-        select distinct gram.gram
-        from private.unlisted_cards as unlisted
-        cross join lateral unnest(private.title_grams(unlisted.title_folded)) as gram (gram)
-        where
-            unlisted.change_no <= round.target_no
-            and gram.gram collate "C" > round.done_gram
-        order by gram.gram collate "C"
+        select due.gram
+        from (
+            select distinct gram.gram collate "C" as gram
+            from private.unlisted_cards as unlisted
+            cross join lateral unnest(private.title_grams(unlisted.title_folded)) as gram (gram)
+            where
+                unlisted.change_no <= round.target_no
+                and gram.gram collate "C" > round.done_gram
+        ) as due
+        order by due.gram
         limit batch_size
     );
 
@@ -945,7 +948,7 @@ begin
     return
         jsonb_build_object('videos_marked', cardinality(marked))
         || counts
-        || jsonb_build_object('grams_listed', private.list_grams(2000));
+        || jsonb_build_object('grams_listed', private.list_grams(500));
 end
 $$;
 comment on function private.fold_video_cards(integer) is

@@ -227,6 +227,7 @@ returns table (
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
@@ -293,6 +294,7 @@ returns table (
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
@@ -563,9 +565,9 @@ begin
     ] loop
         place := 1;
         while place <= length(readable) and jsonb_array_length(marks) < 10 loop
-            begins := regexp_instr(readable, pattern, place, 1, 0);
+            begins := regexp_instr(readable collate pg_c_utf8, pattern, place, 1, 0);
             exit when begins = 0;
-            beyond := regexp_instr(readable, pattern, place, 1, 1);
+            beyond := regexp_instr(readable collate pg_c_utf8, pattern, place, 1, 1);
             marks := marks || jsonb_build_array(
                 case
                     when starts is null then jsonb_build_array(begins - 1, beyond - begins)
@@ -591,6 +593,7 @@ returns jsonb
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
@@ -634,6 +637,7 @@ returns integer []
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
@@ -662,6 +666,7 @@ returns jsonb
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set enable_seqscan = off
 language sql
 as $$
@@ -733,7 +738,7 @@ declare
     place private.search_place;
     facet_place private.search_place;
     end_place private.search_place;
-    how text := 'none';
+    answered_how text := 'none';
     kinds text[];
     terms text[];
     keyword_nos integer[];
@@ -775,14 +780,19 @@ begin
     if cursor is not null then
         opened := private.read_cursor(cursor, digest);
         place := ((opened ->> 'p')::integer, (opened ->> 's')::real, (opened ->> 'v')::integer);
-        how := opened ->> 'h';
+        answered_how := opened ->> 'h';
     end if;
 
     -- terms[1] is what was asked; corrections follow when they are needed. What has no letters is in no folded title.
     terms := array[private.fold_text(query)];
     kinds := array['keyword'];
+    -- Spaced as it was asked, or not at all: 맛 집 is 맛집.
     keyword_nos := array[
-        coalesce((select keyword.keyword_no from private.keywords as keyword where keyword.keyword = key), 0)
+        coalesce(
+            (select keyword.keyword_no from private.keywords as keyword where keyword.keyword = key),
+            (select keyword.keyword_no from private.keywords as keyword where keyword.keyword = replace(key, ' ', '')),
+            0
+        )
     ];
     facet_place := (0, 'infinity'::real, 2147483647);
     loop
@@ -806,7 +816,7 @@ begin
             inner join private.keywords as keyword on correction.keyword = keyword.keyword
             where
                 correction.how <> 'corrected'
-                or how not in ('keyword', 'title');
+                or answered_how not in ('keyword', 'title');
         end if;
         exit when place.phase >= 2 * cardinality(terms);
         short_by := most + 1 - cardinality(page_nos);
@@ -851,8 +861,8 @@ begin
                 page_terms
             from unnest(nos, scores) with ordinality as hit (video_no, score, number)
             where hit.video_no = any(playing);
-            if how = 'none' and cardinality(page_nos) > 0 then
-                how := case
+            if answered_how = 'none' and cardinality(page_nos) > 0 then
+                answered_how := case
                     when place.phase >= 2 then kinds[place.phase / 2 + 1]
                     when place.phase = 1 then 'title'
                     else 'keyword'
@@ -901,12 +911,15 @@ begin
                     ) as hit
                 );
                 -- A list that is cut off may have left some out.
-                is_whole := is_whole and not exists (
-                    select
-                    from private.frequent_grams as list
-                    where
-                        list.gram = any(private.title_grams(terms[facet_place.phase / 2 + 1]))
-                        and not list.is_whole
+                is_whole := is_whole and coalesce(
+                    (
+                        select
+                            count(*) < cardinality(private.title_grams(terms[facet_place.phase / 2 + 1]))
+                            or (array_agg(list.is_whole order by list.videos))[1]
+                        from private.frequent_grams as list
+                        where list.gram = any(private.title_grams(terms[facet_place.phase / 2 + 1]))
+                    ),
+                    true
                 );
             end if;
             facet_nos := facet_nos || nos;
@@ -924,16 +937,16 @@ begin
 
     return jsonb_build_object(
         'query', query,
-        'how', how,
+        'how', answered_how,
         'answered', case
-            when how in ('keyword', 'title') then key
+            when answered_how in ('keyword', 'title') then key
             when cardinality(page_terms) > 0 then page_terms[1]
         end,
         'videos', private.render_videos(page_nos[1:most], page_shown[1:most], page_terms[1:most]),
         'facets', facets,
         'total', cardinality(facet_nos),
         'total_is_exact', is_whole,
-        'next_cursor', case when end_place is not null then private.write_cursor(end_place, how, digest) end
+        'next_cursor', case when end_place is not null then private.write_cursor(end_place, answered_how, digest) end
     );
 end
 $$;

@@ -156,4 +156,9 @@ select cron.schedule(
     'shorts-prune-pairs',
     '* 21 * * *',
     $$select ops.log_job_run('shorts-prune-pairs', private.prune_pairs())$$
+-- Every minute: search and feed know a video within it. What must not be served is looked up in the cache anyway.
+select cron.schedule(
+    'shorts-fold-video-cards',
+    '* * * * *',
+    $$select ops.log_job_run('shorts-fold-video-cards', private.fold_video_cards())$$
 );

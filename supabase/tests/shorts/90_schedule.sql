@@ -21,6 +21,7 @@ select results_eq(
         ('shorts-detect-trends', '*/5 * * * *', true),
         ('shorts-expire-trends', '*/10 * * * *', true),
         ('shorts-fold-counters', '* * * * *', true),
+        ('shorts-fold-video-cards', '* * * * *', true),
         ('shorts-forecast-trends', '20 * * * *', true),
         ('shorts-forget-keyword-states', '45 * * * *', true),
         ('shorts-forget-search-pages', '3-59/5 * * * *', true),
