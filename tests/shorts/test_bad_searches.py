@@ -59,7 +59,8 @@ def database(stack: Stack) -> Iterator[psycopg.Connection[Any]]:
             [("제주 맛집을 추천", 5000), ("제주 맛집 비밀", 1000), ("맛 집", 2000)]
         ):
             connection.execute(
-                "insert into public.cached_videos (video_id, title, duration, is_embeddable, privacy_status, view_count)"
+                "insert into public.cached_videos"
+                " (video_id, title, duration, is_embeddable, privacy_status, view_count)"
                 " values (%s, %s, 50, true, 'public', %s)",
                 (f"{mark}-{number}", title, views),
             )
@@ -172,6 +173,6 @@ def test_anonymous_visitors_see_what_the_policy_shows(database: psycopg.Connecti
     ["video_cards", "keywords", "keyword_postings", "frequent_grams", "unlisted_cards", "card_marks", "wanted_cards"],
 )
 def test_derived_tables_are_nobodys(database: psycopg.Connection[Any], role: str, table: str) -> None:
-    with pytest.raises(psycopg.errors.InsufficientPrivilege), database.transaction():
-        database.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+    database.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
         database.execute(sql.SQL("select from private.{}").format(sql.Identifier(table)))

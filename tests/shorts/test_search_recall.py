@@ -51,7 +51,7 @@ RULE = """
 
 def made_titles() -> list[str]:
     """Titles of words that repeat as words of a language do: some in a third of all titles, most in few."""
-    chance = random.Random(7)
+    chance = random.Random(7)  # noqa: S311
     words = ["".join(chance.choices(SYLLABLES, k=chance.choice([2, 2, 2, 3, 4]))) for _ in range(800)]
     weights = [1 / (rank + 3) for rank in range(len(words))]
     return [
@@ -71,9 +71,9 @@ def chart_titles(shared_data: Path) -> list[str]:
 
 def drawn(titles: Sequence[str], count: int) -> list[str]:
     """Parts of titles, 2 to 5 syllables long, whatever is between the syllables."""
-    chance = random.Random(11)
+    chance = random.Random(11)  # noqa: S311
     korean = [title for title in titles if len(re.findall("[가-힣]", title)) >= 5]
-    queries = []
+    queries: list[str] = []
     while len(queries) < count:
         title, wanted = chance.choice(korean), chance.randint(2, 5)
         places = [place for place, letter in enumerate(title) if "가" <= letter <= "힣"]
@@ -136,7 +136,7 @@ def test_every_title_that_ilike_finds_is_found(
 
 
 def test_lists_that_are_behind_lose_nothing(database: psycopg.Connection[Any]) -> None:
-    """Videos come, change and go while the lists of frequent pairs know nothing of it yet, and in the midst of a round."""
+    """Videos come, change and go before the lists of frequent pairs know of it, and in the midst of a round."""
     titles = made_titles()
     mark = store(database, titles[:4000])
     store_again = (

@@ -759,7 +759,7 @@ declare
     rounds integer := 0;
     short_by integer;
 begin
-    if length(query) > 200 or coalesce(btrim(query), '') = '' then
+    if length(query) > 200 or coalesce(private.normalize_keyword(query), '') = '' then
         raise exception using
             errcode = 'PT400',
             message = 'The query is not 1 to 200 characters.',
