@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import itertools
 import random
 import re
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from scripts.local_stack.settings import Stack
 
@@ -39,13 +41,13 @@ TRUTH = """
 # The rule once more, from the tables that others write: what the cards say does not count here.
 RULE = """
     select array_agg(
-        video.video_id::text order by
-            ((0.1 + 0.6 * round(coalesce(video.quality_score, 0)::numeric, 2)
-                + 0.3 * round((ln(1 + coalesce(video.view_count, 0)::float8) / ln(1e9 + 1))::numeric, 2))
-            * power(0.5, extract(epoch from now() - video.published_at) / 86400 / 180)) desc
+        (0.1 + 0.6 * round(coalesce(video.quality_score, 0)::numeric, 2)::float8
+            + 0.3 * round((ln(1 + coalesce(video.view_count, 0)::float8) / ln(1e9 + 1))::numeric, 2)::float8)
+        * power(0.5, extract(epoch from now() - video.published_at)::float8 / 86400 / 180)
+        order by found.place
     )
-    from public.cached_videos as video
-    where video.video_id = any(%s)
+    from unnest(%s::text[]) with ordinality as found (video_id, place)
+    inner join public.cached_videos as video on found.video_id = video.video_id
 """
 
 
@@ -103,6 +105,8 @@ def store(database: psycopg.Connection[Any], titles: Sequence[str]) -> str:
         (f"{mark}-", list(titles)),
     )
     database.execute("select private.rebuild_video_cards()")
+    for table in ("public.cached_videos", "private.video_cards", "private.frequent_grams"):
+        database.execute(sql.SQL("analyze {}").format(sql.Identifier(*table.split("."))))
     return mark
 
 
@@ -152,10 +156,10 @@ def test_lists_that_are_behind_lose_nothing(database: psycopg.Connection[Any]) -
     )
     database.execute("delete from public.cached_videos where video_id like %s", (f"{mark}-%3",))
     database.execute("select private.fold_video_cards(100000)")
-    queries = drawn(titles, 150)
+    queries = drawn(titles, 60)
     assert misses(database, queries) == []
     database.execute("update private.unlisted_cards set changed_at = now() - interval '2 hours'")
-    for _ in range(3):
+    for _ in range(2):
         database.execute("select private.list_grams(300)")
         assert misses(database, queries) == []
     while one(database, "select private.list_grams(1000)"):
@@ -169,6 +173,7 @@ def test_order_is_the_written_rule(database: psycopg.Connection[Any]) -> None:
     """S-212: quality, popularity and age order equal matches as the formula says, page by page."""
     titles = made_titles()[:3000]
     store(database, titles)
+    compared = 0
     for query in [*drawn(titles, 20), "가"]:
         cursor, found = None, []
         while True:
@@ -179,7 +184,9 @@ def test_order_is_the_written_rule(database: psycopg.Connection[Any]) -> None:
             cursor = answer["next_cursor"]
             if cursor is None or len(found) >= 200 or answer["how"] != "title":
                 break
-        rule = one(database, RULE, found) or []
         assert len(found) == len(set(found))
-        if answer["how"] == "title" and len(found) > 50:
-            assert found == rule, query
+        worths = one(database, RULE, found) or []
+        compared += len(worths)
+        # Scores are stored to seven digits.
+        assert all(better >= worse * (1 - 1e-5) for better, worse in itertools.pairwise(worths)), query
+    assert compared > 200
