@@ -82,7 +82,7 @@ comment on function private.search_key(text) is
 'How a keyword is looked up: folded; normalised where nothing of it is a letter or a digit.';
 
 create function private.title_grams(folded text)
-returns text []
+returns text[]
 immutable
 parallel safe
 security invoker
@@ -131,14 +131,15 @@ where is_servable;
 create index video_cards_by_expiry on private.video_cards (expires_at)
 where is_servable;
 comment on table private.video_cards is
-'What search and feed need of a video, narrow. Derived: private.fold_video_cards writes it, private.rebuild_video_cards '
-'makes it anew, private.video_card_problems compares it with public.cached_videos.';
+'What search and feed need of a video, narrow. Derived: private.fold_video_cards writes it, '
+'private.rebuild_video_cards makes it anew, private.video_card_problems compares it with public.cached_videos.';
 comment on column private.video_cards.video_no is 'Our own short number of the video; stays while the video is cached.';
 comment on column private.video_cards.title_folded is 'private.fold_text of the title.';
 comment on column private.video_cards.category_id is 'YouTube''s number; 0 while unknown.';
 comment on column private.video_cards.popularity is 'ln(1 + views) / ln(1 + 1e9) to two digits, at most 1.';
 comment on column private.video_cards.quality is 'The quality score; 0 while unknown.';
-comment on column private.video_cards.published_at is 'A year before it was first seen, where the source does not tell.';
+comment on column private.video_cards.published_at is
+'A year before it was first seen, where the source does not tell.';
 comment on column private.video_cards.region_restrictions is 'Null where it plays everywhere.';
 comment on column private.video_cards.is_servable is
 'A Short that plays and had not expired when last looked at. What is served is looked up in the cache again.';
@@ -179,7 +180,7 @@ comment on table private.keyword_deltas is
 
 create table private.card_marks (
     id bigint generated always as identity primary key,
-    video_ids text [] not null,
+    video_ids text[] not null,
     marked_at timestamptz not null default now()
 );
 alter table private.card_marks enable row level security;
@@ -191,7 +192,7 @@ create table private.frequent_grams (
     videos integer not null,
     is_whole boolean not null,
     last_standing real not null,
-    video_nos integer [] not null
+    video_nos integer[] not null
 );
 alter table private.frequent_grams enable row level security;
 comment on table private.frequent_grams is
@@ -232,30 +233,33 @@ comment on table private.list_round is
 'How far the lists of grams are: all know the changes up to listed_no, those up to done_gram the ones up to target_no.';
 
 create view private.wanted_cards as
-select
-    video.video_id,
-    private.fold_text(video.title) collate "C" as title_folded,
-    coalesce(video.category_id, 0)::smallint as category_id,
-    video.channel_id,
-    video.duration,
-    figures.popularity,
-    coalesce(video.quality_score, 0)::real as quality,
-    coalesce(video.view_count, 0) as view_count,
-    figures.published_at,
-    video.expires_at,
-    nullif(video.region_restrictions, '{}') as region_restrictions,
-    video.is_playable and video.is_shorts and video.expires_at > now() as is_servable,
-    private.search_score(
-        1, round(coalesce(video.quality_score, 0)::numeric, 2)::double precision, figures.popularity, figures.published_at
-    )::real as standing
-from public.cached_videos as video
-cross join lateral (
+with figures as (
     select
+        video.*,
         -- To two digits: a few views more are no change of the order, and nothing to write.
         least(round((ln(1 + coalesce(video.view_count, 0)::double precision) / ln(1e9 + 1))::numeric, 2), 1)::real
             as popularity,
-        coalesce(video.published_at, video.created_at - interval '1 year') as published_at
-) as figures;
+        coalesce(video.published_at, video.created_at - interval '1 year') as first_at
+    from public.cached_videos as video
+)
+
+select
+    video.video_id,
+    video.channel_id,
+    video.duration,
+    video.popularity,
+    video.first_at as published_at,
+    video.expires_at,
+    private.fold_text(video.title) collate "C" as title_folded,
+    coalesce(video.category_id, 0)::smallint as category_id,
+    coalesce(video.quality_score, 0)::real as quality,
+    coalesce(video.view_count, 0) as view_count,
+    nullif(video.region_restrictions, '{}') as region_restrictions,
+    video.is_playable and video.is_shorts and video.expires_at > now() as is_servable,
+    private.search_score(
+        1, round(coalesce(video.quality_score, 0)::numeric, 2)::double precision, video.popularity, video.first_at
+    )::real as standing
+from figures as video;
 comment on view private.wanted_cards is 'What video_cards should say, from public.cached_videos as it is now.';
 
 create view private.wanted_postings as
@@ -275,7 +279,7 @@ group by
     private.search_key(mapping.keyword);
 comment on view private.wanted_postings is 'What keyword_postings should say, from public.keyword_video_mappings.';
 
-create function private.mark_cards(video_ids text [])
+create function private.mark_cards(video_ids text[])
 returns void
 volatile
 security definer
@@ -293,7 +297,7 @@ as $$
     ) as numbered
     group by (numbered.number - 1) / 1000
 $$;
-comment on function private.mark_cards(text []) is 'Notes videos for the fold.';
+comment on function private.mark_cards(text[]) is 'Notes videos for the fold.';
 
 create function private.mark_new_videos()
 returns trigger
@@ -402,7 +406,8 @@ begin
     return null;
 end
 $$;
-comment on function private.mark_changed_mappings() is 'Notes the videos whose keywords changed, for the fold of cards.';
+comment on function private.mark_changed_mappings() is
+'Notes the videos whose keywords changed, for the fold of cards.';
 
 create trigger mark_new_cards
 after insert on public.cached_videos
@@ -447,7 +452,8 @@ begin
     return null;
 end
 $$;
-comment on function private.count_won_postings() is 'Notes how many postings a statement gave a keyword or took from it.';
+comment on function private.count_won_postings() is
+'Notes how many postings a statement gave a keyword or took from it.';
 
 create trigger count_won_postings
 after insert on private.keyword_postings
@@ -460,7 +466,7 @@ referencing old table as changed_rows
 for each statement
 execute function private.count_won_postings();
 
-create function private.write_cards(video_ids text [])
+create function private.write_cards(video_ids text[])
 returns jsonb
 volatile
 security definer
@@ -553,15 +559,15 @@ begin
     inserted as (
         insert into private.video_cards (
             video_id,
-            title_folded,
-            category_id,
             channel_id,
             duration,
             popularity,
-            quality,
-            view_count,
             published_at,
             expires_at,
+            title_folded,
+            category_id,
+            quality,
+            view_count,
             region_restrictions,
             is_servable,
             standing
@@ -701,7 +707,7 @@ begin
     return jsonb_build_object('cards_written', cards, 'postings_written', postings);
 end
 $$;
-comment on function private.write_cards(text []) is
+comment on function private.write_cards(text[]) is
 'Makes the cards and postings of these videos what the cache says. Returns how many differed.';
 
 create function private.list_grams(batch_size integer)
@@ -715,7 +721,7 @@ language plpgsql
 as $$
 declare
     round private.list_round;
-    grams text [];
+    grams text[];
 begin
     select *
     into round
@@ -860,7 +866,7 @@ begin
 end
 $$;
 
-create function private.make_lists(grams text [])
+create function private.make_lists(grams text[])
 returns void
 volatile
 security definer
@@ -890,9 +896,9 @@ as $$
         group by gram.gram
     ) as list
 $$;
-comment on function private.make_lists(text []) is 'Makes the lists of these grams, which have none, from the titles.';
+comment on function private.make_lists(text[]) is 'Makes the lists of these grams, which have none, from the titles.';
 comment on function private.list_grams(integer) is
-'Brings the lists of so many grams up to date, in rounds: each goes through all grams of what had changed when it began.';
+'Brings the lists of so many grams up to date, in rounds: each takes all grams of what had changed when it began.';
 
 create function private.fold_video_cards(batch_size integer default 5000)
 returns jsonb
@@ -902,7 +908,7 @@ set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
 declare
-    marked text [];
+    marked text[];
     counts jsonb;
 begin
     -- One fold at a time: changes are numbered in the order in which they can be seen.

@@ -17,7 +17,7 @@ create type private.search_place as (
     video_no integer
 );
 comment on type private.search_place is
-'Where an answer goes on. Phase 0 is the postings of the query, 1 its titles, 2 the postings of the first correction, …';
+'Where an answer goes on. Phase 0 is the postings of the query, 1 its titles, 2 the postings of the first correction.';
 
 create function private.read_search_filters(
     filters jsonb,
@@ -160,7 +160,7 @@ comment on function private.read_cursor(text, text) is 'What a cursor says; PT40
 
 create function private.title_answers(
     title_folded text,
-    terms text []
+    terms text[]
 )
 returns boolean
 immutable
@@ -209,7 +209,7 @@ end
 $$;
 comment on function private.spaced_pattern(text) is
 'Finds folded text where it is spaced otherwise and made of whole words, with a particle or none: 맛집 in 제주 맛 집을.';
-comment on function private.title_answers(text, text []) is
+comment on function private.title_answers(text, text[]) is
 'Whether a folded title has one of these folded texts, spaced in its way or another.';
 
 create function private.find_postings(
@@ -217,8 +217,8 @@ create function private.find_postings(
     wanted private.search_filters,
     after_place private.search_place,
     most integer,
-    earlier_keywords integer [],
-    earlier_terms text []
+    earlier_keywords integer[],
+    earlier_terms text[]
 )
 returns table (
     video_no integer,
@@ -274,7 +274,7 @@ begin
 end
 $$;
 comment on function private.find_postings(
-    integer, private.search_filters, private.search_place, integer, integer [], text []
+    integer, private.search_filters, private.search_place, integer, integer[], text[]
 ) is
 'The next videos of a keyword, best first, without those that earlier keywords and texts of the same search found.';
 
@@ -284,8 +284,8 @@ create function private.find_titles(
     after_place private.search_place,
     most integer,
     is_exact boolean,
-    earlier_keywords integer [],
-    earlier_terms text []
+    earlier_keywords integer[],
+    earlier_terms text[]
 )
 returns table (
     video_no integer,
@@ -491,7 +491,7 @@ begin
 end
 $$;
 comment on function private.find_titles(
-    text, private.search_filters, private.search_place, integer, boolean, integer [], text []
+    text, private.search_filters, private.search_place, integer, boolean, integer[], text[]
 ) is
 'The next videos whose title has a folded text, best first, without what keywords and texts before it found. Where not '
 'exact, it may end early rather than read all titles.';
@@ -585,9 +585,9 @@ comment on function private.title_highlights(text, text) is
 'Where a title has a folded text: at most ten [start, length] in characters of the title as it is, from 0.';
 
 create function private.render_videos(
-    video_nos integer [],
-    scores real [],
-    terms text []
+    video_nos integer[],
+    scores real[],
+    terms text[]
 )
 returns jsonb
 stable
@@ -626,14 +626,14 @@ as $$
     inner join private.video_cards as card on hit.video_no = card.video_no
     inner join public.cached_videos as video on card.video_id = video.video_id
 $$;
-comment on function private.render_videos(integer [], real [], text []) is
+comment on function private.render_videos(integer[], real[], text[]) is
 'The rows of an answer, as everybody may see them: from the cache as it is now.';
 
 create function private.playing_videos(
-    video_nos integer [],
+    video_nos integer[],
     wanted private.search_filters
 )
-returns integer []
+returns integer[]
 stable
 security definer
 set search_path = pg_catalog, pg_temp
@@ -658,10 +658,10 @@ as $$
             or private.plays_in(video.region_restrictions, (wanted).region)
         )
 $$;
-comment on function private.playing_videos(integer [], private.search_filters) is
+comment on function private.playing_videos(integer[], private.search_filters) is
 'Those that the cache, as it is now, lets be served: cards may be a minute behind.';
 
-create function private.search_facets(video_nos integer [])
+create function private.search_facets(video_nos integer[])
 returns jsonb
 stable
 security definer
@@ -714,7 +714,7 @@ as $$
             )
         )
 $$;
-comment on function private.search_facets(integer []) is 'How many of these videos are of each category and length.';
+comment on function private.search_facets(integer[]) is 'How many of these videos are of each category and length.';
 
 create function private.find_videos(
     query text,
@@ -839,7 +839,8 @@ begin
                 nos,
                 scores
             from private.find_titles(
-                terms[place.phase / 2 + 1], wanted, place, short_by, true, keyword_nos[1:place.phase / 2 + 1], earlier_terms
+                terms[place.phase / 2 + 1], wanted, place, short_by, true,
+                keyword_nos[1:place.phase / 2 + 1], earlier_terms
             ) as hit;
         end if;
         if nos is not null then

@@ -46,7 +46,8 @@ select is(private.title_grams(''), '{}'::text[], 'nothing has none');
 
 -- Marks.
 insert into public.cached_videos (
-    video_id, title, duration, is_embeddable, privacy_status, view_count, published_at, quality_score, region_restrictions
+    video_id, title, duration, is_embeddable, privacy_status, view_count, published_at, quality_score,
+    region_restrictions
 )
 values
 ('cardA', '제주도에서 맛집을 추천', 50, true, 'public', 5000, '2026-11-01', 0.5, '{}'),

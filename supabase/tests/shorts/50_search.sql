@@ -73,6 +73,7 @@ insert into public.keyword_video_mappings (keyword, video_id, relevance_score) v
 ('맛집', 'hidden', 1),
 ('떡볶이', 'title', 1);
 select private.fold_video_cards();
+select private.refresh_suggestions();
 
 -- What is found.
 select is(
@@ -130,7 +131,7 @@ select is(
 );
 select is(
     pg_temp.found('맛집을', '{"region": "KR", "facets": false}'),
-    'title good strong weak old',
+    'title spaced good strong weak old',
     'and without it, when that does not fill the page'
 );
 
