@@ -305,7 +305,7 @@ declare
     squeezed constant text := replace(term, ' ', '');
     spaced constant text := private.spaced_pattern(term);
     grams constant text[] := private.title_grams(term);
-    slices constant integer[] := '{0, 100, 500, 2000}';
+    slices constant integer[] := '{0, 100, 500, 2000}'::integer[];
     list private.frequent_grams;
     frequent integer;
     known_no bigint;
@@ -747,12 +747,12 @@ declare
     nos integer[];
     scores real[];
     playing integer[];
-    page_nos integer[] := '{}';
-    page_scores real[] := '{}';
-    page_shown real[] := '{}';
-    page_phases integer[] := '{}';
-    page_terms text[] := '{}';
-    facet_nos integer[] := '{}';
+    page_nos integer[] := '{}'::integer[];
+    page_scores real[] := '{}'::real[];
+    page_shown real[] := '{}'::real[];
+    page_phases integer[] := '{}'::integer[];
+    page_terms text[] := '{}'::text[];
+    facet_nos integer[] := '{}'::integer[];
     facets jsonb;
     is_more boolean := false;
     is_whole boolean := true;
