@@ -726,6 +726,8 @@ declare
     aged constant double precision := ln(2::double precision)
     * extract(epoch from context.at - '2020-01-01 00:00+00'::timestamptz)::double precision / (180 * 86400);
     cooled constant double precision := private.heat_time(context.at);
+    -- To take a field out of a row for each video is slow.
+    liking constant double precision := context.behaviour_share;
 begin
     -- The strongest source rides in the low digits of what is maximised, so that one pass sums and remembers it.
     return query
@@ -805,8 +807,8 @@ begin
     scaled as (
         select
             summed.*,
-            context.behaviour_share * summed.liked / nullif(max(summed.liked) over (), 0) as liked_part,
-            (1 - 0.8 * context.behaviour_share) * least(1, summed.word) as word_part,
+            liking * summed.liked / nullif(max(summed.liked) over (), 0) as liked_part,
+            (1 - 0.8 * liking) * least(1, summed.word) as word_part,
             summed.heat / nullif(max(summed.heat) over (), 0) as warmth
         from summed
     )
@@ -865,22 +867,19 @@ language plpgsql
 as $$
 declare
     most_rounds constant integer := 6;
+    -- To take a field out of a row for each video is slow.
+    ranked_at constant timestamptz := context.at;
+    category_weight constant double precision := context.weights[1];
+    keyword_weight constant double precision := context.weights[2];
+    context_weight constant double precision := context.weights[3];
+    popularity_weight constant double precision := context.weights[4];
+    freshness_weight constant double precision := context.weights[5];
     pool private.feed_pool;
-    told_depth integer := pool_size + 50;
-    -- Where most of the best will lie is read deeper at once; a wrong guess costs a round, never the answer.
-    depths integer[] := array(
-        select case when row_number() over (order by category.worth desc) <= 3 then pool_size else 40 end
-        from (
-            select
-                listed.place,
-                context.weights[1] * listed.category_match + context.weights[3] * listed.mood as worth
-            from unnest(context.category_ids, context.category_matches, context.category_moods) with ordinality
-                as listed (category_id, category_match, mood, place)
-        ) as category
-        order by category.place
-    );
+    told_depth integer := 2 * pool_size;
+    depths integer[] := array_fill(40, array[coalesce(cardinality(context.category_ids), 0)]);
     too_shallow boolean[];
-    told_too_shallow boolean;
+    hopeless boolean[];
+    unread_worth double precision;
 begin
     pool.rounds := 0;
     loop
@@ -888,9 +887,9 @@ begin
         with evidence as materialized (
             select
                 told.*,
-                context.weights[2] * sqrt(told.relevance)
-                + context.weights[3] * told.mood
-                + context.weights[4] * 0.8 * told.heat as worth
+                keyword_weight * sqrt(told.relevance)
+                + context_weight * told.mood
+                + popularity_weight * 0.8 * told.heat as worth
             from private.feed_evidence(context) as told
         ),
 
@@ -898,6 +897,11 @@ begin
             select *
             from unnest(context.category_ids, context.category_matches, context.category_moods, depths) with ordinality
                 as category (category_id, category_match, mood, depth, place)
+        ),
+
+        seen as materialized (
+            select listed.video_no
+            from unnest(context.seen_nos) as listed (video_no)
         ),
 
         told as materialized (
@@ -951,11 +955,13 @@ begin
         hidden as materialized (
             select
                 category.place,
-                context.weights[1] * category.category_match
-                + context.weights[3] * category.mood
-                + context.weights[4] * 0.2 * seen_popular.lowest
-                + context.weights[5] * exp(
-                    -least(greatest(extract(epoch from context.at - seen_fresh.oldest), 0) / 604800, 700)::float8
+                category_weight * category.category_match
+                + context_weight * category.mood
+                + popularity_weight * 0.2 * seen_popular.lowest
+                + freshness_weight * exp(
+                    -least(
+                        greatest(extract(epoch from ranked_at - seen_fresh.oldest)::double precision, 0) / 604800, 700
+                    )
                 ) as at_most
             from categories as category
             cross join lateral (
@@ -1008,7 +1014,11 @@ begin
                 inner join categories as category on card.category_id = category.category_id
                 where card.is_servable
             ) as found
-            where found.video_no <> all(context.seen_nos)
+            where not exists (
+                select
+                from seen
+                where seen.video_no = found.video_no
+            )
         ),
 
         scored as materialized (
@@ -1025,11 +1035,11 @@ begin
                 evidence.keyword_part,
                 evidence.mood,
                 once.published_at,
-                context.weights[1] * category.category_match
-                + context.weights[2] * sqrt(coalesce(evidence.relevance, 0))
-                + context.weights[3] * least(1, category.mood + coalesce(evidence.mood, 0))
-                + context.weights[4] * (0.2 * once.popularity + 0.8 * coalesce(evidence.heat, 0))
-                + context.weights[5] * aged.freshness as raw_score
+                category_weight * category.category_match
+                + keyword_weight * sqrt(coalesce(evidence.relevance, 0))
+                + context_weight * least(1, category.mood + coalesce(evidence.mood, 0))
+                + popularity_weight * (0.2 * once.popularity + 0.8 * coalesce(evidence.heat, 0))
+                + freshness_weight * aged.freshness as raw_score
             from (
                 select distinct on (candidates.video_no) candidates.*
                 from candidates
@@ -1043,10 +1053,13 @@ begin
                     exp(
                         -least(
                             greatest(
-                                extract(epoch from context.at - coalesce(once.published_at, '1900-01-01')), 0
+                                extract(
+                                    epoch from ranked_at - coalesce(once.published_at, '1900-01-01')
+                                )::double precision,
+                                0
                             ) / 604800,
                             700
-                        )::float8
+                        )
                     ) as freshness
             ) as aged
         ),
@@ -1064,27 +1077,27 @@ begin
             select
                 best.*,
                 coalesce(
-                    context.weights[1] * (best.category_match - avg(best.category_match) over everything)
+                    category_weight * (best.category_match - avg(best.category_match) over everything)
                     / nullif(stddev_pop(best.category_match) over everything, 0),
                     0
                 )
                 + coalesce(
-                    context.weights[2] * (best.relevance - avg(best.relevance) over everything)
+                    keyword_weight * (best.relevance - avg(best.relevance) over everything)
                     / nullif(stddev_pop(best.relevance) over everything, 0),
                     0
                 )
                 + coalesce(
-                    context.weights[3] * (best.context_match - avg(best.context_match) over everything)
+                    context_weight * (best.context_match - avg(best.context_match) over everything)
                     / nullif(stddev_pop(best.context_match) over everything, 0),
                     0
                 )
                 + coalesce(
-                    context.weights[4] * (best.popularity - avg(best.popularity) over everything)
+                    popularity_weight * (best.popularity - avg(best.popularity) over everything)
                     / nullif(stddev_pop(best.popularity) over everything, 0),
                     0
                 )
                 + coalesce(
-                    context.weights[5] * (best.freshness - avg(best.freshness) over everything)
+                    freshness_weight * (best.freshness - avg(best.freshness) over everything)
                     / nullif(stddev_pop(best.freshness) over everything, 0),
                     0
                 ) as score
@@ -1176,12 +1189,12 @@ begin
                 left join hidden on category.place = hidden.place
                 order by category.place
             ),
-            exists (
-                select
-                from hidden
-                where
-                    hidden.at_most <= packed.least_score
-                    and hidden.at_most + unread.worth > packed.least_score
+            unread.worth,
+            array(
+                select coalesce(hidden.at_most > packed.least_score, false)
+                from categories as category
+                left join hidden on category.place = hidden.place
+                order by category.place
             ),
             (select count(*) from popular) + (select count(*) from fresh) + (select count(*) from told)
         into
@@ -1202,20 +1215,24 @@ begin
             pool.moods,
             pool.new_nos,
             too_shallow,
-            told_too_shallow,
+            unread_worth,
+            hopeless,
             pool.entries_read
         from packed
         cross join unread;
         pool.is_exact := not coalesce(true = any(too_shallow), false);
         exit when pool.is_exact or pool.rounds = most_rounds;
+        -- What is known whole is cheaper to read on; a category is, where it alone could hide one of the best.
+        if unread_worth > 0 then
+            told_depth := told_depth * 3;
+        else
+            hopeless := too_shallow;
+        end if;
         depths := array(
-            select case when listed.is_shallow then listed.depth * 4 else listed.depth end
-            from unnest(depths, too_shallow) with ordinality as listed (depth, is_shallow, place)
+            select case when listed.is_hopeless then listed.depth * 4 else listed.depth end
+            from unnest(depths, hopeless) with ordinality as listed (depth, is_hopeless, place)
             order by listed.place
         );
-        if told_too_shallow then
-            told_depth := told_depth * 4;
-        end if;
     end loop;
     return pool;
 end

@@ -549,3 +549,10 @@ grant execute on function private.begin_ai_turn(text, uuid) to app_authenticated
 grant execute on function private.end_ai_turn(
     uuid, uuid, text, text, text, boolean, text[], integer
 ) to app_authenticated;
+-- feed: one's own, by the token alone; an operator tunes weights and moods as the service.
+grant execute on function public.personalized_feed(integer, text) to app_authenticated;
+grant execute on function private.serve_feed(integer, text) to app_authenticated;
+grant select, insert, update, delete on private.feed_weights to app_service;
+grant select, insert, update, delete on private.mood_topics to app_service;
+grant select on private.feed_impressions to app_service;
+grant select on private.feed_exposures to app_service;

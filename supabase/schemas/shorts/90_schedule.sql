@@ -161,4 +161,21 @@ select cron.schedule(
     'shorts-fold-video-cards',
     '* * * * *',
     $$select ops.log_job_run('shorts-fold-video-cards', private.fold_video_cards())$$
+-- Every minute: what is liked now is popular within two. A minute's likes are one batch, unless there are more.
+select cron.schedule(
+    'shorts-fold-video-heats',
+    '* * * * *',
+    $$select ops.log_job_run('shorts-fold-video-heats', private.fold_video_heats())$$
+);
+
+-- Every five minutes: what feeds showed an hour ago is counted. Every hour: rankings of yesterday are forgotten.
+select cron.schedule(
+    'shorts-count-feed-impressions',
+    '*/5 * * * *',
+    $$select ops.log_job_run('shorts-count-feed-impressions', private.count_feed_impressions())$$
+);
+select cron.schedule(
+    'shorts-forget-feed-rankings',
+    '40 * * * *',
+    $$select ops.log_job_run('shorts-forget-feed-rankings', private.forget_feed_rankings())$$
 );
