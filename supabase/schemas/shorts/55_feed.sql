@@ -1472,13 +1472,8 @@ begin
         if mod(place - 1, block) = 0 then
             explored_at := place + floor(block * private.hashed_uniform(seed, place))::integer;
         end if;
-        if place = explored_at and explored_next <= cardinality(explored) then
-            places := places || coalesce(array_position(pool.video_nos, explored[explored_next]), 0);
-            picked_nos := picked_nos || explored[explored_next];
-            picked_diversities := picked_diversities || 1.0::double precision;
-            picked_propensities := picked_propensities || propensities[explored_next];
-            explored_next := explored_next + 1;
-            continue;
+        if explored_next > cardinality(explored) then
+            explored_at := 0;
         end if;
         chosen := null;
         candidate := first_free;
@@ -1496,7 +1491,19 @@ begin
             exit when chosen is not null and (candidate >= varied or variety <= 0);
             candidate := candidate + 1;
         end loop;
-        exit when chosen is null;
+        if chosen is null then
+            exit when explored_next > cardinality(explored);
+            -- So few are there that only those are left that explore.
+            explored_at := place;
+        end if;
+        if place = explored_at then
+            places := places || coalesce(array_position(pool.video_nos, explored[explored_next]), 0);
+            picked_nos := picked_nos || explored[explored_next];
+            picked_diversities := picked_diversities || 1.0::double precision;
+            picked_propensities := picked_propensities || propensities[explored_next];
+            explored_next := explored_next + 1;
+            continue;
+        end if;
         is_taken[chosen] := true;
         while first_free <= size and is_taken[first_free] loop
             first_free := first_free + 1;
