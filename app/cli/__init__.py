@@ -6,6 +6,7 @@ import typer
 
 from .console import options, say
 from .doctor import doctor_command
+from .feed import feed_command
 from .ingest import ingest
 from .search import search_command
 from .trends import trends
@@ -15,6 +16,7 @@ cli.add_typer(ingest, name="ingest")
 cli.add_typer(trends, name="trends")
 cli.command("search", help=say("help_search"))(search_command)
 cli.command("doctor", help=say("help_doctor"))(doctor_command)
+cli.command("feed", help=say("help_feed"))(feed_command)
 
 
 def main() -> None:

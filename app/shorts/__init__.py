@@ -78,6 +78,7 @@ if TYPE_CHECKING:
         DiscoveryTarget,
         discover_videos,
     )
+    from .feed import Feed, FeedApi, FeedReason, FeedVideo, SimilarVideo, SimilarVideos
     from .forecast import ForecastApi, SeriesForecast
     from .formats import Charts, Dataset, Videos, digest, open_dataset
     from .freshness import (
@@ -196,6 +197,10 @@ __all__ = [
     "EndedRun",
     "EndedSearch",
     "Facets",
+    "Feed",
+    "FeedApi",
+    "FeedReason",
+    "FeedVideo",
     "Feedback",
     "FinishedRefreshes",
     "ForecastApi",
@@ -258,6 +263,8 @@ __all__ = [
     "ShortsApi",
     "SignalInput",
     "SignalsInput",
+    "SimilarVideo",
+    "SimilarVideos",
     "SourcedVideo",
     "StartedSearch",
     "StoredRow",
@@ -344,6 +351,9 @@ _MODULES = (  # the lightest first
     *("summaries", "surges"),
     *("told_trends", "trends", "api", "youtube", "bright_data", "bright_data_fields", "watch", "youtube_dump"),
     *("formats", "signals", "sending", "refresh", "discover", "ingest", "ingest_bright_data", "replay"),
+    *("batches", "activity", "channels", "detect", "feed", "forecast", "freshness", "quality", "summaries"),
+    *("surges", "told_trends", "trends", "api", "youtube", "bright_data", "bright_data_fields", "watch"),
+    *("youtube_dump", "formats", "signals", "sending", "refresh", "discover", "ingest", "ingest_bright_data", "replay"),
     *("backtest_data", "backtest"),
 )
 

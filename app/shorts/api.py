@@ -12,6 +12,7 @@ from .batches import Rejection as Rejection
 from .calls import Row, checked
 from .channels import ChannelsApi
 from .detect import DetectApi
+from .feed import FeedApi
 from .forecast import ForecastApi
 from .freshness import FreshnessApi
 from .quality import QualityApi
@@ -136,6 +137,7 @@ class ShortsApi(
     ActivityApi,
     ChannelsApi,
     DetectApi,
+    FeedApi,
     ForecastApi,
     FreshnessApi,
     QualityApi,

@@ -23,6 +23,19 @@ SHORTS = tuple(
         *("summaries", "surges"),
         *("told_trends", "trends", "api", "youtube", "bright_data", "bright_data_fields", "watch", "youtube_dump"),
         *("formats", "signals", "sending", "refresh", "discover", "ingest", "ingest_bright_data", "replay"),
+        *("batches", "activity", "channels", "detect", "feed", "forecast", "freshness", "quality", "summaries"),
+        *("surges", "told_trends", "trends", "api", "youtube", "bright_data", "bright_data_fields", "watch"),
+        *(
+            "youtube_dump",
+            "formats",
+            "signals",
+            "sending",
+            "refresh",
+            "discover",
+            "ingest",
+            "ingest_bright_data",
+            "replay",
+        ),
         *("backtest_data", "backtest"),
     )
 )

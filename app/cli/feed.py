@@ -1,0 +1,70 @@
+"""`ondol feed`: one's own feed, and why each video is in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from ..config import Secret, read_settings
+from .console import AsJson, err, out, print_json, run, say
+
+if TYPE_CHECKING:
+    from ..shorts.feed import Feed, FeedReason
+
+PLAIN_REASONS = ("popular", "fresh", "exploration")
+DETAILED_REASONS = ("liked_similar", "keyword", "trending", "category", "mood")
+
+
+def feed_command(
+    email: Annotated[str, typer.Option("--email", envvar="ONDOL_EMAIL", help=say("help_option_email"))],
+    password: Annotated[
+        str,
+        typer.Option(
+            envvar="ONDOL_PASSWORD", prompt=say("ask_password"), hide_input=True, help=say("help_option_password")
+        ),
+    ],
+    limit: Annotated[int, typer.Option(min=1, max=50, help=say("help_option_feed_limit"))] = 20,
+    why: Annotated[bool, typer.Option("--why", help=say("help_option_why"))] = False,
+    as_json: AsJson = False,
+) -> None:
+    async def work() -> Feed:
+        from ..client import Client
+        from ..shorts.api import ShortsApi
+
+        async with Client(read_settings()) as client:
+            await client.sign_in(email, password=Secret(password))
+            return await ShortsApi(client).personalized_feed(limit)
+
+    feed = run(work)
+    if as_json:
+        print_json(feed.model_dump(mode="json"))
+    elif feed.videos:
+        out.print(feed_table(feed, why=why))
+    else:
+        err.print(say("feed_empty"))
+
+
+def feed_table(feed: Feed, *, why: bool) -> Table:
+    """The videos in their order, with their reasons when asked for."""
+    table = Table(title=say("feed_title", version=feed.weights_version), title_justify="left")
+    table.add_column("#", justify="right")
+    table.add_column(say("column_title"), overflow="fold")
+    table.add_column(say("column_score"), justify="right")
+    if why:
+        table.add_column(say("column_why"), overflow="fold")
+    for place, video in enumerate(feed.videos, 1):
+        reasons = [Text("; ".join(map(reason_text, video.why)))] if why else []
+        table.add_row(str(place), Text(video.title), f"{video.score:.3f}", *reasons)
+    return table
+
+
+def reason_text(reason: FeedReason) -> str:
+    """A reason in the reader's language; one that is not known here stays as it came."""
+    if reason.reason in PLAIN_REASONS:
+        return say(f"why_{reason.reason}")
+    if reason.reason in DETAILED_REASONS:
+        return say(f"why_{reason.reason}", detail=reason.detail or "")
+    return reason.reason
