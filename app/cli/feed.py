@@ -14,9 +14,6 @@ from .console import AsJson, err, out, print_json, run, say
 if TYPE_CHECKING:
     from ..shorts.feed import Feed, FeedReason
 
-PLAIN_REASONS = ("popular", "fresh", "exploration")
-DETAILED_REASONS = ("liked_similar", "keyword", "trending", "category", "mood")
-
 
 def feed_command(
     email: Annotated[str, typer.Option("--email", envvar="ONDOL_EMAIL", help=say("help_option_email"))],
@@ -63,8 +60,23 @@ def feed_table(feed: Feed, *, why: bool) -> Table:
 
 def reason_text(reason: FeedReason) -> str:
     """A reason in the reader's language; one that is not known here stays as it came."""
-    if reason.reason in PLAIN_REASONS:
-        return say(f"why_{reason.reason}")
-    if reason.reason in DETAILED_REASONS:
-        return say(f"why_{reason.reason}", detail=reason.detail or "")
-    return reason.reason
+    detail = reason.detail or ""
+    match reason.reason:
+        case "liked_similar":
+            return say("why_liked_similar", detail=detail)
+        case "keyword":
+            return say("why_keyword", detail=detail)
+        case "trending":
+            return say("why_trending", detail=detail)
+        case "category":
+            return say("why_category", detail=detail)
+        case "mood":
+            return say("why_mood", detail=detail)
+        case "popular":
+            return say("why_popular")
+        case "fresh":
+            return say("why_fresh")
+        case "exploration":
+            return say("why_exploration")
+        case unknown:
+            return unknown

@@ -74,11 +74,10 @@ async def test_s_253_a_feed_is_ones_own_live_and_explained(stack: Stack, tmp_pat
             "freshness_factor": 0.1,
             "diversity_bonus": 0.05,
         }
+        profiles = person.client.supabase.table("user_profiles")
+        change = profiles.update({"personalization_weights": weights}).eq("user_id", person.id)
         with pytest.raises(RequestError) as unbalanced:
-            profiles = person.client.supabase.table("user_profiles")
-            await person.client.run(
-                "update", profiles.update({"personalization_weights": weights}).eq("user_id", person.id).execute()
-            )
+            await person.client.run("update", change.execute())
         assert unbalanced.value.code == "23514"
 
         async with connected(stack) as client:

@@ -35,16 +35,25 @@ cross join lateral (
     select 'word' || floor(60 * random() ^ 2 + 0 * turn + 0 * length(video.video_id))::integer as keyword
 ) as word;
 select private.fold_video_cards(100000);
+with numbered as materialized (
+    select
+        array_agg(card.video_no) as video_nos
+    from private.video_cards as card
+)
+
 insert into private.video_neighbours (video_no, neighbour_no, weight)
-select distinct on (one.video_no, other.video_no)
-    one.video_no,
-    other.video_no,
+select distinct on (pair.one, pair.other)
+    pair.one,
+    pair.other,
     random()
-from private.video_cards as one
-cross join generate_series(1, 20) as turn
-inner join private.video_cards as other
-    on other.video_id = 'feed' || (1 + floor(2000 * random() + 0 * turn + 0 * one.video_no))::integer
-where one.video_no <> other.video_no;
+from (
+    select
+        numbered.video_nos[1 + mod(n, 2000)] as one,
+        numbered.video_nos[1 + floor(2000 * random())::integer] as other
+    from numbered
+    cross join generate_series(1, 40000) as n
+) as pair
+where pair.one <> pair.other;
 insert into private.video_heats (video_no, heat)
 select
     card.video_no,
