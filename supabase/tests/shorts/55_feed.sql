@@ -24,6 +24,10 @@ select
     (array[1, 10, 15, 17, 20, 24, 25, 27])[1 + floor(8 * random() ^ 2)::integer],
     now() - random() * interval '200 days'
 from generate_series(1, 2000) as n;
+-- Figures of an empty table would mislead whoever plans what follows.
+analyze public.cached_videos;
+select private.write_cards(array(select video.video_id::text from public.cached_videos as video));
+analyze private.video_cards;
 insert into public.keyword_video_mappings (keyword, video_id, relevance_score)
 select distinct on (word.keyword, video.video_id)
     word.keyword,
@@ -34,7 +38,9 @@ cross join generate_series(1, 3) as turn
 cross join lateral (
     select 'word' || floor(60 * random() ^ 2 + 0 * turn + 0 * length(video.video_id))::integer as keyword
 ) as word;
-select private.fold_video_cards(100000);
+analyze public.keyword_video_mappings;
+select private.write_cards(array(select video.video_id::text from public.cached_videos as video));
+analyze private.keyword_postings;
 with numbered as materialized (
     select
         array_agg(card.video_no) as video_nos
@@ -105,42 +111,36 @@ cross join lateral (select now() - (random() + 0 * n) * interval '20 days' as at
 create function pg_temp.full_scores(person uuid)
 returns double precision[]
 set enable_nestloop = off
-language sql
+language plpgsql
 as $$
-    with context as materialized (
-        select private.feed_context_of(person, now(), '{}') as of_person
-    ),
-
-    category as (
-        select listed.*
-        from context
-        cross join lateral unnest(
-            (context.of_person).category_ids, (context.of_person).category_matches, (context.of_person).category_moods
-        ) as listed (category_id, category_match, mood)
-    ),
-
-    scored as (
-        select
-            (context.of_person).weights[1] * category.category_match
-            + (context.of_person).weights[2] * sqrt(coalesce(told.relevance, 0))
-            + (context.of_person).weights[3] * least(1, category.mood + coalesce(told.mood, 0))
-            + (context.of_person).weights[4] * (0.2 * card.popularity + 0.8 * coalesce(told.heat, 0))
-            + (context.of_person).weights[5]
-            * exp(-least(extract(epoch from now() - card.published_at)::double precision / 604800, 700)) as score
-        from context
-        cross join private.video_cards as card
-        inner join category on card.category_id = category.category_id
-        left join private.feed_evidence((select context.of_person from context)) as told
-            on card.video_no = told.video_no
-        where
-            card.is_servable
-            and card.video_no <> all((context.of_person).seen_nos)
-        order by score desc
+declare
+    context private.feed_context := private.feed_context_of(person, now(), '{}');
+    weights double precision[] := context.weights;
+begin
+    return array(
+        select round(scored.score::numeric, 9)::double precision
+        from (
+            select
+                weights[1] * category.category_match
+                + weights[2] * sqrt(coalesce(told.relevance, 0))
+                + weights[3] * least(1, category.mood + coalesce(told.mood, 0))
+                + weights[4] * (0.2 * card.popularity + 0.8 * coalesce(told.heat, 0))
+                + weights[5]
+                * exp(-least(extract(epoch from now() - card.published_at)::double precision / 604800, 700)) as score
+            from private.video_cards as card
+            inner join unnest(context.category_ids, context.category_matches, context.category_moods)
+                as category (category_id, category_match, mood)
+                on card.category_id = category.category_id
+            left join private.feed_evidence(context) as told on card.video_no = told.video_no
+            left join unnest(context.seen_nos) as seen (video_no) on card.video_no = seen.video_no
+            where
+                card.is_servable
+                and seen.video_no is null
+        ) as scored
+        order by scored.score desc
         limit 200
-    )
-
-    select array_agg(round(scored.score::numeric, 9)::double precision order by scored.score desc)
-    from scored
+    );
+end
 $$;
 create temporary table pools as
 select
@@ -180,11 +180,12 @@ select is(
         }'
     )::numeric[],
     (
-        select array[
-            (weights ->> 'category_match')::numeric, (weights ->> 'keyword_relevance')::numeric,
-            (weights ->> 'temporal_context')::numeric, (weights ->> 'popularity_score')::numeric,
-            (weights ->> 'freshness_factor')::numeric, (weights ->> 'diversity_bonus')::numeric
-        ]
+        select
+            array[
+                (weights ->> 'category_match')::numeric, (weights ->> 'keyword_relevance')::numeric,
+                (weights ->> 'temporal_context')::numeric, (weights ->> 'popularity_score')::numeric,
+                (weights ->> 'freshness_factor')::numeric, (weights ->> 'diversity_bonus')::numeric
+            ]
         from private.feed_weights
         where is_default
     ),
@@ -246,13 +247,14 @@ create temporary table after_like as
 select * from private.rank_feed(pg_temp.person(201), now(), 100, '{"exploration": false}') with ordinality;
 select ok(
     (
-        select video_id in (
-            select card.video_id
-            from private.video_neighbours as neighbour
-            inner join private.video_cards as card on neighbour.neighbour_no = card.video_no
-            inner join private.video_cards as liked on neighbour.video_no = liked.video_no
-            where liked.video_id = 'feed77'
-        )
+        select
+            video_id in (
+                select card.video_id
+                from private.video_neighbours as neighbour
+                inner join private.video_cards as card on neighbour.neighbour_no = card.video_no
+                inner join private.video_cards as liked on neighbour.video_no = liked.video_no
+                where liked.video_id = 'feed77'
+            )
         from after_like
         order by ordinality
         limit 1
@@ -295,9 +297,10 @@ where user_id = pg_temp.person(203);
 select is(
     (
         select array_agg(distinct card.category_id)
-        from private.rank_feed(
-            pg_temp.person(203), '2030-01-01 23:00+00', 20, '{"exploration": false}'
-        ) as ranked
+        from
+            private.rank_feed(
+                pg_temp.person(203), '2030-01-01 23:00+00', 20, '{"exploration": false}'
+            ) as ranked
         inner join private.video_cards as card on ranked.video_no = card.video_no
     ),
     array[25]::smallint[],
@@ -306,9 +309,10 @@ select is(
 select is(
     (
         select array_agg(distinct card.category_id)
-        from private.rank_feed(
-            pg_temp.person(203), '2030-01-01 14:00+00', 20, '{"exploration": false}'
-        ) as ranked
+        from
+            private.rank_feed(
+                pg_temp.person(203), '2030-01-01 14:00+00', 20, '{"exploration": false}'
+            ) as ranked
         inner join private.video_cards as card on ranked.video_no = card.video_no
     ),
     array[15]::smallint[],

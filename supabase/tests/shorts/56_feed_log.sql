@@ -83,8 +83,10 @@ select is(
 );
 select is((select feed ->> 'next_cursor' from pages where page = 3), null, 'and then they end');
 select is(
-    (select array_agg(key order by key) from pages cross join lateral jsonb_object_keys(feed -> 'videos' -> 0) as key
-    where page = 1),
+    (
+        select array_agg(key order by key) from pages cross join lateral jsonb_object_keys(feed -> 'videos' -> 0) as key
+        where page = 1
+    ),
     array[
         'category_id', 'channel_id', 'channel_name', 'duration', 'is_exploration', 'propensity', 'published_at',
         'quality_score', 'score', 'thumbnail_url', 'title', 'video_id', 'view_count', 'why'
@@ -100,7 +102,9 @@ select ok(
     'S-253: each with its reasons'
 );
 select is(
-    pg_temp.ids(pg_temp.feed('a')), (select pg_temp.ids(feed) from pages where page = 1), 'the same page again is the same'
+    pg_temp.ids(pg_temp.feed('a')),
+    (select pg_temp.ids(feed) from pages where page = 1),
+    'the same page again is the same'
 );
 select is(
     (select count(*) from private.feed_impressions where user_id = '5a3b1e00-0000-4000-8000-00000000000a'),
@@ -193,7 +197,8 @@ select is(
     'pages are counted once'
 );
 update private.feed_rankings set ranked_at = ranked_at - interval '2 days';
-select ok((private.forget_feed_rankings() ->> 'forgotten')::integer > 0, 'rankings of more than a day ago are forgotten');
+select
+    ok((private.forget_feed_rankings() ->> 'forgotten')::integer > 0, 'rankings of more than a day ago are forgotten');
 
 select finish();
 rollback;
