@@ -283,7 +283,8 @@ as $$
 $$;
 comment on function public.personalized_feed(integer, text) is
 'A page of one''s own feed: {"videos": [{..., "score", "why": [{"reason", "detail"}], "is_exploration", '
-'"propensity"}], "weights_version", "next_cursor"}. 1 to 50 videos a page; next_cursor is null at its end. For who is signed in.';
+'"propensity"}], "weights_version", "next_cursor"}. 1 to 50 videos a page; next_cursor is null at its end. '
+'For who is signed in.';
 
 create function private.feed_reasons(why jsonb)
 returns jsonb
