@@ -406,6 +406,92 @@ TEXTS: dict[str, Text] = {
     "why_popular": Text("popular", "인기"),
     "why_fresh": Text("new", "새 영상"),
     "why_exploration": Text("something new to try", "새로운 발견"),
+    "feed_eval_extras_missing": Text("This needs {names}.", "이 명령에는 {names} 패키지가 필요합니다."),
+    "feed_eval_extras_missing.next": Text(
+        "Install them: pip install 'ondol[eval]'.", "pip install 'ondol[eval]'로 설치하십시오."
+    ),
+    "feed_eval_occupied": Text(
+        "The database holds people, interactions or videos already: nothing is laid over them.",
+        "데이터베이스에 이미 사용자, 활동 또는 동영상이 있어 그 위에 올리지 않습니다.",
+    ),
+    "feed_eval_occupied.next": Text(
+        "Give --database-url of an empty project, for instance of a new local stack.",
+        "비어 있는 프로젝트(예: 새 로컬 스택)의 --database-url을 주십시오.",
+    ),
+    "feed_eval_unreachable": Text(
+        "The database cannot be reached: {problem}.", "데이터베이스에 연결할 수 없습니다: {problem}."
+    ),
+    "feed_eval_unreachable.next": Text(
+        "Check --database-url, and that the stack is up: ./scripts/dev.",
+        "--database-url과 스택이 켜져 있는지(./scripts/dev) 확인하십시오.",
+    ),
+    "feed_eval_nobody": Text(
+        "Nobody can be judged by the part {part}: it holds no long view of a video that is new to its person, or "
+        "nothing comes before it.",
+        "{part} 부분으로는 아무도 평가할 수 없습니다. 새 동영상을 오래 본 기록이 없거나 그 앞의 기록이 없습니다.",
+    ),
+    "feed_eval_nobody.next": Text(
+        "Check the columns split and long_view of interactions.csv.",
+        "interactions.csv의 split 열과 long_view 열을 확인하십시오.",
+    ),
+    "feed_eval_video_unknown": Text(
+        "{file} names the video {video}, which items.csv does not hold.",
+        "{file} 파일의 동영상 {video}이(가) items.csv에 없습니다.",
+    ),
+    "feed_eval_video_unknown.next": Text(
+        "Give the items.csv of the same data set.", "같은 데이터 세트의 items.csv를 주십시오."
+    ),
+    "feed_eval_title": Text(
+        "Later long views in the first 10 of {videos:,} videos: {people:,} people; learned from {learned_from:,} "
+        "views in {seconds:.0f} s",
+        "동영상 {videos:,}개 가운데 상위 10개에 든 이후의 긴 시청: {people:,}명. 학습한 시청 {learned_from:,}건, "
+        "{seconds:.0f}초",
+    ),
+    "feed_eval_ours": Text("feed (SQL)", "온돌 피드(SQL)"),
+    "feed_eval_without_category_match": Text("– without category_match", "– category_match 없이"),
+    "feed_eval_without_keyword_relevance": Text("– without keyword_relevance", "– keyword_relevance 없이"),
+    "feed_eval_without_temporal_context": Text("– without temporal_context", "– temporal_context 없이"),
+    "feed_eval_without_popularity_score": Text("– without popularity_score", "– popularity_score 없이"),
+    "feed_eval_without_freshness_factor": Text("– without freshness_factor", "– freshness_factor 없이"),
+    "feed_eval_without_diversity_bonus": Text("– without diversity_bonus", "– diversity_bonus 없이"),
+    "feed_eval_six_weights_alone": Text("six weights, no behaviour", "여섯 가중치, 행동 없이"),
+    "feed_eval_popularity": Text("popularity", "인기"),
+    "feed_eval_decayed_popularity": Text("decayed popularity", "감쇠 인기"),
+    "feed_eval_item_neighbours": Text("itemKNN", "itemKNN"),
+    "feed_eval_als": Text("ALS (implicit)", "ALS(implicit)"),
+    "feed_eval_ease": Text("EASE", "EASE"),
+    "column_ndcg": Text("NDCG@10", "NDCG@10"),
+    "column_recall_at_10": Text("recall@10", "재현율@10"),
+    "column_coverage": Text("coverage", "커버리지"),
+    "column_likeness": Text("likeness", "목록 유사도"),
+    "column_people": Text("people", "사용자"),
+    "column_seconds": Text("seconds", "초"),
+    "stage_feed_eval_lay": Text("loading", "올리는 중"),
+    "stage_feed_eval_neighbours": Text("learning neighbours", "이웃 학습"),
+    "stage_feed_eval_tastes": Text("learning tastes", "취향 학습"),
+    "stage_feed_eval_rank": Text("ranking", "순위 계산"),
+    "stage_feed_eval_baselines": Text("baselines", "기준 방법"),
+    "help_eval": Text("Measure what the room is worth.", "방의 성능을 잽니다."),
+    "help_eval_feed": Text(
+        "Measure the feed on people's later views, against the usual baselines; nothing stays in the database.\n\n"
+        "Needs an empty database and pip install 'ondol[eval]'; docs/feed-quality.md says how it is measured.",
+        "사람들이 나중에 본 것으로 피드를 기준 방법들과 견줍니다. 데이터베이스에는 아무것도 남지 않습니다.\n\n"
+        "빈 데이터베이스와 pip install 'ondol[eval]'이 필요합니다. 재는 방법은 docs/feed-quality.md에 있습니다.",
+    ),
+    "help_option_feed_eval_data": Text(
+        "A folder of the form of KuaiRand-Pure: docs/feed-quality.md.",
+        "KuaiRand-Pure 형식의 폴더: docs/feed-quality.md.",
+    ),
+    "help_option_feed_eval_people": Text("How many people are judged; default: all.", "평가할 사람 수. 기본값: 모두."),
+    "help_option_feed_eval_learn_from": Text(
+        "How many people are learned from; default: all.", "학습에 쓸 사람 수. 기본값: 모두."
+    ),
+    "help_option_feed_eval_validation": Text(
+        "Judge by the part val instead of test: for tuning.", "test 대신 val 부분으로 평가합니다(조정용)."
+    ),
+    "help_option_database_url": Text(
+        "The database, as its owner: postgresql://postgres:…", "소유자로 접속하는 데이터베이스: postgresql://postgres:…"
+    ),
     "region_unknown": Text("There is no region {region}.", "{region} 지역은 없습니다."),
     "region_unknown.next": Text(
         "Use the two letters of ISO 3166, for instance KR.", "ISO 3166의 두 글자를 쓰십시오(예: KR)."

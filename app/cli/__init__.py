@@ -7,12 +7,14 @@ import typer
 from .console import options, say
 from .doctor import doctor_command
 from .feed import feed_command
+from .eval import evaluate
 from .ingest import ingest
 from .search import search_command
 from .trends import trends
 
 cli = typer.Typer(name="ondol", help=say("help_ondol"), add_completion=False, **options)
 cli.add_typer(ingest, name="ingest")
+cli.add_typer(evaluate, name="eval")
 cli.add_typer(trends, name="trends")
 cli.command("search", help=say("help_search"))(search_command)
 cli.command("doctor", help=say("help_doctor"))(doctor_command)
