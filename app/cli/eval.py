@@ -96,18 +96,17 @@ def show(report: FeedReport) -> None:
         seconds=report.prepared_seconds,
     )
     table = Table(title=title, title_justify="left")
-    table.add_column(say("column_method"), overflow="fold", min_width=11)
-    for name in ("ndcg", "recall_at_10", "coverage", "likeness", "people", "seconds"):
+    table.add_column(say("column_method"), overflow="fold", min_width=18)
+    for name in ("ndcg", "recall_at_10", "coverage", "likeness", "seconds"):
         table.add_column(say(f"column_{name}"), justify="right")
     for row in report.rows:
         scores = row.scores
         table.add_row(
-            Text(say(f"feed_eval_{row.method}")),
+            Text(say(f"kind_feed_{row.method}")),
             f"{scores.ndcg:.4f}",
             f"{scores.recall:.4f}",
             f"{scores.coverage:.3f}",
             f"{scores.likeness:.4f}",
-            f"{scores.people:,}",
             f"{row.seconds:.1f}",
         )
     out.print(table)
