@@ -18,7 +18,7 @@ from app.shorts.feed_eval_metrics import FeedScores, judge_lists, likeness, ndcg
 from app.shorts.feed_eval_sql import FEEDS, line_of
 
 from ..test_cli import NOWHERE, ondol
-from .feed_logs import PEOPLE, VIDEOS, write_feed_log
+from .feed_logs import PEOPLE, VIDEOS, shown_before, write_feed_log
 
 CAT, DOG, BOTH, SAME = (
     Video("1", "a", 1, ("1",), 30, 0),
@@ -129,9 +129,7 @@ def test_a_folder_without_a_log_is_refused(tmp_path: Path) -> None:
 @pytest.mark.skipif(not ALL_EXTRAS, reason="implicit and scipy (pip install 'ondol[eval]') are not installed")
 @pytest.mark.parametrize("name", list(BASELINES))
 def test_each_baseline_ranks_what_is_new_to_the_person(split: FeedSplit, name: str) -> None:
-    shown = {
-        person: {meeting.video for meeting in split.learned if meeting.person == person} for person in split.judged
-    }
+    shown = shown_before(split)
     lists = rank_baseline(name, split)
     assert all(len(one) == len(set(one)) == 10 for one in lists)
     assert not any(seen.intersection(one) for seen, one in zip(shown, lists, strict=True))

@@ -18,7 +18,7 @@ from app.shorts.feed_eval_metrics import FeedScores, judge_lists
 from app.shorts.feed_eval_sql import FEEDS, load_feed, rank_people
 from scripts.local_stack.settings import Stack
 
-from .feed_logs import write_feed_log
+from .feed_logs import shown_before, write_feed_log
 
 # Other tests leave people and videos behind; within the transaction they are gone.
 EMPTY = """
@@ -51,9 +51,7 @@ def popular(split: FeedSplit) -> FeedScores:
 
 async def test_the_feed_finds_what_a_circle_watches_and_nothing_stays(stack: Stack, tmp_path: Path) -> None:
     split = split_log(read_feed_log(write_feed_log(tmp_path)))
-    shown = {
-        person: {meeting.video for meeting in split.learned if meeting.person == person} for person in split.judged
-    }
+    shown = shown_before(split)
     scores = {}
     async with emptied(stack) as connection:
         feed = await load_feed(connection, split)
