@@ -14516,7 +14516,8136 @@ begin
 end
 $$;
 
+-- supabase/schemas/shorts/47_korean_text.sql
+
+-- Promises one way to compare what people type in Korean: folded, without spaces, by first consonants, by jamo.
+
+create function private.compatibility_jamo(text text)
+returns text
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- Conjoining jamo (leads, vowels, finals), then the letters a keyboard types.
+    select translate(
+        compatibility_jamo.text,
+        E'\u1100\u1101\u1102\u1103\u1104\u1105\u1106\u1107\u1108\u1109\u110A\u110B\u110C\u110D\u110E\u110F'
+        '\u1110\u1111\u1112\u1161\u1162\u1163\u1164\u1165\u1166\u1167\u1168\u1169\u116A\u116B\u116C\u116D'
+        '\u116E\u116F\u1170\u1171\u1172\u1173\u1174\u1175\u11A8\u11A9\u11AA\u11AB\u11AC\u11AD\u11AE\u11AF'
+        '\u11B0\u11B1\u11B2\u11B3\u11B4\u11B5\u11B6\u11B7\u11B8\u11B9\u11BA\u11BB\u11BC\u11BD\u11BE\u11BF'
+        '\u11C0\u11C1\u11C2',
+        'ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ'
+        'ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ'
+        'ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ'
+    )
+$$;
+comment on function private.compatibility_jamo(text) is
+'The text with each conjoining jamo as the letter of the same look that stands alone: what stood first or last in a '
+'syllable is the same then.';
+
+create function private.fold_text(text text)
+returns text
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- Marks of scripts that write vowels as marks stay: they are letters to who reads them. NFKC makes conjoining jamo of
+    -- typed ones, ㅁㅈ: they are turned back. pg_c_utf8 is the same on every machine.
+    select btrim(
+        regexp_replace(
+            case
+                when lowered.text ~ '[\u1100-\u11FF]' then private.compatibility_jamo(lowered.text)
+                else lowered.text
+            end,
+            '[^[:alnum:]\u0300-\u036F\u0610-\u061A\u064B-\u065F\u0900-\u0963\u0966-\u109F\u1780-\u17D3]+',
+            ' ',
+            'g'
+        )
+    )
+    from (
+        select lower(normalize(left(fold_text.text, 2000), nfkc) collate pg_c_utf8) as text
+    ) as lowered
+$$;
+comment on function private.fold_text(text) is
+'NFKC, lower case, every run of what is neither letter nor digit as one space. Of its first 2,000 characters.';
+
+create function private.squeeze_text(text text)
+returns text
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select replace(private.fold_text(squeeze_text.text), ' ', '')
+$$;
+comment on function private.squeeze_text(text) is 'Folded and without spaces: 맛 집 and 맛집 are the same.';
+
+create function private.jamo_of(text text)
+returns text
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- Canonical decomposition writes a syllable as two or three jamo; what else it took apart is put together again.
+    select normalize(private.compatibility_jamo(normalize(jamo_of.text, nfd)), nfc)
+$$;
+comment on function private.jamo_of(text) is
+'맛집 as ㅁㅏㅅㅈㅣㅂ: a letter for each jamo, compound vowels and finals whole; other letters stay as they are.';
+
+create function private.choseong_of(text text)
+returns text
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- Vowels and finals go, since translate has nothing to put in their place.
+    select normalize(
+        translate(
+            normalize(choseong_of.text, nfd),
+            E'\u1100\u1101\u1102\u1103\u1104\u1105\u1106\u1107\u1108\u1109\u110A\u110B\u110C\u110D\u110E\u110F'
+            '\u1110\u1111\u1112\u1161\u1162\u1163\u1164\u1165\u1166\u1167\u1168\u1169\u116A\u116B\u116C\u116D'
+            '\u116E\u116F\u1170\u1171\u1172\u1173\u1174\u1175\u11A8\u11A9\u11AA\u11AB\u11AC\u11AD\u11AE\u11AF'
+            '\u11B0\u11B1\u11B2\u11B3\u11B4\u11B5\u11B6\u11B7\u11B8\u11B9\u11BA\u11BB\u11BC\u11BD\u11BE\u11BF'
+            '\u11C0\u11C1\u11C2',
+            'ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ'
+        ),
+        nfc
+    )
+$$;
+comment on function private.choseong_of(text) is
+'맛집 as ㅁㅈ: the first consonant of each syllable; other letters and lone jamo stay as they are.';
+
+create function private.jamo_distance(a text, b text, most integer)
+returns integer
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    one constant text[] := string_to_array(private.jamo_of(a), null);
+    other constant text[] := string_to_array(private.jamo_of(b), null);
+    width constant integer := cardinality(other);
+    beyond constant integer := jamo_distance.most + 1;
+    above integer[];
+    below integer[];
+    smallest integer;
+    cost integer;
+begin
+    if a is null or b is null or most is null or most < 0 or abs(cardinality(one) - width) > most then
+        return null;
+    end if;
+    -- Only the band that can stay within `most` is computed; around it stands what is beyond.
+    above := array(
+        select least(number, beyond)
+        from generate_series(0, width) as step (number)
+    );
+    for row_number in 1 .. cardinality(one) loop
+        below := array_fill(beyond, array[width + 1]);
+        below[1] := least(row_number, beyond);
+        smallest := below[1];
+        for place in greatest(1, row_number - most) .. least(width, row_number + most) loop
+            cost := least(
+                above[place] + (one[row_number] <> other[place])::integer,
+                above[place + 1] + 1,
+                below[place] + 1,
+                beyond
+            );
+            below[place + 1] := cost;
+            smallest := least(smallest, cost);
+        end loop;
+        if smallest > most then
+            return null;
+        end if;
+        above := below;
+    end loop;
+    return nullif(above[width + 1], beyond);
+end
+$$;
+comment on function private.jamo_distance(text, text, integer) is
+'How many jamo must be put in, left out or exchanged to make the one text of the other; null when more than `most`.';
+
+-- supabase/schemas/shorts/48_video_cards.sql
+
+-- Promises that search and feed read narrow rows in rank order, derived from the cache by a fold, equal to it after it.
+
+create function private.search_score(
+    relevance double precision,
+    quality double precision,
+    popularity double precision,
+    published_at timestamptz
+)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    -- Relevance x worth x freshness, as a sum of logarithms. Freshness halves in 180 days for everything at once, so
+    -- that it is counted forward from 2020: the order of two videos never changes with time, and can be stored.
+    return
+        ln(greatest(relevance, 0.01))
+        + ln(0.1 + 0.6 * coalesce(quality, 0) + 0.3 * coalesce(popularity, 0))
+        + ln(2) * extract(epoch from published_at - '2020-01-01 00:00+00'::timestamptz)::double precision
+        / (180 * 86400);
+end
+$$;
+comment on function private.search_score(double precision, double precision, double precision, timestamptz) is
+'How search ranks: ln(relevance) + ln(0.1 + 0.6 quality + 0.3 popularity) + ln 2 x (days since 2020 / 180). '
+'Relevance, quality and popularity are from 0 to 1; private.search_score_at says what is left of it at a time.';
+
+create function private.search_score_at(
+    score double precision,
+    at timestamptz
+)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    return exp(
+        least(
+            score - ln(2) * extract(epoch from at - '2020-01-01 00:00+00'::timestamptz)::double precision
+            / (180 * 86400),
+            0
+        )
+    );
+end
+$$;
+comment on function private.search_score_at(double precision, timestamptz) is
+'relevance x (0.1 + 0.6 quality + 0.3 popularity) x 0.5 ^ (age / 180 days), 0 to 1.';
+
+create function private.keyword_relevance(relevance_score double precision)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    -- The design's threshold is 0.7: what is below still answers, after what is above unless far better and newer.
+    return case when relevance_score > 0.7 then relevance_score else 0.1 + relevance_score / 2 end;
+end
+$$;
+comment on function private.keyword_relevance(double precision) is
+'What a mapping''s relevance counts in search: itself above 0.7, else 0.1 + half of it.';
+
+create function private.search_key(text text)
+returns text
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- A keyword of emoji alone has no letters to fold.
+    select coalesce(nullif(private.fold_text(search_key.text), ''), private.normalize_keyword(search_key.text))
+$$;
+comment on function private.search_key(text) is
+'How a keyword is looked up: folded; normalised where nothing of it is a letter or a digit.';
+
+create function private.title_grams(folded text)
+returns text[]
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    letters constant text[] := string_to_array(replace(folded, ' ', ''), null);
+begin
+    -- Across spaces too, so that 맛집 finds 맛 집 by the same pairs.
+    return array(
+        select distinct gram.gram collate "C"
+        from (
+            select unnest(letters) as gram
+            union all
+            select one.letter || one.following
+            from unnest(letters, letters[2:]) as one (letter, following)
+            where one.following is not null
+        ) as gram
+    );
+end
+$$;
+comment on function private.title_grams(text) is
+'Every letter and every two neighbouring letters of a folded text, spaces left out.';
+
+create table private.video_cards (
+    video_no integer generated always as identity primary key,
+    video_id varchar(20) not null unique references public.cached_videos (video_id) on delete cascade,
+    title_folded text collate "C" not null,
+    category_id smallint not null,
+    channel_id varchar(50),
+    duration integer,
+    popularity real not null,
+    quality real not null,
+    view_count bigint not null,
+    published_at timestamptz not null,
+    expires_at timestamptz not null,
+    region_restrictions jsonb,
+    is_servable boolean not null,
+    standing real not null,
+    constraint card_scores_are_fractions check (popularity between 0 and 1 and quality between 0 and 1)
+);
+alter table private.video_cards enable row level security;
+create index video_cards_by_gram on private.video_cards using gin (private.title_grams(title_folded))
+where is_servable;
+create index video_cards_by_expiry on private.video_cards (expires_at)
+where is_servable;
+comment on table private.video_cards is
+'What search and feed need of a video, narrow. Derived: private.fold_video_cards writes it, '
+'private.rebuild_video_cards makes it anew, private.video_card_problems compares it with public.cached_videos.';
+comment on column private.video_cards.video_no is 'Our own short number of the video; stays while the video is cached.';
+comment on column private.video_cards.title_folded is 'private.fold_text of the title.';
+comment on column private.video_cards.category_id is 'YouTube''s number; 0 while unknown.';
+comment on column private.video_cards.popularity is 'ln(1 + views) / ln(1 + 1e9) to two digits, at most 1.';
+comment on column private.video_cards.quality is 'The quality score; 0 while unknown.';
+comment on column private.video_cards.published_at is
+'A year before it was first seen, where the source does not tell.';
+comment on column private.video_cards.region_restrictions is 'Null where it plays everywhere.';
+comment on column private.video_cards.is_servable is
+'A Short that plays and had not expired when last looked at. What is served is looked up in the cache again.';
+comment on column private.video_cards.standing is
+'private.search_score with relevance 1: the order among videos that answer equally well.';
+
+create table private.keywords (
+    keyword_no integer generated always as identity primary key,
+    keyword text collate "C" not null unique,
+    videos integer not null default 0
+);
+alter table private.keywords enable row level security;
+comment on table private.keywords is 'Every keyword that ever led to a Short that plays. Derived, see video_cards.';
+comment on column private.keywords.keyword is 'private.search_key of it: k-pop and k pop are one.';
+comment on column private.keywords.videos is 'How many Shorts that play it leads to.';
+
+create table private.keyword_postings (
+    keyword_no integer not null references private.keywords (keyword_no),
+    video_no integer not null references private.video_cards (video_no) on delete cascade,
+    score real not null,
+    primary key (keyword_no, video_no)
+);
+alter table private.keyword_postings enable row level security;
+create index keyword_postings_in_order on private.keyword_postings (keyword_no, score desc, video_no desc);
+create index keyword_postings_by_video on private.keyword_postings (video_no) include (keyword_no);
+comment on table private.keyword_postings is
+'The Shorts that play of each keyword, in the order of search: no row of any other video. Derived, see video_cards.';
+comment on column private.keyword_postings.score is 'private.search_score. Never changes with time.';
+
+create table private.keyword_deltas (
+    id bigint generated always as identity primary key,
+    keyword_no integer not null,
+    videos integer not null
+);
+alter table private.keyword_deltas enable row level security;
+comment on table private.keyword_deltas is
+'How many postings a keyword has won or lost and its row does not say yet. Appended only; the fold adds it up.';
+
+create table private.card_marks (
+    id bigint generated always as identity primary key,
+    video_ids text[] not null,
+    marked_at timestamptz not null default now()
+);
+alter table private.card_marks enable row level security;
+comment on table private.card_marks is
+'Videos that changed since the fold. Appended only, so that nobody waits for anybody; the fold takes them away.';
+
+create table private.frequent_grams (
+    gram text collate "C" primary key,
+    videos integer not null,
+    is_whole boolean not null,
+    last_standing real not null,
+    video_nos integer[] not null
+);
+alter table private.frequent_grams enable row level security;
+comment on table private.frequent_grams is
+'The best videos of each letter and pair of letters that more than 100 titles have. Derived, see video_cards. '
+'What changed since a list was made is in private.unlisted_cards.';
+comment on column private.frequent_grams.videos is 'About how many videos have it.';
+comment on column private.frequent_grams.is_whole is 'Whether the list holds all of them.';
+comment on column private.frequent_grams.last_standing is
+'Every video with a higher standing that has the gram is in the list; -infinity where the list is whole.';
+comment on column private.frequent_grams.video_nos is 'At most 2,000, the highest standing first.';
+
+create sequence private.card_changes as bigint;
+create table private.unlisted_cards (
+    video_no integer primary key,
+    change_no bigint not null default nextval('private.card_changes'),
+    title_folded text collate "C" not null,
+    changed_at timestamptz not null default now()
+);
+alter table private.unlisted_cards enable row level security;
+create index unlisted_cards_by_gram on private.unlisted_cards using gin (private.title_grams(title_folded))
+with (fastupdate = off);
+create index unlisted_cards_by_change on private.unlisted_cards (change_no);
+comment on table private.unlisted_cards is
+'Servable videos whose title or standing changed, which lists of grams do not know yet: they are looked up apart.';
+comment on column private.unlisted_cards.video_no is
+'Of video_cards. No foreign key: who deletes a video shall not wait for the lists.';
+
+create table private.list_round (
+    is_only boolean primary key default true,
+    listed_no bigint not null default 0,
+    target_no bigint,
+    done_gram text collate "C" not null default '',
+    constraint there_is_one_round check (is_only)
+);
+alter table private.list_round enable row level security;
+insert into private.list_round default values;
+comment on table private.list_round is
+'How far the lists of grams are: all know the changes up to listed_no, those up to done_gram the ones up to target_no.';
+
+create view private.wanted_cards as
+with figures as (
+    select
+        video.*,
+        -- To two digits: a few views more are no change of the order, and nothing to write.
+        least(round((ln(1 + coalesce(video.view_count, 0)::double precision) / ln(1e9 + 1))::numeric, 2), 1)::real
+            as popularity,
+        coalesce(video.published_at, video.created_at - interval '1 year') as first_at
+    from public.cached_videos as video
+)
+
+select
+    video.video_id,
+    video.channel_id,
+    video.duration,
+    video.popularity,
+    video.first_at as published_at,
+    video.expires_at,
+    private.fold_text(video.title) collate "C" as title_folded,
+    coalesce(video.category_id, 0)::smallint as category_id,
+    coalesce(video.quality_score, 0)::real as quality,
+    coalesce(video.view_count, 0) as view_count,
+    nullif(video.region_restrictions, '{}') as region_restrictions,
+    video.is_playable and video.is_shorts and video.expires_at > now() as is_servable,
+    private.search_score(
+        1, round(coalesce(video.quality_score, 0)::numeric, 2)::double precision, video.popularity, video.first_at
+    )::real as standing
+from figures as video;
+comment on view private.wanted_cards is 'What video_cards should say, from public.cached_videos as it is now.';
+
+create view private.wanted_postings as
+select
+    card.video_no,
+    card.video_id,
+    private.search_key(mapping.keyword) collate "C" as keyword,
+    (card.standing + ln(greatest(max(private.keyword_relevance(mapping.relevance_score)), 0.01)))::real as score
+from private.video_cards as card
+inner join public.keyword_video_mappings as mapping on card.video_id = mapping.video_id
+where
+    card.is_servable
+    and private.search_key(mapping.keyword) <> ''
+group by
+    card.video_no,
+    card.video_id,
+    private.search_key(mapping.keyword);
+comment on view private.wanted_postings is 'What keyword_postings should say, from public.keyword_video_mappings.';
+
+create function private.mark_cards(video_ids text[])
+returns void
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- In parts: one fold shall not have to take a million.
+    insert into private.card_marks (video_ids)
+    select array_agg(numbered.video_id)
+    from (
+        select
+            one.video_id,
+            row_number() over () as number
+        from (select distinct unnest(mark_cards.video_ids) as video_id) as one
+    ) as numbered
+    group by (numbered.number - 1) / 1000
+$$;
+comment on function private.mark_cards(text[]) is 'Notes videos for the fold.';
+
+create function private.mark_new_videos()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    perform private.mark_cards(array(select new_row.video_id from new_rows as new_row));
+    return null;
+end
+$$;
+comment on function private.mark_new_videos() is 'Notes what a statement added, for the fold of cards.';
+
+create function private.mark_changed_videos()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    -- Counters are no change: they are written each minute, and no card shows them.
+    perform private.mark_cards(
+        array(
+            select new_row.video_id
+            from new_rows as new_row
+            left join old_rows as old_row on new_row.id = old_row.id
+            where (
+                new_row.video_id,
+                new_row.title,
+                new_row.category_id,
+                new_row.channel_id,
+                new_row.duration,
+                new_row.view_count,
+                new_row.published_at,
+                new_row.expires_at,
+                new_row.region_restrictions,
+                new_row.is_playable,
+                new_row.is_shorts,
+                new_row.quality_score
+            ) is distinct from (
+                old_row.video_id,
+                old_row.title,
+                old_row.category_id,
+                old_row.channel_id,
+                old_row.duration,
+                old_row.view_count,
+                old_row.published_at,
+                old_row.expires_at,
+                old_row.region_restrictions,
+                old_row.is_playable,
+                old_row.is_shorts,
+                old_row.quality_score
+            )
+        )
+    );
+    return null;
+end
+$$;
+comment on function private.mark_changed_videos() is 'Notes what a statement changed, for the fold of cards.';
+
+create function private.mark_changed_mappings()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    perform private.mark_cards(
+        array(
+            select changed.video_id
+            from (
+                select
+                    old_row.video_id,
+                    old_row.keyword,
+                    old_row.relevance_score
+                from old_rows as old_row
+                except
+                select
+                    new_row.video_id,
+                    new_row.keyword,
+                    new_row.relevance_score
+                from new_rows as new_row
+            ) as changed
+        )
+        || array(
+            select changed.video_id
+            from (
+                select
+                    new_row.video_id,
+                    new_row.keyword,
+                    new_row.relevance_score
+                from new_rows as new_row
+                except
+                select
+                    old_row.video_id,
+                    old_row.keyword,
+                    old_row.relevance_score
+                from old_rows as old_row
+            ) as changed
+        )
+    );
+    return null;
+end
+$$;
+comment on function private.mark_changed_mappings() is
+'Notes the videos whose keywords changed, for the fold of cards.';
+
+create trigger mark_new_cards
+after insert on public.cached_videos
+referencing new table as new_rows
+for each statement
+execute function private.mark_new_videos();
+create trigger mark_changed_cards
+after update on public.cached_videos
+referencing old table as old_rows new table as new_rows
+for each statement
+execute function private.mark_changed_videos();
+create trigger mark_new_postings
+after insert on public.keyword_video_mappings
+referencing new table as new_rows
+for each statement
+execute function private.mark_new_videos();
+create trigger mark_changed_postings
+after update on public.keyword_video_mappings
+referencing old table as old_rows new table as new_rows
+for each statement
+execute function private.mark_changed_mappings();
+create trigger mark_lost_postings
+after delete on public.keyword_video_mappings
+referencing old table as new_rows
+for each statement
+execute function private.mark_new_videos();
+
+create function private.count_won_postings()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    insert into private.keyword_deltas (keyword_no, videos)
+    select
+        changed.keyword_no,
+        case when tg_op = 'INSERT' then count(*) else -count(*) end
+    from changed_rows as changed
+    group by changed.keyword_no;
+    return null;
+end
+$$;
+comment on function private.count_won_postings() is
+'Notes how many postings a statement gave a keyword or took from it.';
+
+create trigger count_won_postings
+after insert on private.keyword_postings
+referencing new table as changed_rows
+for each statement
+execute function private.count_won_postings();
+create trigger count_lost_postings
+after delete on private.keyword_postings
+referencing old table as changed_rows
+for each statement
+execute function private.count_won_postings();
+
+create function private.write_cards(video_ids text[])
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+language plpgsql
+as $$
+declare
+    cards integer;
+    postings integer;
+begin
+    -- Held in one order before anything is written: who deletes videos takes them in that order too, and what hangs on
+    -- them afterwards.
+    perform
+    from public.cached_videos as video
+    where video.video_id = any(write_cards.video_ids)
+    order by video.video_id
+    for key share;
+
+    with wanted as materialized (
+        select wanted.*
+        from private.wanted_cards as wanted
+        where wanted.video_id = any(write_cards.video_ids)
+    ),
+
+    changed as materialized (
+        select
+            wanted.*,
+            card.video_no,
+            wanted.is_servable
+            and (
+                not card.is_servable
+                or wanted.title_folded <> card.title_folded
+                or wanted.standing <> card.standing
+            ) as is_unlisted
+        from wanted
+        inner join private.video_cards as card on wanted.video_id = card.video_id
+        where (
+            wanted.title_folded,
+            wanted.category_id,
+            wanted.channel_id,
+            wanted.duration,
+            wanted.popularity,
+            wanted.quality,
+            wanted.view_count,
+            wanted.published_at,
+            wanted.expires_at,
+            wanted.region_restrictions,
+            wanted.is_servable,
+            wanted.standing
+        ) is distinct from (
+            card.title_folded,
+            card.category_id,
+            card.channel_id,
+            card.duration,
+            card.popularity,
+            card.quality,
+            card.view_count,
+            card.published_at,
+            card.expires_at,
+            card.region_restrictions,
+            card.is_servable,
+            card.standing
+        )
+    ),
+
+    updated as (
+        update private.video_cards as card
+        set
+            title_folded = changed.title_folded,
+            category_id = changed.category_id,
+            channel_id = changed.channel_id,
+            duration = changed.duration,
+            popularity = changed.popularity,
+            quality = changed.quality,
+            view_count = changed.view_count,
+            published_at = changed.published_at,
+            expires_at = changed.expires_at,
+            region_restrictions = changed.region_restrictions,
+            is_servable = changed.is_servable,
+            standing = changed.standing
+        from changed
+        where card.video_no = changed.video_no
+        returning
+            card.video_no,
+            card.title_folded,
+            changed.is_unlisted
+    ),
+
+    inserted as (
+        insert into private.video_cards (
+            video_id,
+            channel_id,
+            duration,
+            popularity,
+            published_at,
+            expires_at,
+            title_folded,
+            category_id,
+            quality,
+            view_count,
+            region_restrictions,
+            is_servable,
+            standing
+        )
+        select wanted.*
+        from wanted
+        where
+            not exists (
+                select
+                from private.video_cards as card
+                where card.video_id = wanted.video_id
+            )
+        returning
+            video_no,
+            title_folded,
+            is_servable
+    ),
+
+    written as (
+        select *
+        from updated
+        union all
+        select *
+        from inserted
+    ),
+
+    unlisted as (
+        insert into private.unlisted_cards as unlisted (video_no, title_folded)
+        select
+            written.video_no,
+            written.title_folded
+        from written
+        where written.is_unlisted
+        on conflict (video_no) do update
+            set
+                change_no = excluded.change_no,
+                title_folded = excluded.title_folded,
+                changed_at = excluded.changed_at
+    )
+
+    select count(*)
+    into cards
+    from written;
+
+    insert into private.keywords (keyword)
+    select distinct wanted.keyword
+    from private.wanted_postings as wanted
+    where
+        wanted.video_id = any(write_cards.video_ids)
+        and not exists (
+            select
+            from private.keywords as keyword
+            where keyword.keyword = wanted.keyword
+        )
+    order by wanted.keyword;
+
+    with wanted as materialized (
+        select
+            keyword.keyword_no,
+            wanted.video_no,
+            wanted.score
+        from private.wanted_postings as wanted
+        inner join private.keywords as keyword on wanted.keyword = keyword.keyword
+        where wanted.video_id = any(write_cards.video_ids)
+    ),
+
+    lost as (
+        delete from private.keyword_postings as posting
+        using private.video_cards as card
+        where
+            posting.video_no = card.video_no
+            and card.video_id = any(write_cards.video_ids)
+            and not exists (
+                select
+                from wanted
+                where
+                    wanted.keyword_no = posting.keyword_no
+                    and wanted.video_no = posting.video_no
+            )
+        returning posting.video_no
+    ),
+
+    moved as (
+        update private.keyword_postings as posting
+        set score = wanted.score
+        from wanted
+        where
+            posting.keyword_no = wanted.keyword_no
+            and posting.video_no = wanted.video_no
+            and posting.score <> wanted.score
+        returning posting.video_no
+    ),
+
+    won as (
+        insert into private.keyword_postings (keyword_no, video_no, score)
+        select
+            wanted.keyword_no,
+            wanted.video_no,
+            wanted.score
+        from wanted
+        where
+            not exists (
+                select
+                from private.keyword_postings as posting
+                where
+                    posting.keyword_no = wanted.keyword_no
+                    and posting.video_no = wanted.video_no
+            )
+        returning video_no
+    )
+
+    select
+        (select count(*) from lost)
+        + (select count(*) from moved)
+        + (select count(*) from won)
+    into postings;
+
+    with taken as (
+        delete from private.keyword_deltas
+        returning
+            keyword_no,
+            videos
+    )
+
+    update private.keywords as keyword
+    set videos = keyword.videos + delta.videos
+    from (
+        select
+            taken.keyword_no,
+            sum(taken.videos) as videos
+        from taken
+        group by taken.keyword_no
+        having sum(taken.videos) <> 0
+    ) as delta
+    where keyword.keyword_no = delta.keyword_no;
+
+    return jsonb_build_object('cards_written', cards, 'postings_written', postings);
+end
+$$;
+comment on function private.write_cards(text[]) is
+'Makes the cards and postings of these videos what the cache says. Returns how many differed.';
+
+create function private.list_grams(batch_size integer)
+returns integer
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+set enable_seqscan = off
+language plpgsql
+as $$
+declare
+    round private.list_round;
+    grams text[];
+begin
+    select *
+    into round
+    from private.list_round;
+    if round.target_no is null then
+        -- A few are quickly looked up apart; the lists are not rewritten for each.
+        update private.list_round
+        set target_no = due.target_no
+        from (
+            select max(unlisted.change_no) as target_no
+            from private.unlisted_cards as unlisted
+            having count(*) >= 2000 or min(unlisted.changed_at) < now() - interval '1 hour'
+        ) as due
+        returning list_round.*
+        into round;
+        if not found then
+            return 0;
+        end if;
+    end if;
+
+    -- What changed with each gram of this batch.
+    grams := array(
+        select due.gram
+        from (
+            select distinct gram.gram collate "C" as gram
+            from private.unlisted_cards as unlisted
+            cross join lateral unnest(private.title_grams(unlisted.title_folded)) as gram (gram)
+            where
+                unlisted.change_no <= round.target_no
+                and gram.gram collate "C" > round.done_gram
+        ) as due
+        order by due.gram
+        limit batch_size
+    );
+
+    -- Lists stay the highest standings without a gap: what sank below the last is left out, as others may stand between.
+    with changed as materialized (
+        select
+            gram.gram collate "C" as gram,
+            unlisted.video_no
+        from private.unlisted_cards as unlisted
+        cross join lateral unnest(private.title_grams(unlisted.title_folded)) as gram (gram)
+        where
+            unlisted.change_no <= round.target_no
+            and gram.gram = any(grams)
+    ),
+
+    merged as materialized (
+        select
+            list.gram,
+            list.is_whole,
+            list.last_standing,
+            list.videos,
+            card.video_no,
+            card.standing
+        from private.frequent_grams as list
+        cross join lateral (
+            select unnest(list.video_nos) as video_no
+            union
+            select changed.video_no
+            from changed
+            where changed.gram = list.gram
+        ) as entry
+        inner join private.video_cards as card on entry.video_no = card.video_no
+        where
+            list.gram = any(grams)
+            and card.is_servable
+            and card.standing >= list.last_standing
+            and strpos(replace(card.title_folded, ' ', ''), list.gram) > 0
+    ),
+
+    ranked as (
+        select
+            merged.gram,
+            count(*) as videos,
+            bool_and(merged.is_whole) as is_whole,
+            max(merged.last_standing) as last_standing,
+            max(merged.videos) as videos_before,
+            (array_agg(merged.video_no order by merged.standing desc, merged.video_no desc))[1:2000] as video_nos,
+            (array_agg(merged.standing order by merged.standing desc, merged.video_no desc))[2000] as cut
+        from merged
+        group by merged.gram
+    )
+
+    update private.frequent_grams as list
+    set
+        videos = case when ranked.is_whole then ranked.videos else list.videos end,
+        is_whole = ranked.is_whole and ranked.videos <= 2000,
+        last_standing = case
+            when ranked.is_whole and ranked.videos <= 2000 then '-infinity'
+            when ranked.videos > 2000 then ranked.cut
+            else ranked.last_standing
+        end,
+        video_nos = ranked.video_nos
+    from ranked
+    where
+        list.gram = ranked.gram
+        and (list.video_nos <> ranked.video_nos or list.videos <> ranked.videos);
+
+    -- Lists that lost half of what they held, and pairs that have become frequent, are made from the titles.
+    delete from private.frequent_grams as list
+    where
+        list.gram = any(grams)
+        and cardinality(list.video_nos) < case when list.is_whole then 50 else 1000 end;
+    perform private.make_lists(
+        array(
+            select gram.gram
+            from unnest(grams) as gram (gram)
+            where
+                not exists (
+                    select
+                    from private.frequent_grams as list
+                    where list.gram = gram.gram
+                )
+                and (
+                    select count(*) > 100
+                    from (
+                        select
+                        from private.video_cards as card
+                        where
+                            private.title_grams(card.title_folded) @> array[gram.gram]
+                            and card.is_servable
+                        limit 101
+                    ) as first_ones
+                )
+        )
+    );
+
+    if cardinality(grams) < batch_size then
+        update private.list_round
+        set
+            listed_no = round.target_no,
+            target_no = null,
+            done_gram = '';
+        delete from private.unlisted_cards as unlisted
+        where unlisted.change_no <= round.target_no;
+    else
+        update private.list_round
+        set done_gram = grams[cardinality(grams)];
+    end if;
+    return cardinality(grams);
+end
+$$;
+
+create function private.make_lists(grams text[])
+returns void
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+set enable_seqscan = off
+language sql
+as $$
+    insert into private.frequent_grams (gram, videos, is_whole, last_standing, video_nos)
+    select
+        list.gram,
+        list.videos,
+        list.videos <= 2000,
+        case when list.videos <= 2000 then '-infinity'::real else list.standings[2000] end,
+        list.video_nos[1:2000]
+    from (
+        select
+            gram.gram,
+            count(*) as videos,
+            array_agg(card.video_no order by card.standing desc, card.video_no desc) as video_nos,
+            array_agg(card.standing order by card.standing desc, card.video_no desc) as standings
+        from unnest(make_lists.grams) as gram (gram)
+        inner join private.video_cards as card
+            on
+                private.title_grams(card.title_folded) @> array[gram.gram]
+                and card.is_servable
+        group by gram.gram
+    ) as list
+$$;
+comment on function private.make_lists(text[]) is 'Makes the lists of these grams, which have none, from the titles.';
+comment on function private.list_grams(integer) is
+'Brings the lists of so many grams up to date, in rounds: each takes all grams of what had changed when it began.';
+
+create function private.fold_video_cards(batch_size integer default 5000)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    marked text[];
+    counts jsonb;
+begin
+    -- One fold at a time: changes are numbered in the order in which they can be seen.
+    perform pg_advisory_xact_lock(hashtextextended('shorts-fold-video-cards', 0));
+
+    with due as (
+        select
+            mark.id,
+            sum(cardinality(mark.video_ids)) over (order by mark.id) - cardinality(mark.video_ids) as before
+        from (
+            select *
+            from private.card_marks
+            order by id
+            limit batch_size
+        ) as mark
+    ),
+
+    taken as (
+        delete from private.card_marks as mark
+        using due
+        where
+            mark.id = due.id
+            and due.before < batch_size
+        returning mark.video_ids
+    )
+
+    select array_agg(distinct one.video_id)
+    into marked
+    from taken
+    cross join lateral unnest(taken.video_ids) as one (video_id);
+
+    -- Time alone changes what may be served.
+    marked := coalesce(marked, '{}') || array(
+        select card.video_id::text
+        from private.video_cards as card
+        where
+            card.is_servable
+            and card.expires_at <= now()
+        order by card.expires_at
+        limit batch_size
+    );
+    counts := private.write_cards(marked);
+    return
+        jsonb_build_object('videos_marked', cardinality(marked))
+        || counts
+        || jsonb_build_object('grams_listed', private.list_grams(500));
+end
+$$;
+comment on function private.fold_video_cards(integer) is
+'Brings the cards, postings and lists up to date with a batch of what changed in the cache. Returns what it did.';
+
+create function private.rebuild_video_cards()
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+language plpgsql
+as $$
+declare
+    counts jsonb;
+begin
+    perform pg_advisory_xact_lock(hashtextextended('shorts-fold-video-cards', 0));
+    delete from private.card_marks;
+    -- Numbers of videos stay, since other tables refer to them.
+    counts := private.write_cards(array(select video.video_id::text from public.cached_videos as video));
+    update private.keywords as keyword
+    set videos = counted.videos
+    from (
+        select
+            one.keyword_no,
+            count(posting.video_no) as videos
+        from private.keywords as one
+        left join private.keyword_postings as posting on one.keyword_no = posting.keyword_no
+        group by one.keyword_no
+    ) as counted
+    where
+        keyword.keyword_no = counted.keyword_no
+        and keyword.videos <> counted.videos;
+
+    delete from private.unlisted_cards;
+    delete from private.frequent_grams;
+    update private.list_round
+    set
+        listed_no = nextval('private.card_changes'),
+        target_no = null,
+        done_gram = '';
+    insert into private.frequent_grams (gram, videos, is_whole, last_standing, video_nos)
+    select
+        list.gram,
+        list.videos,
+        list.videos <= 2000,
+        case when list.videos <= 2000 then '-infinity'::real else list.standings[2000] end,
+        list.video_nos[1:2000]
+    from (
+        select
+            gram.gram,
+            count(*) as videos,
+            array_agg(card.video_no order by card.standing desc, card.video_no desc) as video_nos,
+            array_agg(card.standing order by card.standing desc, card.video_no desc) as standings
+        from private.video_cards as card
+        cross join lateral unnest(private.title_grams(card.title_folded)) as gram (gram)
+        where card.is_servable
+        group by gram.gram
+        having count(*) > 100
+    ) as list;
+    return counts || jsonb_build_object('grams_listed', (select count(*) from private.frequent_grams));
+end
+$$;
+comment on function private.rebuild_video_cards() is
+'Makes all cards, postings and lists what the cache says, in one go. For operators, after a restore or a mass load.';
+
+create function private.video_card_problems()
+returns table (
+    problem text,
+    place text
+)
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+language sql
+as $$
+    with waiting as materialized (
+        select distinct one.video_id
+        from private.card_marks as mark
+        cross join lateral unnest(mark.video_ids) as one (video_id)
+        union
+        select card.video_id
+        from private.video_cards as card
+        where
+            card.is_servable
+            and card.expires_at <= now()
+    ),
+
+    postings as materialized (
+        select
+            posting.video_no,
+            keyword.keyword,
+            posting.score
+        from private.keyword_postings as posting
+        inner join private.keywords as keyword on posting.keyword_no = keyword.keyword_no
+    ),
+
+    changes as materialized (
+        select
+            round.listed_no,
+            round.target_no,
+            round.done_gram
+        from private.list_round as round
+    ),
+
+    grams as materialized (
+        select
+            gram.gram collate "C" as gram,
+            card.video_no,
+            card.standing,
+            coalesce(
+                unlisted.change_no > case
+                    when gram.gram collate "C" <= changes.done_gram then coalesce(changes.target_no, changes.listed_no)
+                    else changes.listed_no
+                end,
+                false
+            ) as is_apart
+        from private.video_cards as card
+        cross join lateral unnest(private.title_grams(card.title_folded)) as gram (gram)
+        cross join changes
+        left join private.unlisted_cards as unlisted on card.video_no = unlisted.video_no
+        where card.is_servable
+    )
+
+    select
+        case
+            when card.video_id is null then 'a video has no card'
+            else 'a card differs from its video'
+        end as problem,
+        wanted.video_id as place
+    from private.wanted_cards as wanted
+    left join private.video_cards as card on wanted.video_id = card.video_id
+    where
+        wanted.video_id not in (select waiting.video_id from waiting)
+        and (
+            wanted.title_folded,
+            wanted.category_id,
+            wanted.channel_id,
+            wanted.duration,
+            wanted.popularity,
+            wanted.quality,
+            wanted.view_count,
+            wanted.published_at,
+            wanted.expires_at,
+            wanted.region_restrictions,
+            wanted.is_servable,
+            wanted.standing
+        ) is distinct from (
+            card.title_folded,
+            card.category_id,
+            card.channel_id,
+            card.duration,
+            card.popularity,
+            card.quality,
+            card.view_count,
+            card.published_at,
+            card.expires_at,
+            card.region_restrictions,
+            card.is_servable,
+            card.standing
+        )
+    union all
+    select
+        'a posting differs from its mapping' as problem,
+        format('%s of %s', coalesce(wanted.keyword, posting.keyword), card.video_id) as place
+    from private.wanted_postings as wanted
+    full join postings as posting
+        on
+            wanted.video_no = posting.video_no
+            and wanted.keyword = posting.keyword
+    inner join private.video_cards as card on coalesce(wanted.video_no, posting.video_no) = card.video_no
+    where
+        wanted.score is distinct from posting.score
+        and card.video_id not in (select waiting.video_id from waiting)
+    union all
+    select
+        'a keyword''s number of videos is wrong' as problem,
+        keyword.keyword as place
+    from private.keywords as keyword
+    left join (
+        select
+            postings.keyword,
+            count(*) as videos
+        from postings
+        group by postings.keyword
+    ) as counted on keyword.keyword = counted.keyword
+    left join (
+        select
+            delta.keyword_no,
+            sum(delta.videos) as videos
+        from private.keyword_deltas as delta
+        group by delta.keyword_no
+    ) as delta on keyword.keyword_no = delta.keyword_no
+    where keyword.videos + coalesce(delta.videos, 0) <> coalesce(counted.videos, 0)
+    union all
+    select
+        'a list lacks a video' as problem,
+        format('%s of %s', list.gram, grams.video_no) as place
+    from private.frequent_grams as list
+    inner join grams on list.gram = grams.gram
+    where
+        not grams.is_apart
+        and grams.standing > list.last_standing
+        and not list.video_nos @> array[grams.video_no]
+$$;
+comment on function private.video_card_problems() is
+'Where cards, postings and lists are not what the cache says; nothing is right. What waits for the fold is no problem.';
+
 -- supabase/schemas/shorts/50_search.sql
+
+-- Promises that a search answers from lists that are in order already, with every title that has what was asked for.
+-- The order: what the query's own keyword leads to; then titles that have it; then the same of what may have been meant
+-- (private.corrected_keywords), where that was less than a page. Among each, by private.search_score.
+
+create type private.search_filters as (
+    category_id integer,
+    region text,
+    max_duration integer,
+    min_quality real,
+    least_views bigint
+);
+comment on type private.search_filters is 'What a video must be to be in an answer; null asks for nothing.';
+
+create type private.search_place as (
+    phase integer,
+    score real,
+    video_no integer
+);
+comment on type private.search_place is
+'Where an answer goes on. Phase 0 is the postings of the query, 1 its titles, 2 the postings of the first correction.';
+
+create function private.read_search_filters(
+    filters jsonb,
+    is_anonymous boolean
+)
+returns private.search_filters
+immutable
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    problem text;
+    wanted private.search_filters;
+begin
+    problem := case
+        when jsonb_typeof(coalesce(filters, '{}'::jsonb)) <> 'object' then 'The filters are no JSON object.'
+        when
+            filters - array['category_id', 'region', 'max_duration', 'min_quality', 'facets'] <> '{}'::jsonb
+            then 'A filter is none of the known ones.'
+        when
+            filters -> 'category_id' <> 'null'
+            and (
+                not pg_input_is_valid(filters ->> 'category_id', 'integer')
+                or (filters ->> 'category_id')::numeric not between 0 and 999
+            )
+            then 'category_id is not a whole number from 0 to 999.'
+        when
+            filters -> 'region' <> 'null'
+            and (filters ->> 'region' = any(private.region_codes())) is not true
+            then 'The region is no ISO 3166 code of two capital letters.'
+        when
+            filters -> 'max_duration' <> 'null'
+            and (
+                not pg_input_is_valid(filters ->> 'max_duration', 'integer')
+                or (filters ->> 'max_duration')::numeric < 1
+            )
+            then 'max_duration is not a whole number of seconds from 1.'
+        when
+            filters -> 'min_quality' <> 'null'
+            and (
+                not pg_input_is_valid(filters ->> 'min_quality', 'double precision')
+                or ((filters ->> 'min_quality')::double precision between 0 and 1) is not true
+            )
+            then 'min_quality is not a number from 0 to 1.'
+        when
+            jsonb_typeof(filters -> 'facets') <> 'boolean'
+            then 'facets is neither true nor false.'
+    end;
+    if problem is not null then
+        raise exception using
+            errcode = 'PT400',
+            message = problem,
+            detail = left(filters::text, 200),
+            hint = 'Send category_id, region, max_duration, min_quality, or leave them out: see docs/search.md.';
+    end if;
+    wanted.category_id := (filters ->> 'category_id')::integer;
+    wanted.region := filters ->> 'region';
+    wanted.max_duration := (filters ->> 'max_duration')::integer;
+    wanted.min_quality := (filters ->> 'min_quality')::real;
+    -- The same as the policy anonymous_limited_read of public.cached_videos.
+    wanted.least_views := case when is_anonymous is not false then 1001 end;
+    return wanted;
+end
+$$;
+comment on function private.read_search_filters(jsonb, boolean) is
+'The filters of a search, or PT400 that says which cannot be true. Anonymous visitors see what has over 1,000 views.';
+
+create function private.write_cursor(
+    place private.search_place,
+    how text,
+    digest text
+)
+returns text
+immutable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select rtrim(
+        translate(
+            encode(
+                convert_to(
+                    format(
+                        '{"p":%s,"s":%s,"v":%s,"h":"%s","d":"%s"}',
+                        place.phase, place.score, place.video_no, how, digest
+                    ),
+                    'UTF8'
+                ),
+                'base64'
+            ),
+            E'+/\n',
+            '-_'
+        ),
+        '='
+    )
+$$;
+comment on function private.write_cursor(private.search_place, text, text) is
+'A place in the answer to one question, as text that can stand in an address.';
+
+create function private.read_cursor(
+    cursor text,
+    digest text
+)
+returns jsonb
+immutable
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    opened text;
+begin
+    if cursor ~ '^[A-Za-z0-9_-]{8,200}$' and length(cursor) % 4 <> 1 then
+        -- Escaped, bytes that are no text stay harmless.
+        opened := encode(
+            decode(translate(cursor, '-_', '+/') || repeat('=', (4 - length(cursor) % 4) % 4), 'base64'), 'escape'
+        );
+    end if;
+    -- Each part is as long as what we write, so that none is beyond its type.
+    if
+        (
+            opened ~ (
+                '^\{"p":[0-9],"s":-?[0-9]{1,3}(\.[0-9]{1,12})?,"v":[0-9]{1,9},"h":"(none|keyword|title|synonym|corrected)",'
+                || '"d":"[0-9a-f]{16}"\}$'
+            )
+        ) is not true
+        or opened::jsonb ->> 'd' <> digest
+    then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The cursor does not belong to this search.',
+            detail = 'It is damaged, or of a search with other words or filters.',
+            hint = 'Send next_cursor of the page before with the same query and filters, or none for the first page.';
+    end if;
+    return opened::jsonb;
+end
+$$;
+comment on function private.read_cursor(text, text) is 'What a cursor says; PT400 where it is not of this question.';
+
+create function private.title_answers(
+    title_folded text,
+    terms text[]
+)
+returns boolean
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    term text;
+begin
+    foreach term in array terms loop
+        if
+            strpos(title_folded, term) > 0
+            or strpos(title_folded, replace(term, ' ', '')) > 0
+            or title_folded ~ private.spaced_pattern(term)
+        then
+            return true;
+        end if;
+    end loop;
+    return false;
+end
+$$;
+
+create function private.spaced_pattern(folded text)
+returns text
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    squeezed constant text := replace(folded, ' ', '');
+begin
+    -- Whole words, or every 여기 사람 would be found by 기사. What is long is not split by accident.
+    return
+        case
+            when length(squeezed) between 2 and 20
+                then '(^| )'
+                    || array_to_string(string_to_array(squeezed, null), ' ?')
+                    || '(을|를|이|가|은|는|의|에|도|에서|으로|로)?( |$)'
+            else '^$'
+        end;
+end
+$$;
+comment on function private.spaced_pattern(text) is
+'Finds folded text where it is spaced otherwise and made of whole words, with a particle or none: 맛집 in 제주 맛 집을.';
+comment on function private.title_answers(text, text[]) is
+'Whether a folded title has one of these folded texts, spaced in its way or another.';
+
+create function private.find_postings(
+    wanted_keyword integer,
+    wanted private.search_filters,
+    after_place private.search_place,
+    most integer,
+    earlier_keywords integer[],
+    earlier_terms text[]
+)
+returns table (
+    video_no integer,
+    score real
+)
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+language plpgsql
+as $$
+begin
+    return query
+    select
+        posting.video_no,
+        posting.score
+    from private.keyword_postings as posting
+    inner join private.video_cards as card on posting.video_no = card.video_no
+    where
+        posting.keyword_no = wanted_keyword
+        and (posting.score, posting.video_no) < (after_place.score, after_place.video_no)
+        and card.is_servable
+        and (wanted.least_views is null or card.view_count >= wanted.least_views)
+        and (wanted.category_id is null or card.category_id = wanted.category_id)
+        and (wanted.max_duration is null or card.duration <= wanted.max_duration)
+        and (wanted.min_quality is null or card.quality >= wanted.min_quality)
+        and (
+            wanted.region is null
+            or card.region_restrictions is null
+            or private.plays_in(card.region_restrictions, wanted.region)
+        )
+        and (
+            earlier_terms is null
+            or not (
+                private.title_answers(card.title_folded, earlier_terms)
+                or exists (
+                    select
+                    from private.keyword_postings as other
+                    where
+                        other.keyword_no = any(earlier_keywords)
+                        and other.video_no = posting.video_no
+                )
+            )
+        )
+    order by
+        posting.score desc,
+        posting.video_no desc
+    limit most;
+end
+$$;
+comment on function private.find_postings(
+    integer, private.search_filters, private.search_place, integer, integer[], text[]
+) is
+'The next videos of a keyword, best first, without those that earlier keywords and texts of the same search found.';
+
+create function private.find_titles(
+    term text,
+    wanted private.search_filters,
+    after_place private.search_place,
+    most integer,
+    is_exact boolean,
+    earlier_keywords integer[],
+    earlier_terms text[]
+)
+returns table (
+    video_no integer,
+    score real
+)
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+language plpgsql
+as $$
+declare
+    squeezed constant text := replace(term, ' ', '');
+    spaced constant text := private.spaced_pattern(term);
+    grams constant text[] := private.title_grams(term);
+    slices constant integer[] := '{0, 100, 500, 2000}'::integer[];
+    list private.frequent_grams;
+    frequent integer;
+    known_no bigint;
+    nos integer[];
+    standings real[];
+    found_nos integer[];
+    found_standings real[];
+begin
+    if cardinality(grams) = 0 then
+        return;
+    end if;
+    -- The list of the rarest, where all are frequent: any other gram leads to few videos by the index.
+    select count(*)
+    into frequent
+    from private.frequent_grams as one
+    where one.gram = any(grams);
+    if frequent = cardinality(grams) then
+        select one.*
+        into list
+        from private.frequent_grams as one
+        where one.gram = any(grams)
+        order by one.videos
+        limit 1;
+        select
+            case
+                when list.gram <= round.done_gram then coalesce(round.target_no, round.listed_no)
+                else round.listed_no
+            end
+        into known_no
+        from private.list_round as round;
+
+        -- What changed since the list was made.
+        select
+            array_agg(card.video_no),
+            array_agg(card.standing)
+        into
+            nos,
+            standings
+        from private.unlisted_cards as unlisted
+        inner join private.video_cards as card on unlisted.video_no = card.video_no
+        where
+            private.title_grams(unlisted.title_folded) @> grams
+            and unlisted.change_no > known_no
+            and card.is_servable
+            and (card.standing, card.video_no) < (after_place.score, after_place.video_no)
+            and (
+                strpos(card.title_folded, term) > 0
+                or strpos(card.title_folded, squeezed) > 0
+                or card.title_folded ~ spaced
+            )
+            and (wanted.least_views is null or card.view_count >= wanted.least_views)
+            and (wanted.category_id is null or card.category_id = wanted.category_id)
+            and (wanted.max_duration is null or card.duration <= wanted.max_duration)
+            and (wanted.min_quality is null or card.quality >= wanted.min_quality)
+            and (
+                wanted.region is null
+                or card.region_restrictions is null
+                or private.plays_in(card.region_restrictions, wanted.region)
+            )
+            and not exists (
+                select
+                from private.keyword_postings as other
+                where
+                    other.keyword_no = any(earlier_keywords)
+                    and other.video_no = card.video_no
+            )
+            and (earlier_terms is null or not private.title_answers(card.title_folded, earlier_terms));
+
+        -- The best hundred mostly suffice; most is wanted of few.
+        for part in 1 .. 3 loop
+            exit when slices[part] >= cardinality(list.video_nos);
+            select
+                array_agg(card.video_no),
+                array_agg(card.standing)
+            into
+                found_nos,
+                found_standings
+            from unnest(list.video_nos[slices[part] + 1:slices[part + 1]]) as entry (video_no)
+            inner join private.video_cards as card on entry.video_no = card.video_no
+            where
+                card.is_servable
+                and (card.standing, card.video_no) < (after_place.score, after_place.video_no)
+                and (
+                    strpos(card.title_folded, term) > 0
+                    or strpos(card.title_folded, squeezed) > 0
+                    or card.title_folded ~ spaced
+                )
+                and (list.is_whole or card.standing > list.last_standing)
+                and (wanted.least_views is null or card.view_count >= wanted.least_views)
+                and (wanted.category_id is null or card.category_id = wanted.category_id)
+                and (wanted.max_duration is null or card.duration <= wanted.max_duration)
+                and (wanted.min_quality is null or card.quality >= wanted.min_quality)
+                and (
+                    wanted.region is null
+                    or card.region_restrictions is null
+                    or private.plays_in(card.region_restrictions, wanted.region)
+                )
+                and not exists (
+                    select
+                    from private.unlisted_cards as unlisted
+                    where
+                        unlisted.video_no = card.video_no
+                        and unlisted.change_no > known_no
+                )
+                and not exists (
+                    select
+                    from private.keyword_postings as other
+                    where
+                        other.keyword_no = any(earlier_keywords)
+                        and other.video_no = card.video_no
+                )
+                and (earlier_terms is null or not private.title_answers(card.title_folded, earlier_terms));
+            nos := nos || found_nos;
+            standings := standings || found_standings;
+            exit when cardinality(nos) >= most;
+        end loop;
+
+        -- Beyond a list that is cut off nothing is known: only what stands above its end is certain to come first.
+        select
+            array_agg(hit.video_no order by hit.standing desc, hit.video_no desc),
+            array_agg(hit.standing order by hit.standing desc, hit.video_no desc)
+        into
+            found_nos,
+            found_standings
+        from (
+            select
+                one.video_no,
+                one.standing
+            from unnest(nos, standings) as one (video_no, standing)
+            where
+                list.is_whole
+                or one.standing > list.last_standing
+            order by
+                one.standing desc,
+                one.video_no desc
+            limit most
+        ) as hit;
+        if list.is_whole or cardinality(found_nos) >= most or not is_exact then
+            return query
+            select
+                one.video_no,
+                one.standing
+            from unnest(found_nos, found_standings) as one (video_no, standing);
+            return;
+        end if;
+    end if;
+
+    return query
+    select
+        card.video_no,
+        card.standing
+    from private.video_cards as card
+    where
+        private.title_grams(card.title_folded) @> grams
+        and card.is_servable
+        and (card.standing, card.video_no) < (after_place.score, after_place.video_no)
+        and (
+            strpos(card.title_folded, term) > 0
+            or strpos(card.title_folded, squeezed) > 0
+            or card.title_folded ~ spaced
+        )
+        and (wanted.least_views is null or card.view_count >= wanted.least_views)
+        and (wanted.category_id is null or card.category_id = wanted.category_id)
+        and (wanted.max_duration is null or card.duration <= wanted.max_duration)
+        and (wanted.min_quality is null or card.quality >= wanted.min_quality)
+        and (
+            wanted.region is null
+            or card.region_restrictions is null
+            or private.plays_in(card.region_restrictions, wanted.region)
+        )
+        and not exists (
+            select
+            from private.keyword_postings as other
+            where
+                other.keyword_no = any(earlier_keywords)
+                and other.video_no = card.video_no
+        )
+        and (earlier_terms is null or not private.title_answers(card.title_folded, earlier_terms))
+    order by
+        card.standing desc,
+        card.video_no desc
+    limit most;
+end
+$$;
+comment on function private.find_titles(
+    text, private.search_filters, private.search_place, integer, boolean, integer[], text[]
+) is
+'The next videos whose title has a folded text, best first, without what keywords and texts before it found. Where not '
+'exact, it may end early rather than read all titles.';
+
+create function private.title_highlights(
+    title text,
+    term text
+)
+returns jsonb
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    gap constant text := '[^[:alnum:]]';
+    readable text collate pg_c_utf8 := lower(title collate pg_c_utf8);
+    starts integer[];
+    ends integer[];
+    pattern text;
+    begins integer;
+    beyond integer;
+    place integer;
+    marks jsonb := jsonb_build_array();
+begin
+    if term = '' then
+        return marks;
+    end if;
+    if title is not nfkc normalized or length(readable) <> length(title) then
+        -- Piece by piece: a letter with what belongs to it, conjoining jamo as a syllable. Each letter of the folded
+        -- text knows where its piece begins and ends in the title.
+        with pieces as (
+            select
+                piece.letters[1] as letters,
+                piece.number
+            from regexp_matches(
+                title,
+                E'[\u1100-\u115F]?[\u1160-\u11A7]*[\u11A8-\u11FF]+|[\u1100-\u115F][\u1160-\u11A7]*'
+                '|.[\u0300-\u036F\u3099\u309A\uFE00-\uFE0F\u200D]*|\n',
+                'g'
+            ) with ordinality as piece (letters, number)
+        ),
+
+        placed as (
+            select
+                pieces.number,
+                lower(normalize(pieces.letters, nfkc) collate pg_c_utf8) as folded,
+                sum(length(pieces.letters)) over (order by pieces.number) as last,
+                sum(length(pieces.letters)) over (order by pieces.number) - length(pieces.letters) + 1 as first
+            from pieces
+        )
+
+        select
+            string_agg(letter.letter, '' order by placed.number, letter.number),
+            array_agg(placed.first order by placed.number, letter.number),
+            array_agg(placed.last order by placed.number, letter.number)
+        into
+            readable,
+            starts,
+            ends
+        from placed
+        cross join lateral unnest(string_to_array(placed.folded, null)) with ordinality as letter (letter, number);
+    end if;
+
+    -- As it was asked; else spaced otherwise; else its words.
+    foreach pattern in array array[
+        replace(term, ' ', gap || '+'),
+        array_to_string(string_to_array(replace(term, ' ', ''), null), gap || '*'),
+        replace(term, ' ', '|')
+    ] loop
+        place := 1;
+        while place <= length(readable) and jsonb_array_length(marks) < 10 loop
+            begins := regexp_instr(readable collate pg_c_utf8, pattern, place, 1, 0);
+            exit when begins = 0;
+            beyond := regexp_instr(readable collate pg_c_utf8, pattern, place, 1, 1);
+            marks := marks || jsonb_build_array(
+                case
+                    when starts is null then jsonb_build_array(begins - 1, beyond - begins)
+                    else jsonb_build_array(starts[begins] - 1, ends[beyond - 1] - starts[begins] + 1)
+                end
+            );
+            place := beyond;
+        end loop;
+        exit when jsonb_array_length(marks) > 0;
+    end loop;
+    return marks;
+end
+$$;
+comment on function private.title_highlights(text, text) is
+'Where a title has a folded text: at most ten [start, length] in characters of the title as it is, from 0.';
+
+create function private.render_videos(
+    video_nos integer[],
+    scores real[],
+    terms text[]
+)
+returns jsonb
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+language sql
+as $$
+    select
+        coalesce(
+            jsonb_agg(
+                jsonb_build_object(
+                    'video_id', video.video_id,
+                    'title', video.title,
+                    'highlights', private.title_highlights(video.title, hit.term),
+                    'channel_id', video.channel_id,
+                    'channel_name', video.channel_name,
+                    'thumbnail_url', video.thumbnail_url,
+                    'duration', video.duration,
+                    'view_count', video.view_count,
+                    'published_at', video.published_at,
+                    'category_id', video.category_id,
+                    'quality_score', video.quality_score,
+                    'score', round(private.search_score_at(hit.score, now())::numeric, 6)
+                )
+                order by hit.place
+            ),
+            '[]'
+        )
+    from unnest(
+        render_videos.video_nos, render_videos.scores, render_videos.terms
+    ) with ordinality as hit (video_no, score, term, place)
+    inner join private.video_cards as card on hit.video_no = card.video_no
+    inner join public.cached_videos as video on card.video_id = video.video_id
+$$;
+comment on function private.render_videos(integer[], real[], text[]) is
+'The rows of an answer, as everybody may see them: from the cache as it is now.';
+
+create function private.playing_videos(
+    video_nos integer[],
+    wanted private.search_filters
+)
+returns integer[]
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+language sql
+as $$
+    select coalesce(array_agg(card.video_no), '{}')
+    from unnest(playing_videos.video_nos) as hit (video_no)
+    inner join private.video_cards as card on hit.video_no = card.video_no
+    inner join public.cached_videos as video on card.video_id = video.video_id
+    where
+        video.is_playable
+        and video.is_shorts
+        and video.expires_at > now()
+        and ((wanted).least_views is null or video.view_count >= (wanted).least_views)
+        and (
+            (wanted).region is null
+            or video.region_restrictions = '{}'
+            or private.plays_in(video.region_restrictions, (wanted).region)
+        )
+$$;
+comment on function private.playing_videos(integer[], private.search_filters) is
+'Those that the cache, as it is now, lets be served: cards may be a minute behind.';
+
+create function private.search_facets(video_nos integer[])
+returns jsonb
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+set enable_seqscan = off
+language sql
+as $$
+    with matches as materialized (
+        select
+            card.category_id,
+            card.duration
+        from private.video_cards as card
+        where card.video_no = any(search_facets.video_nos)
+    )
+
+    select
+        jsonb_build_object(
+            'categories', (
+                select
+                    coalesce(
+                        jsonb_agg(
+                            jsonb_build_object(
+                                'category_id', counted.category_id,
+                                'name', name.korean,
+                                'videos', counted.videos
+                            )
+                            order by counted.videos desc, counted.category_id
+                        ),
+                        '[]'
+                    )
+                from (
+                    select
+                        matches.category_id,
+                        count(*) as videos
+                    from matches
+                    group by matches.category_id
+                ) as counted
+                left join private.video_category_names() as name on counted.category_id = name.category_id
+            ),
+            'durations', jsonb_build_array(
+                jsonb_build_object(
+                    'max_duration', 60,
+                    'videos', (select count(*) from matches where matches.duration <= 60)
+                ),
+                jsonb_build_object(
+                    'max_duration', private.shorts_limit_seconds(),
+                    'videos', (select count(*) from matches)
+                )
+            )
+        )
+$$;
+comment on function private.search_facets(integer[]) is 'How many of these videos are of each category and length.';
+
+create function private.find_videos(
+    query text,
+    filters jsonb,
+    most integer,
+    cursor text,
+    is_anonymous boolean
+)
+returns jsonb
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    most_matches constant integer := 1000;
+    key text;
+    digest text;
+    wanted private.search_filters;
+    opened jsonb;
+    place private.search_place;
+    facet_place private.search_place;
+    end_place private.search_place;
+    answered_how text := 'none';
+    kinds text[];
+    terms text[];
+    keyword_nos integer[];
+    has_corrections boolean := false;
+    earlier_terms text[];
+    nos integer[];
+    scores real[];
+    playing integer[];
+    page_nos integer[] := '{}'::integer[];
+    page_scores real[] := '{}'::real[];
+    page_shown real[] := '{}'::real[];
+    page_phases integer[] := '{}'::integer[];
+    page_terms text[] := '{}'::text[];
+    facet_nos integer[] := '{}'::integer[];
+    facets jsonb;
+    is_more boolean := false;
+    is_whole boolean := true;
+    rounds integer := 0;
+    short_by integer;
+begin
+    if length(query) > 200 or coalesce(private.normalize_keyword(query), '') = '' then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The query is not 1 to 200 characters.',
+            detail = format('It has %s.', coalesce(length(query), 0)),
+            hint = 'Send what somebody would type to search.';
+    end if;
+    if (most between 1 and 50) is not true then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The limit is not 1 to 50.',
+            detail = format('It is %s.', coalesce(most::text, 'missing')),
+            hint = 'Ask for at most 50 videos, and for more with next_cursor.';
+    end if;
+    wanted := private.read_search_filters(filters, is_anonymous);
+    key := private.search_key(query);
+    digest := left(encode(sha256(convert_to(jsonb_build_array(key, wanted)::text, 'UTF8')), 'hex'), 16);
+    place := (0, 'infinity'::real, 2147483647);
+    if cursor is not null then
+        opened := private.read_cursor(cursor, digest);
+        place := ((opened ->> 'p')::integer, (opened ->> 's')::real, (opened ->> 'v')::integer);
+        answered_how := opened ->> 'h';
+    end if;
+
+    -- terms[1] is what was asked; corrections follow when they are needed. What has no letters is in no folded title.
+    terms := array[private.fold_text(query)];
+    kinds := array['keyword'];
+    -- Spaced as it was asked, or not at all: 맛 집 is 맛집.
+    keyword_nos := array[
+        coalesce(
+            (select keyword.keyword_no from private.keywords as keyword where keyword.keyword = key),
+            (select keyword.keyword_no from private.keywords as keyword where keyword.keyword = replace(key, ' ', '')),
+            0
+        )
+    ];
+    facet_place := (0, 'infinity'::real, 2147483647);
+    loop
+        if place.phase >= 2 and not has_corrections then
+            -- Only to fill the first page; who pages on has found enough. Typing errors are looked for where nothing is
+            -- as it was typed.
+            exit when (cursor is not null and (opened ->> 'p')::integer < 2) or terms[1] = '';
+            has_corrections := true;
+            select
+                terms || array_agg(correction.keyword order by correction.place),
+                kinds || array_agg(
+                    case when correction.how = 'synonym' then 'synonym' else 'corrected' end order by correction.place
+                ),
+                keyword_nos || array_agg(keyword.keyword_no order by correction.place)
+            into
+                terms,
+                kinds,
+                keyword_nos
+            from private.corrected_keywords(query, 3)
+                with ordinality as correction (keyword, distance, how, place)
+            inner join private.keywords as keyword on correction.keyword = keyword.keyword
+            where
+                correction.how <> 'corrected'
+                or answered_how not in ('keyword', 'title');
+        end if;
+        exit when place.phase >= 2 * cardinality(terms);
+        short_by := most + 1 - cardinality(page_nos);
+        earlier_terms := nullif(terms[1:place.phase / 2], '{}');
+        if place.phase % 2 = 0 then
+            select
+                array_agg(hit.video_no),
+                array_agg(hit.score)
+            into
+                nos,
+                scores
+            from private.find_postings(
+                keyword_nos[place.phase / 2 + 1], wanted, place, short_by, keyword_nos[1:place.phase / 2], earlier_terms
+            ) as hit;
+        else
+            select
+                array_agg(hit.video_no),
+                array_agg(hit.score)
+            into
+                nos,
+                scores
+            from private.find_titles(
+                terms[place.phase / 2 + 1], wanted, place, short_by, true,
+                keyword_nos[1:place.phase / 2 + 1], earlier_terms
+            ) as hit;
+        end if;
+        if nos is not null then
+            playing := private.playing_videos(nos, wanted);
+            select
+                page_nos || array_agg(hit.video_no order by hit.number),
+                page_scores || array_agg(hit.score order by hit.number),
+                page_shown || array_agg(
+                    -- A title that has it answers half as well as a keyword that is it; a correction half as well again.
+                    (hit.score - ln(2) * (place.phase % 2 + least(place.phase / 2, 1)))::real order by hit.number
+                ),
+                page_phases || array_agg(place.phase order by hit.number),
+                page_terms || array_agg(terms[place.phase / 2 + 1] order by hit.number)
+            into
+                page_nos,
+                page_scores,
+                page_shown,
+                page_phases,
+                page_terms
+            from unnest(nos, scores) with ordinality as hit (video_no, score, number)
+            where hit.video_no = any(playing);
+            if answered_how = 'none' and cardinality(page_nos) > 0 then
+                answered_how := case
+                    when place.phase >= 2 then kinds[place.phase / 2 + 1]
+                    when place.phase = 1 then 'title'
+                    else 'keyword'
+                end;
+            end if;
+        end if;
+        if cardinality(page_nos) > most then
+            is_more := true;
+            exit;
+        end if;
+        if coalesce(cardinality(nos), 0) < short_by then
+            place := (place.phase + 1, 'infinity'::real, 2147483647);
+        else
+            -- Some of them did not play any more: on from the last of them, for as long as that is work for one answer.
+            place := (place.phase, scores[cardinality(scores)], nos[cardinality(nos)]);
+            rounds := rounds + 1;
+            if rounds >= 20 then
+                is_more := true;
+                end_place := place;
+                exit;
+            end if;
+        end if;
+    end loop;
+    if cardinality(page_nos) >= most and is_more and end_place is null then
+        end_place := (page_phases[most], page_scores[most], page_nos[most]);
+    end if;
+
+    if coalesce((filters ->> 'facets')::boolean, true) then
+        while facet_place.phase < least(2 * cardinality(terms), 8) loop
+            short_by := most_matches + 1 - cardinality(facet_nos);
+            earlier_terms := nullif(terms[1:facet_place.phase / 2], '{}');
+            if facet_place.phase % 2 = 0 then
+                nos := array(
+                    select hit.video_no
+                    from private.find_postings(
+                        keyword_nos[facet_place.phase / 2 + 1], wanted, facet_place, short_by,
+                        keyword_nos[1:facet_place.phase / 2], earlier_terms
+                    ) as hit
+                );
+            else
+                nos := array(
+                    select hit.video_no
+                    from private.find_titles(
+                        terms[facet_place.phase / 2 + 1], wanted, facet_place, short_by, false,
+                        keyword_nos[1:facet_place.phase / 2 + 1], earlier_terms
+                    ) as hit
+                );
+                -- A list that is cut off may have left some out.
+                is_whole := is_whole and coalesce(
+                    (
+                        select
+                            count(*) < cardinality(private.title_grams(terms[facet_place.phase / 2 + 1]))
+                            or (array_agg(list.is_whole order by list.videos))[1]
+                        from private.frequent_grams as list
+                        where list.gram = any(private.title_grams(terms[facet_place.phase / 2 + 1]))
+                    ),
+                    true
+                );
+            end if;
+            facet_nos := facet_nos || nos;
+            exit when cardinality(facet_nos) > most_matches;
+            facet_place.phase := facet_place.phase + 1;
+        end loop;
+        is_whole := is_whole and cardinality(facet_nos) <= most_matches;
+        facet_nos := facet_nos[1:most_matches];
+        facets := private.search_facets(facet_nos);
+    else
+        -- What a first page shows to the end needs no counting.
+        is_whole := cursor is null and not is_more;
+        facet_nos := page_nos[1:most];
+    end if;
+
+    return jsonb_build_object(
+        'query', query,
+        'how', answered_how,
+        'answered', case
+            when answered_how in ('keyword', 'title') then key
+            when cardinality(page_terms) > 0 then page_terms[1]
+        end,
+        'videos', private.render_videos(page_nos[1:most], page_shown[1:most], page_terms[1:most]),
+        'facets', facets,
+        'total', cardinality(facet_nos),
+        'total_is_exact', is_whole,
+        'next_cursor', case when end_place is not null then private.write_cursor(end_place, answered_how, digest) end
+    );
+end
+$$;
+comment on function private.find_videos(text, jsonb, integer, text, boolean) is
+'Answers a search without any cache: see docs/search.md. Stable, so that all of it is read from one moment.';
+
+-- supabase/schemas/shorts/51_search_pages.sql
+
+-- Promises that a question asked again costs a look-up, and that no kept answer outlives what it shows.
+
+create table private.keyword_pages (
+    keyword text collate "C",
+    is_anonymous boolean,
+    body json not null,
+    video_ids text[] collate "C" not null,
+    min_expires_at timestamptz not null,
+    rendered_at timestamptz not null default now(),
+    primary key (keyword, is_anonymous)
+);
+alter table private.keyword_pages enable row level security;
+-- In the row itself and quick to unpack: another look-up would cost as much as the first.
+alter table private.keyword_pages alter column body set storage main;
+alter table private.keyword_pages alter column body set compression lz4;
+-- Which pages show a video. Without a list of what is pending: who drops a page shall not read that first.
+create index keyword_pages_by_video on private.keyword_pages using gin (video_ids) with (fastupdate = off);
+create index keyword_pages_by_expiry on private.keyword_pages (min_expires_at);
+comment on table private.keyword_pages is
+'Answers to searches as they are sent: the first 20 without filters, for Korea. Derived; may be emptied at any time.';
+comment on column private.keyword_pages.keyword is 'What was searched for, folded.';
+comment on column private.keyword_pages.is_anonymous is 'Whether it is what visitors who are not signed in may see.';
+comment on column private.keyword_pages.body is 'The answer of search_videos.';
+comment on column private.keyword_pages.video_ids is 'YouTube''s ids of the videos on it.';
+comment on column private.keyword_pages.min_expires_at is
+'From when on it is not served: when its first video expires, or it has been kept for long enough.';
+comment on column private.keyword_pages.rendered_at is 'When it was made.';
+
+-- A table for its locks alone: who renders takes the one kind, who changes what may be shown the other. Many of either
+-- kind work at the same time, and never one of each.
+create table private.search_page_gate (
+    nothing boolean primary key
+);
+alter table private.search_page_gate enable row level security;
+comment on table private.search_page_gate is
+'Always empty, for its locks: no page is rendered while somebody takes a video out.';
+comment on column private.search_page_gate.nothing is 'There is no row.';
+
+create table private.search_page_reads (
+    day date,
+    slot smallint,
+    hits bigint not null default 0,
+    misses bigint not null default 0,
+    primary key (day, slot),
+    constraint page_reads_are_not_negative check (hits >= 0 and misses >= 0)
+);
+alter table private.search_page_reads enable row level security;
+comment on table private.search_page_reads is
+'How many searches a kept page answered, by day in Korea: one in 128 is counted, as 128. Only searches that could have '
+'been answered so: the first 20 without filters. Kept for 90 days.';
+comment on column private.search_page_reads.day is 'Day in Korea.';
+comment on column private.search_page_reads.slot is 'One of eight rows of a day, so that nobody waits for another.';
+comment on column private.search_page_reads.hits is 'Answered by a page.';
+comment on column private.search_page_reads.misses is 'Searched for.';
+
+create function private.count_page_read(
+    is_hit boolean,
+    weight integer
+)
+returns void
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    -- A GET reads only.
+    if current_setting('transaction_read_only') = 'off' then
+        insert into private.search_page_reads as counted (day, slot, hits, misses)
+        values (
+            private.korean_day(),
+            floor(random() * 8),
+            case when count_page_read.is_hit then count_page_read.weight else 0 end,
+            case when count_page_read.is_hit then 0 else count_page_read.weight end
+        )
+        on conflict (day, slot) do update
+            set
+                hits = counted.hits + excluded.hits,
+                misses = counted.misses + excluded.misses;
+    end if;
+end
+$$;
+comment on function private.count_page_read(boolean, integer) is
+'Counts searches that a kept page answered, or could have. Nothing in a transaction that only reads.';
+
+create function private.drop_search_pages(keywords text[])
+returns integer
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    dropped integer;
+begin
+    if coalesce(cardinality(keywords), 0) = 0 then
+        return 0;
+    end if;
+    -- Until the end of the transaction nobody renders: a page made of what is about to change would stay.
+    lock table private.search_page_gate in share mode;
+    with stale as materialized (
+        select
+            page.keyword,
+            page.is_anonymous
+        from private.keyword_pages as page
+        where page.keyword = any(drop_search_pages.keywords)
+        order by
+            page.keyword asc,
+            page.is_anonymous asc
+        for update
+    ),
+
+    gone as (
+        delete from private.keyword_pages as page
+        using stale
+        where
+            page.keyword = stale.keyword
+            and page.is_anonymous = stale.is_anonymous
+        returning 1
+    )
+
+    select count(*)
+    into dropped
+    from gone;
+    return dropped;
+end
+$$;
+comment on function private.drop_search_pages(text[]) is
+'Drops the pages of folded keywords and returns how many; until the end of the transaction none is rendered anew.';
+
+create function private.drop_pages_of_videos(video_ids text[])
+returns integer
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    if coalesce(cardinality(drop_pages_of_videos.video_ids), 0) = 0 then
+        return 0;
+    end if;
+    lock table private.search_page_gate in share mode;
+    return private.drop_search_pages(
+        array(
+            select distinct page.keyword
+            from private.keyword_pages as page
+            where page.video_ids && drop_pages_of_videos.video_ids
+        )
+    );
+end
+$$;
+comment on function private.drop_pages_of_videos(text[]) is
+'Drops the pages that show one of the videos and returns how many; until the end of the transaction none is rendered.';
+
+create function private.drop_pages_of_changed_videos()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    -- Only what could be on a page and may not be any more, or not there: counters change all the time.
+    perform private.drop_pages_of_videos(
+        array(
+            select before.video_id
+            from before
+            inner join after on before.id = after.id
+            where
+                before.is_playable
+                and before.is_shorts
+                and (
+                    not after.is_playable
+                    or not after.is_shorts
+                    or after.expires_at < before.expires_at
+                    or after.purged_at is distinct from before.purged_at
+                    or after.region_restrictions <> before.region_restrictions
+                    or after.video_id <> before.video_id
+                    or (before.view_count > 1000 and coalesce(after.view_count, 0) <= 1000)
+                )
+        )
+    );
+    return null;
+end
+$$;
+comment on function private.drop_pages_of_changed_videos() is
+'Drops the pages with videos that an update took out, or changed where they play.';
+
+create function private.drop_pages_of_deleted_videos()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    perform private.drop_pages_of_videos(
+        array(
+            select before.video_id
+            from before
+            where
+                before.is_playable
+                and before.is_shorts
+        )
+    );
+    return null;
+end
+$$;
+comment on function private.drop_pages_of_deleted_videos() is 'Drops the pages with videos that were deleted.';
+
+create function private.drop_all_pages()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    lock table private.search_page_gate in share mode;
+    delete from private.keyword_pages;
+    return null;
+end
+$$;
+comment on function private.drop_all_pages() is 'Drops all pages, when all videos go at once.';
+
+create trigger drop_pages_of_changed_videos
+after update on public.cached_videos
+referencing old table as before new table as after
+for each statement
+execute function private.drop_pages_of_changed_videos();
+
+create trigger drop_pages_of_deleted_videos
+after delete on public.cached_videos
+referencing old table as before
+for each statement
+execute function private.drop_pages_of_deleted_videos();
+
+create trigger drop_all_pages
+after truncate on public.cached_videos
+for each statement
+execute function private.drop_all_pages();
+
+create function private.drop_pages_of_keywords()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    perform private.drop_search_pages(
+        array(
+            select keyword.keyword
+            from private.keywords as keyword
+            where
+                keyword.keyword_no in (
+                    select changed.keyword_no
+                    from changed
+                )
+        )
+    );
+    return null;
+end
+$$;
+comment on function private.drop_pages_of_keywords() is
+'Drops the pages of keywords that lead elsewhere now, or in another order, in the transaction that folds it.';
+
+create trigger drop_pages_of_new_postings
+after insert on private.keyword_postings
+referencing new table as changed
+for each statement
+execute function private.drop_pages_of_keywords();
+
+create trigger drop_pages_of_moved_postings
+after update on private.keyword_postings
+referencing new table as changed
+for each statement
+execute function private.drop_pages_of_keywords();
+
+create trigger drop_pages_of_lost_postings
+after delete on private.keyword_postings
+referencing old table as changed
+for each statement
+execute function private.drop_pages_of_keywords();
+
+create function private.keep_search_page(
+    keyword text,
+    is_anonymous boolean,
+    answer jsonb
+)
+returns void
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- What somebody typed wrongly or half is asked again soon, or never; the order of a keyword is folded by then.
+    insert into private.keyword_pages as stored (keyword, is_anonymous, body, video_ids, min_expires_at)
+    select
+        keep_search_page.keyword,
+        keep_search_page.is_anonymous,
+        keep_search_page.answer::text::json,
+        array_agg(video.video_id::text),
+        least(
+            min(video.expires_at),
+            now() + case
+                when keep_search_page.answer ->> 'how' = 'keyword' then interval '1 hour'
+                else interval '10 minutes'
+            end
+        )
+    from jsonb_array_elements(keep_search_page.answer -> 'videos') as listed (card)
+    inner join public.cached_videos as video on listed.card ->> 'video_id' = video.video_id
+    having
+        count(*) = jsonb_array_length(keep_search_page.answer -> 'videos')
+        and bool_and(video.is_playable and video.is_shorts)
+        and count(*) > 0
+    on conflict on constraint keyword_pages_pkey do update
+        set
+            body = excluded.body,
+            video_ids = excluded.video_ids,
+            min_expires_at = excluded.min_expires_at,
+            rendered_at = excluded.rendered_at
+$$;
+comment on function private.keep_search_page(text, boolean, jsonb) is
+'Keeps an answer that found something, for an hour, or 10 minutes when no keyword gave it, and never longer than its '
+'videos are known.';
+
+create function private.search_afresh(
+    query text,
+    category_id integer,
+    region text,
+    max_duration integer,
+    min_quality double precision,
+    most integer,
+    cursor text,
+    facets boolean
+)
+returns json
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    folded constant text := private.search_key(query);
+    -- The caller's: in here the current one is the owner of the function.
+    is_visitor constant boolean := current_setting('role') = 'anon';
+    problem record;
+    is_page boolean;
+    page json;
+    answer jsonb;
+begin
+    select
+        rule.message,
+        rule.hint
+    into problem
+    from (
+        values
+        (
+            coalesce(length(query) > 200, true),
+            'query is missing or longer than 200 characters',
+            'Send what the person typed.'
+        ),
+        (
+            folded = '',
+            'query is empty',
+            'Send what the person typed: blanks alone find nothing.'
+        ),
+        (
+            search_afresh.category_id not between 0 and 999,
+            'category_id is not from 0 to 999',
+            'Send YouTube''s number of the category, 0 for what has none, or nothing.'
+        ),
+        (
+            search_afresh.region <> all(private.region_codes()),
+            'region is no ISO 3166 code',
+            'Send two capital letters, such as KR.'
+        ),
+        (
+            search_afresh.max_duration not between 1 and 86400,
+            'max_duration is not from 1 to 86400',
+            'Send seconds, such as 60 or 180, or nothing.'
+        ),
+        (
+            search_afresh.min_quality not between 0 and 1,
+            'min_quality is not from 0 to 1',
+            'Send a number from 0 to 1, or nothing.'
+        ),
+        (
+            search_afresh.most not between 1 and 50,
+            'limit is not from 1 to 50',
+            'Send a whole number from 1 to 50, or nothing: that is 20.'
+        ),
+        (
+            length(search_afresh.cursor) not between 1 and 1000,
+            'cursor is empty or longer than 1000 characters',
+            'Send next_cursor of the page before, or nothing for the first.'
+        )
+    ) as rule (is_broken, message, hint)
+    where rule.is_broken
+    limit 1;
+    if found then
+        raise exception using
+            errcode = 'PT400',
+            message = problem.message,
+            detail = 'Nothing was searched for.',
+            hint = problem.hint;
+    end if;
+
+    is_page := search_afresh.category_id is null
+        and search_afresh.region = 'KR'
+        and search_afresh.max_duration is null
+        and search_afresh.min_quality is null
+        and search_afresh.most = 20
+        and search_afresh.cursor is null
+        and search_afresh.facets;
+    if is_page then
+        select stored.body
+        into page
+        from private.keyword_pages as stored
+        where
+            stored.keyword = folded
+            and stored.is_anonymous = is_visitor
+            and stored.min_expires_at > now();
+        if found then
+            if random() < 0.0078125 then
+                perform private.count_page_read(true, 128);
+            end if;
+            return page;
+        end if;
+        is_page := current_setting('transaction_read_only') = 'off'
+            and current_setting('transaction_isolation') = 'read committed';
+        if random() < 0.0078125 then
+            perform private.count_page_read(false, 128);
+        end if;
+    end if;
+    if is_page then
+        -- While somebody takes videos out, answers are given and not kept.
+        begin
+            lock table private.search_page_gate in row exclusive mode nowait;
+        exception
+            when lock_not_available then
+                is_page := false;
+        end;
+    end if;
+
+    answer := private.find_videos(
+        query,
+        jsonb_strip_nulls(
+            jsonb_build_object(
+                'category_id', search_afresh.category_id,
+                'region', search_afresh.region,
+                'max_duration', search_afresh.max_duration,
+                'min_quality', search_afresh.min_quality,
+                'facets', search_afresh.facets
+            )
+        ),
+        search_afresh.most,
+        search_afresh.cursor,
+        is_visitor
+    );
+    answer := answer || jsonb_build_object('query', folded);
+    if is_page and jsonb_array_length(answer -> 'videos') > 0 then
+        perform private.keep_search_page(folded, is_visitor, answer);
+    end if;
+    return answer::text::json;
+end
+$$;
+comment on function private.search_afresh(
+    text, integer, text, integer, double precision, integer, text, boolean
+) is 'Checks what is asked, searches, and keeps the answer where it is one that many will ask for.';
+
+create function public.search_videos(
+    query text,
+    category_id integer default null,
+    region text default 'KR',
+    max_duration integer default null,
+    min_quality double precision default null,
+    "limit" integer default 20,
+    cursor text default null,
+    facets boolean default true
+)
+returns json
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+-- PostgREST wants the name limit, and one function less between costs a quarter less.
+-- @plpgsql_check_options: other_warnings = false
+declare
+    page json;
+begin
+    -- A page is kept as what is sent and found by the question as it stands: folding it costs more than that.
+    if
+        search_videos.category_id is null
+        and search_videos.region = 'KR'
+        and search_videos.max_duration is null
+        and search_videos.min_quality is null
+        and search_videos."limit" = 20
+        and search_videos.cursor is null
+        and search_videos.facets
+    then
+        select stored.body
+        into page
+        from private.keyword_pages as stored
+        where
+            stored.keyword = search_videos.query
+            and stored.is_anonymous = (current_user = 'anon')
+            and stored.min_expires_at > now();
+        if found then
+            if random() < 0.0078125 then
+                perform private.count_page_read(true, 128);
+            end if;
+            return page;
+        end if;
+    end if;
+    return private.search_afresh(
+        search_videos.query,
+        search_videos.category_id,
+        coalesce(search_videos.region, 'KR'),
+        search_videos.max_duration,
+        search_videos.min_quality,
+        coalesce(search_videos."limit", 20),
+        search_videos.cursor,
+        coalesce(search_videos.facets, true)
+    );
+end
+$$;
+comment on function public.search_videos(
+    text, integer, text, integer, double precision, integer, text, boolean
+) is
+'Videos for what somebody typed, the best first: {"query", "how", "answered", "videos", "facets", "total", '
+'"total_is_exact", "next_cursor"}, see docs/search.md. For everybody; visitors see what they see of cached_videos.';
+
+create function private.forget_search_pages(
+    most_pages integer default 200000,
+    batch_size integer default 20000
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    expired integer;
+    surplus integer;
+    kept bigint;
+begin
+    with stale as materialized (
+        select
+            page.keyword,
+            page.is_anonymous
+        from private.keyword_pages as page
+        where page.min_expires_at <= now()
+        order by page.min_expires_at asc
+        limit forget_search_pages.batch_size
+        for update skip locked
+    ),
+
+    gone as (
+        delete from private.keyword_pages as page
+        using stale
+        where
+            page.keyword = stale.keyword
+            and page.is_anonymous = stale.is_anonymous
+        returning 1
+    )
+
+    select count(*)
+    into expired
+    from gone;
+
+    -- Nobody fills the disk by asking: what expires first goes first.
+    select count(*)
+    into kept
+    from private.keyword_pages;
+    with stale as materialized (
+        select
+            page.keyword,
+            page.is_anonymous
+        from private.keyword_pages as page
+        order by page.min_expires_at asc
+        limit least(greatest(kept - forget_search_pages.most_pages, 0), forget_search_pages.batch_size)
+        for update skip locked
+    ),
+
+    gone as (
+        delete from private.keyword_pages as page
+        using stale
+        where
+            page.keyword = stale.keyword
+            and page.is_anonymous = stale.is_anonymous
+        returning 1
+    )
+
+    select count(*)
+    into surplus
+    from gone;
+
+    delete from private.search_page_reads
+    where day < private.korean_day() - 90;
+    return jsonb_build_object('expired', expired, 'surplus', surplus);
+end
+$$;
+comment on function private.forget_search_pages(integer, integer) is
+'Deletes pages that are not served any more, and what is beyond the number that is kept.';
+
+create view ops.search_page_health
+with (security_invoker = true)
+as
+with reads as (
+    select
+        coalesce(sum(counted.hits), 0) as hits,
+        coalesce(sum(counted.misses), 0) as misses
+    from private.search_page_reads as counted
+    where counted.day >= private.korean_day() - 1
+),
+
+pages as (
+    select
+        count(*) as pages,
+        count(*) filter (where page.min_expires_at <= now()) as expired_pages
+    from private.keyword_pages as page
+)
+
+select
+    reads.hits,
+    reads.misses,
+    pages.pages,
+    pages.expired_pages,
+    round(reads.hits / nullif(reads.hits + reads.misses, 0), 4) as hit_ratio,
+    pg_total_relation_size('private.keyword_pages') as bytes,
+    now() as last_updated
+from reads
+cross join pages;
+comment on view ops.search_page_health is
+'How many searches of today and yesterday in Korea a kept page answered, in one row. The goal: hit_ratio above 0.85.';
+comment on column ops.search_page_health.hits is 'Answered by a page; one in 128 is counted, as 128.';
+comment on column ops.search_page_health.misses is 'Searched for, though a page could have answered.';
+comment on column ops.search_page_health.pages is 'Pages that are kept.';
+comment on column ops.search_page_health.expired_pages is 'Those of them that are not served any more.';
+comment on column ops.search_page_health.hit_ratio is 'Share of hits, 0 to 1; null before the first counted search.';
+comment on column ops.search_page_health.bytes is 'What they take of the disk, with indexes.';
+comment on column ops.search_page_health.last_updated is 'When it was asked.';
+
+-- supabase/schemas/shorts/52_suggest.sql
+
+-- Promises that half a word is enough: suggestions while somebody types, and what they meant by what they mistyped.
+
+create function private.deletions_of(
+    letters text,
+    most integer
+)
+returns integer[]
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- Hashes, for they are a fifth of the size; whoever looks one up compares the words themselves.
+    with recursive left_out as (
+        select
+            deletions_of.letters collate "C" as form,
+            length(deletions_of.letters) as until,
+            0 as letters_left_out
+        union all
+        select
+            overlay(left_out.form placing '' from place.number for 1),
+            place.number - 1,
+            left_out.letters_left_out + 1
+        from left_out
+        cross join lateral generate_series(1, left_out.until) as place (number)
+        where left_out.letters_left_out < deletions_of.most
+    )
+
+    select array_agg(distinct hashtext(left_out.form))
+    from left_out
+$$;
+comment on function private.deletions_of(text, integer) is
+'Hashes of a text and of what is left of it without 1 to `most` letters. Two texts with no hash in common differ by '
+'more than that.';
+
+create function private.typos_allowed(
+    squeezed text,
+    jamo text
+)
+returns integer
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        case
+            when length(jamo) < 4 then 0
+            when length(squeezed) >= 4 and length(jamo) between 8 and 20 then 2
+            else 1
+        end
+$$;
+comment on function private.typos_allowed(text, text) is
+'How many jamo may be wrong: 2 from four syllables on, 1 below and beyond 20 jamo, none in words of three jamo.';
+
+create table private.suggestions (
+    keyword_no integer primary key references private.keywords (keyword_no) on delete cascade,
+    keyword text collate "C" not null unique,
+    squeezed text collate "C" not null,
+    choseong text collate "C" not null,
+    jamo text collate "C" not null,
+    deletions integer[] not null,
+    popularity real not null,
+    videos integer not null,
+    videos_for_everybody integer not null,
+    refreshed_at timestamptz not null default now()
+);
+alter table private.suggestions enable row level security;
+create index suggestions_by_spelling on private.suggestions (squeezed, popularity desc);
+create index suggestions_by_syllable on private.suggestions (left(jamo, 2), popularity desc);
+create index suggestions_by_one on private.suggestions (left(choseong, 1), popularity desc);
+create index suggestions_by_two on private.suggestions (left(choseong, 2), popularity desc);
+create index suggestions_by_three on private.suggestions (left(choseong, 3), popularity desc);
+create index suggestions_by_deletion on private.suggestions using gin (deletions);
+create index suggestions_by_age on private.suggestions (refreshed_at);
+comment on table private.suggestions is
+'Keywords that lead to a Short that plays, as people type them. Derived from private.keywords by '
+'private.refresh_suggestions; it may be emptied at any time.';
+comment on column private.suggestions.keyword is 'The keyword, folded.';
+comment on column private.suggestions.squeezed is 'Without spaces.';
+comment on column private.suggestions.choseong is 'The first consonants of squeezed.';
+comment on column private.suggestions.jamo is 'The jamo of squeezed.';
+comment on column private.suggestions.deletions is 'private.deletions_of its jamo, as many as typos are allowed.';
+comment on column private.suggestions.popularity is
+'ln(1 + views of its Shorts), and 5 times the trend''s score while it trends.';
+comment on column private.suggestions.videos is 'Shorts that play it leads to.';
+comment on column private.suggestions.videos_for_everybody is 'Those that visitors see who are not signed in.';
+comment on column private.suggestions.refreshed_at is 'When it was last compared with what it is derived from.';
+
+create function private.refresh_suggestions(batch_size integer default 5000)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+set jit = off
+language plpgsql
+as $$
+declare
+    looked_at integer[];
+    stored integer[];
+    gone integer;
+begin
+    -- First what is new, then what trends, then what waited longest.
+    looked_at := array(
+        select keyword.keyword_no
+        from private.keywords as keyword
+        where
+            keyword.videos > 0
+            and not exists (
+                select
+                from private.suggestions as known
+                where known.keyword_no = keyword.keyword_no
+            )
+        order by keyword.keyword_no asc
+        limit refresh_suggestions.batch_size
+    );
+    looked_at := looked_at || array(
+        select keyword.keyword_no
+        from (
+            select distinct private.search_key(trend.keyword) as keyword
+            from public.trending_keywords as trend
+            where
+                trend.closed_at is null
+                and trend.expires_at > now()
+        ) as trending
+        inner join private.keywords as keyword on trending.keyword = keyword.keyword
+        limit refresh_suggestions.batch_size
+    );
+    looked_at := looked_at || array(
+        select known.keyword_no
+        from private.suggestions as known
+        order by known.refreshed_at asc
+        limit greatest(refresh_suggestions.batch_size - cardinality(looked_at), 0)
+    );
+
+    with trending as (
+        select
+            private.search_key(trend.keyword) as keyword,
+            max(trend.trend_score) as score
+        from public.trending_keywords as trend
+        where
+            trend.closed_at is null
+            and trend.expires_at > now()
+        group by private.search_key(trend.keyword)
+    ),
+
+    figures as materialized (
+        select
+            posting.keyword_no,
+            count(*) as videos,
+            count(*) filter (where card.view_count > 1000) as videos_for_everybody,
+            sum(card.view_count) as views
+        from private.keyword_postings as posting
+        inner join private.video_cards as card on posting.video_no = card.video_no
+        where
+            posting.keyword_no = any(looked_at)
+            and card.is_servable
+            and card.expires_at > now()
+        group by posting.keyword_no
+    ),
+
+    spelled as materialized (
+        select
+            figures.keyword_no,
+            figures.videos,
+            figures.videos_for_everybody,
+            figures.views,
+            keyword.keyword,
+            replace(keyword.keyword, ' ', '') as squeezed,
+            private.jamo_of(replace(keyword.keyword, ' ', '')) as jamo
+        from figures
+        inner join private.keywords as keyword on figures.keyword_no = keyword.keyword_no
+    ),
+
+    written as (
+        insert into private.suggestions as known (
+            keyword_no, keyword, squeezed, choseong, jamo, deletions, popularity, videos, videos_for_everybody
+        )
+        select
+            spelled.keyword_no,
+            spelled.keyword,
+            spelled.squeezed,
+            private.choseong_of(spelled.squeezed),
+            spelled.jamo,
+            private.deletions_of(spelled.jamo, private.typos_allowed(spelled.squeezed, spelled.jamo)),
+            ln(1 + spelled.views::double precision) + 5 * coalesce(trending.score, 0),
+            spelled.videos,
+            spelled.videos_for_everybody
+        from spelled
+        left join trending on spelled.keyword = trending.keyword
+        order by spelled.keyword_no
+        on conflict (keyword_no) do update
+            set
+                popularity = excluded.popularity,
+                videos = excluded.videos,
+                videos_for_everybody = excluded.videos_for_everybody,
+                refreshed_at = now()
+        returning keyword_no
+    )
+
+    select coalesce(array_agg(written.keyword_no), '{}')
+    into stored
+    from written;
+
+    delete from private.suggestions as known
+    where
+        known.keyword_no = any(looked_at)
+        and known.keyword_no <> all(stored);
+    get diagnostics gone = row_count;
+    return jsonb_build_object('stored', cardinality(stored), 'gone', gone);
+end
+$$;
+comment on function private.refresh_suggestions(integer) is
+'Compares suggestions with the keywords they are derived from: the new ones first, then what trends, then those that '
+'waited longest.';
+
+create function private.typing_pattern(typed text)
+returns text
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- A lone consonant is the first of a syllable, a syllable without a final may still get one, and the last final
+    -- may become a double one: 달 is on the way to 닭.
+    select
+        '^' || string_agg(
+            case
+                when letter.lead > 0
+                    then
+                        '[' || letter.sign || chr(44032 + (letter.lead - 1) * 588) || '-'
+                        || chr(44032 + letter.lead * 588 - 1) || ']'
+                when letter.final = 0
+                    then '[' || letter.sign || '-' || chr(letter.code + 27) || ']'
+                when letter.place = length(typing_pattern.typed) and letter.final in (1, 4, 8, 17)
+                    then
+                        '[' || letter.sign || '-'
+                        || chr(letter.code + case letter.final when 8 then 7 when 17 then 1 else 2 end) || ']'
+                when letter.code < 128 and letter.sign !~ '[a-z0-9]' then '\' || letter.sign
+                else letter.sign
+            end,
+            ''
+            order by letter.place
+        )
+    from (
+        select
+            typed_letter.sign,
+            typed_letter.place,
+            ascii(typed_letter.sign) as code,
+            case
+                when ascii(typed_letter.sign) between 44032 and 55203 then (ascii(typed_letter.sign) - 44032) % 28
+            end as final,
+            strpos('ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ', typed_letter.sign) as lead
+        from string_to_table(typing_pattern.typed, null) with ordinality as typed_letter (sign, place)
+    ) as letter
+$$;
+comment on function private.typing_pattern(text) is
+'What somebody typed so far, without spaces, as a regular expression: ㅁㅈ, 마ㅈ and 맛지 fit 맛집.';
+
+create function private.final_moved(typed text)
+returns text
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- Whoever types 마지 has 맞 on the way: each final, what stays of it, and what moves on.
+    select
+        left(last.typed, -1)
+        || chr(
+            last.code - last.final
+            + ('{0,0,1,0,4,4,0,0,8,8,8,8,8,8,8,0,0,17,0,0,0,0,0,0,0,0,0}'::integer[])[last.final]
+        )
+        || substr('ㄱㄲㅅㄴㅈㅎㄷㄹㄱㅁㅂㅅㅌㅍㅎㅁㅂㅅㅅㅆㅇㅈㅊㅋㅌㅍㅎ', last.final, 1)
+    from (
+        select
+            final_moved.typed,
+            ascii(right(final_moved.typed, 1)) as code,
+            (ascii(right(final_moved.typed, 1)) - 44032) % 28 as final
+    ) as last
+    where
+        last.code between 44032 and 55203
+        and last.final > 0
+$$;
+comment on function private.final_moved(text) is
+'맞 as 마ㅈ: the last consonant as the first of a syllable to come; null where there is none.';
+
+create function private.begun_keywords(
+    typed text,
+    most integer,
+    is_anonymous boolean
+)
+returns table (
+    keyword_no integer,
+    keyword text,
+    videos integer,
+    popularity real
+)
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    pattern constant text := private.typing_pattern(typed) collate "C";
+    first_letters constant text := left(private.choseong_of(typed), 3);
+begin
+    -- Four indexes in the order of popularity: the more was typed, the fewer keywords are looked at.
+    if length(typed) = 1 and ascii(typed) between 44032 and 55203 then
+        return query
+        select
+            known.keyword_no,
+            known.keyword,
+            case when begun_keywords.is_anonymous then known.videos_for_everybody else known.videos end,
+            known.popularity
+        from private.suggestions as known
+        where
+            left(known.jamo, 2) = left(private.jamo_of(typed), 2)
+            and known.squeezed ~ pattern
+            and (known.videos_for_everybody > 0 or not begun_keywords.is_anonymous)
+            and private.leads_somewhere(known.keyword_no, begun_keywords.is_anonymous)
+        order by known.popularity desc
+        limit most;
+    elsif length(typed) = 1 then
+        return query
+        select
+            known.keyword_no,
+            known.keyword,
+            case when begun_keywords.is_anonymous then known.videos_for_everybody else known.videos end,
+            known.popularity
+        from private.suggestions as known
+        where
+            left(known.choseong, 1) = first_letters
+            and known.squeezed ~ pattern
+            and (known.videos_for_everybody > 0 or not begun_keywords.is_anonymous)
+            and private.leads_somewhere(known.keyword_no, begun_keywords.is_anonymous)
+        order by known.popularity desc
+        limit most;
+    elsif length(typed) = 2 then
+        return query
+        select
+            known.keyword_no,
+            known.keyword,
+            case when begun_keywords.is_anonymous then known.videos_for_everybody else known.videos end,
+            known.popularity
+        from private.suggestions as known
+        where
+            left(known.choseong, 2) = first_letters
+            and known.squeezed ~ pattern
+            and (known.videos_for_everybody > 0 or not begun_keywords.is_anonymous)
+            and private.leads_somewhere(known.keyword_no, begun_keywords.is_anonymous)
+        order by known.popularity desc
+        limit most;
+    else
+        return query
+        select
+            known.keyword_no,
+            known.keyword,
+            case when begun_keywords.is_anonymous then known.videos_for_everybody else known.videos end,
+            known.popularity
+        from private.suggestions as known
+        where
+            left(known.choseong, 3) = first_letters
+            and known.squeezed ~ pattern
+            and (known.videos_for_everybody > 0 or not begun_keywords.is_anonymous)
+            and private.leads_somewhere(known.keyword_no, begun_keywords.is_anonymous)
+        order by known.popularity desc
+        limit most;
+    end if;
+end
+$$;
+comment on function private.begun_keywords(text, integer, boolean) is
+'The most popular keywords that begin with what was typed, which has no spaces.';
+
+create function private.leads_somewhere(
+    keyword_no integer,
+    is_anonymous boolean
+)
+returns boolean
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        exists (
+            select
+            from private.keyword_postings as posting
+            inner join private.video_cards as card on posting.video_no = card.video_no
+            inner join public.cached_videos as video on card.video_id = video.video_id
+            where
+                posting.keyword_no = leads_somewhere.keyword_no
+                and video.is_playable
+                and video.is_shorts
+                and video.expires_at > now()
+                and (video.view_count > 1000 or not leads_somewhere.is_anonymous)
+        )
+$$;
+comment on function private.leads_somewhere(integer, boolean) is
+'Whether a keyword leads to a Short that plays now, and that visitors see when it is one who asks.';
+
+create function private.suggested_keywords(
+    prefix text,
+    most integer
+)
+returns table (
+    keyword text,
+    videos integer,
+    highlights jsonb
+)
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    is_visitor constant boolean := current_setting('role') = 'anon';
+    typed constant text := left(replace(private.search_key(prefix), ' ', ''), 50);
+    moved constant text := private.final_moved(typed);
+begin
+    if prefix is null or length(prefix) > 500 then
+        raise exception using
+            errcode = 'PT400',
+            message = 'prefix is missing or longer than 500 characters',
+            detail = 'Nothing was looked for.',
+            hint = 'Send what was typed so far.';
+    end if;
+    if most not between 1 and 50 then
+        raise exception using
+            errcode = 'PT400',
+            message = 'limit is not from 1 to 50',
+            detail = 'Nothing was looked for.',
+            hint = 'Send a whole number from 1 to 50, or nothing: that is 10.';
+    end if;
+    if typed = '' then
+        return;
+    end if;
+    return query
+    select
+        found.keyword,
+        found.videos,
+        jsonb_build_array(
+            jsonb_build_array(
+                0,
+                length(rtrim(substring(found.keyword from '^(?:[^ ] ?){' || found.letters || '}')))
+            )
+        )
+    from (
+        select distinct on (either.keyword) either.*
+        from (
+            select
+                begun.*,
+                length(typed) as letters,
+                0 as place
+            from private.begun_keywords(typed, most, is_visitor) as begun
+            union all
+            select
+                begun.*,
+                length(moved) as letters,
+                1 as place
+            from private.begun_keywords(moved, most, is_visitor) as begun
+            where moved is not null
+        ) as either
+        order by
+            either.keyword asc,
+            either.place asc
+    ) as found
+    order by
+        found.place asc,
+        found.popularity desc,
+        found.keyword asc
+    limit most;
+end
+$$;
+comment on function private.suggested_keywords(text, integer) is
+'Keywords that begin with what was typed, then those that could still be meant by its last consonant.';
+
+create function public.suggest_keywords(
+    prefix text,
+    "limit" integer default 10
+)
+returns table (
+    keyword text,
+    videos integer,
+    highlights jsonb
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        suggested.keyword,
+        suggested.videos,
+        suggested.highlights
+    from private.suggested_keywords(suggest_keywords.prefix, coalesce(suggest_keywords."limit", 10)) as suggested
+$$;
+comment on function public.suggest_keywords(text, integer) is
+'Keywords for what was typed so far, the most popular first: 맛, ㅁㅈ, 마ㅈ and 맛지 find 맛집. For everybody.';
+
+create table private.synonyms (
+    word text collate "C",
+    synonym text collate "C",
+    created_at timestamptz not null default now(),
+    primary key (word, synonym),
+    constraint synonyms_are_folded check (
+        word = private.fold_text(word) and synonym = private.fold_text(synonym) and word <> '' and synonym <> ''
+    ),
+    constraint a_synonym_is_another_word check (word <> synonym)
+);
+alter table private.synonyms enable row level security;
+create index synonyms_by_synonym on private.synonyms (synonym);
+comment on table private.synonyms is
+'Words that mean the same to who searches. A pair counts both ways and stands once. The service adds and removes.';
+comment on column private.synonyms.word is 'One word, folded as private.fold_text does.';
+comment on column private.synonyms.synonym is 'The other, folded.';
+comment on column private.synonyms.created_at is 'When it was added.';
+
+insert into private.synonyms (word, synonym)
+values
+('강아지', '댕댕이'),
+('강아지', '멍멍이'),
+('강아지', 'puppy'),
+('게임', 'game'),
+('고양이', '냥이'),
+('고양이', '야옹이'),
+('고양이', 'cat'),
+('골프', 'golf'),
+('공부', 'study'),
+('꿀팁', '팁'),
+('노래', '송'),
+('농구', 'basketball'),
+('다이어트', 'diet'),
+('댄스', '춤'),
+('댄스', 'dance'),
+('레시피', '요리법'),
+('레시피', 'recipe'),
+('리뷰', '후기'),
+('리뷰', 'review'),
+('먹방', 'mukbang'),
+('먹방', '먹는 방송'),
+('메이크업', '화장'),
+('메이크업', 'makeup'),
+('몰카', '몰래카메라'),
+('브이로그', 'vlog'),
+('브이로그', '일상'),
+('스마트폰', '휴대폰'),
+('아이폰', 'iphone'),
+('야구', 'baseball'),
+('언박싱', '개봉기'),
+('언박싱', 'unboxing'),
+('에이에스엠알', 'asmr'),
+('여행', 'travel'),
+('요리', '쿠킹'),
+('운동', '헬스'),
+('운동', 'workout'),
+('인테리어', '집꾸미기'),
+('챌린지', 'challenge'),
+('축구', 'soccer'),
+('축구', 'football'),
+('카페', '커피숍'),
+('커버', 'cover'),
+('케이팝', 'kpop'),
+('케이팝', 'k pop'),
+('하울', 'haul'),
+('홈트', '홈트레이닝');
+
+create function private.corrected_keywords(
+    query text,
+    most integer
+)
+returns table (
+    keyword text,
+    distance integer,
+    how text
+)
+stable
+rows 3
+security definer
+set search_path = pg_catalog, pg_temp
+-- How many words share one of many hashes the planner cannot know: it would rather read them all.
+set enable_seqscan = off
+language plpgsql
+as $$
+declare
+    folded constant text := private.fold_text(left(query, 500));
+    bare constant text := replace(folded, ' ', '');
+    parts constant text[] := string_to_array(folded, ' ');
+    spelled constant text := private.jamo_of(bare);
+    typos constant integer := private.typos_allowed(bare, spelled);
+    left_to_find integer := most;
+    found_here integer;
+begin
+    if folded = '' or coalesce(most, 0) < 1 then
+        return;
+    end if;
+
+    return query
+    select
+        known.keyword,
+        0,
+        'spacing'
+    from private.suggestions as known
+    where
+        known.squeezed = bare
+        and known.keyword <> folded
+    order by
+        known.popularity desc,
+        known.keyword asc
+    limit left_to_find;
+    get diagnostics found_here = row_count;
+    left_to_find := left_to_find - found_here;
+
+    if left_to_find > 0 and cardinality(parts) <= 4 then
+        -- Each word with and without what could be a particle; what is left must be a keyword, so that 고양이 stays.
+        return query
+        with recursive variants as (
+            select
+                word.place,
+                form.form,
+                form.is_shorter
+            from unnest(parts) with ordinality as word (word, place)
+            cross join lateral (
+                select
+                    word.word as form,
+                    false as is_shorter
+                union all
+                select
+                    left(word.word, -length(particle.particle)),
+                    true
+                from unnest(
+                    string_to_array(
+                        '에서는 에서도 으로는 이라는 에서 에게 으로 부터 까지 이랑 하고 처럼 보다 이나 라는 에는 '
+                        '을 를 이 가 은 는 의 도 만 로 와 과 랑 에 야',
+                        ' '
+                    )
+                ) as particle (particle)
+                where
+                    word.word like '%' || particle.particle
+                    and length(word.word) > length(particle.particle)
+            ) as form
+        ),
+
+        built as (
+            select
+                variants.form as phrase,
+                variants.is_shorter,
+                1 as words
+            from variants
+            where variants.place = 1
+            union all
+            select
+                built.phrase || variants.form,
+                built.is_shorter or variants.is_shorter,
+                built.words + 1
+            from built
+            inner join variants on variants.place = built.words + 1
+        )
+
+        select
+            known.keyword,
+            0,
+            'particle'
+        from built
+        inner join private.suggestions as known on built.phrase = known.squeezed
+        where
+            built.words = cardinality(parts)
+            and built.is_shorter
+        group by known.keyword
+        order by
+            max(length(known.keyword)) desc,
+            max(known.popularity) desc,
+            known.keyword asc
+        limit left_to_find;
+        get diagnostics found_here = row_count;
+        left_to_find := left_to_find - found_here;
+    end if;
+
+    if left_to_find > 0 then
+        -- Of the whole question, and of one word of it.
+        return query
+        with pairs as (
+            select
+                pair.word,
+                pair.synonym
+            from private.synonyms as pair
+            where pair.word = folded or pair.word = any(parts)
+            union
+            select
+                pair.synonym as word,
+                pair.word as synonym
+            from private.synonyms as pair
+            where pair.synonym = folded or pair.synonym = any(parts)
+        ),
+
+        phrases as (
+            select pairs.synonym as phrase
+            from pairs
+            where pairs.word = folded
+            union
+            select array_to_string(array_replace(parts, pairs.word, pairs.synonym), ' ')
+            from pairs
+            where pairs.word = any(parts)
+        )
+
+        select
+            known.keyword,
+            0,
+            'synonym'
+        from phrases
+        inner join private.suggestions as known on replace(phrases.phrase, ' ', '') = known.squeezed
+        group by known.keyword
+        order by
+            max(known.popularity) desc,
+            known.keyword asc
+        limit left_to_find;
+        get diagnostics found_here = row_count;
+        left_to_find := left_to_find - found_here;
+    end if;
+
+    if left_to_find > 0 and typos > 0 then
+        return query
+        select
+            near.keyword,
+            near.distance,
+            'corrected'
+        from (
+            select
+                known.keyword,
+                known.popularity,
+                private.jamo_distance(
+                    known.jamo,
+                    spelled,
+                    least(typos, private.typos_allowed(known.squeezed, known.jamo))
+                ) as distance
+            from private.suggestions as known
+            where
+                known.deletions && private.deletions_of(spelled, typos)
+                and known.squeezed <> bare
+        ) as near
+        where near.distance is not null
+        order by
+            near.distance asc,
+            near.popularity desc,
+            near.keyword asc
+        limit left_to_find;
+    end if;
+end
+$$;
+comment on function private.corrected_keywords(text, integer) is
+'Keywords that could be meant: the same without regard to spaces, without particles, by synonyms, and with a jamo or '
+'two typed wrongly; in this order.';
+
+create table private.unanswered_searches (
+    day date,
+    query text collate "C",
+    people integer not null,
+    last_at timestamptz not null,
+    primary key (day, query),
+    constraint unanswered_searches_are_of_many check (people >= 3)
+);
+alter table private.unanswered_searches enable row level security;
+comment on table private.unanswered_searches is
+'What people searched for and found nothing, by day in Korea. Only what three people or more asked on that day: it '
+'tells of nobody. Kept for 30 days.';
+comment on column private.unanswered_searches.day is 'Day in Korea.';
+comment on column private.unanswered_searches.query is 'What they searched for, folded.';
+comment on column private.unanswered_searches.people is 'How many people.';
+comment on column private.unanswered_searches.last_at is 'When the last of them did.';
+
+create function private.count_unanswered_searches(day date default null)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    looked_at constant date := coalesce(count_unanswered_searches.day, private.korean_day(now() - interval '1 hour'));
+    stored integer;
+begin
+    with counted as materialized (
+        select
+            private.fold_text(session.search_query) as query,
+            count(distinct session.user_id) as people,
+            max(session.session_started_at) as last_at
+        from public.search_sessions as session
+        where
+            session.session_started_at >= looked_at::timestamp at time zone 'Asia/Seoul'
+            and session.session_started_at < (looked_at + 1)::timestamp at time zone 'Asia/Seoul'
+            and session.session_ended_at is not null
+            -- Who does not say how many were found has shown some.
+            and session.results_count = 0
+            and session.results_shown = 0
+            and session.results_clicked = 0
+            and session.search_type <> 'ai_chat'
+        group by private.fold_text(session.search_query)
+        having count(distinct session.user_id) >= 3
+        order by
+            people desc,
+            query asc
+        limit 10000
+    ),
+
+    written as (
+        insert into private.unanswered_searches as stored (day, query, people, last_at)
+        select
+            looked_at,
+            counted.query,
+            counted.people,
+            counted.last_at
+        from counted
+        where counted.query <> ''
+        order by counted.query
+        on conflict on constraint unanswered_searches_pkey do update
+            set
+                people = excluded.people,
+                last_at = excluded.last_at
+            where
+                stored.people <> excluded.people
+                or stored.last_at <> excluded.last_at
+        returning 1
+    )
+
+    select count(*)
+    into stored
+    from written;
+    delete from private.unanswered_searches as stored
+    where stored.day < private.korean_day() - 30;
+    return jsonb_build_object('day', looked_at, 'stored', stored);
+end
+$$;
+comment on function private.count_unanswered_searches(date) is
+'Counts who found nothing on a day in Korea; of an hour ago when none is named, so that each day is looked at when it '
+'is over. A repeated call changes nothing.';
+
+create function public.unanswered_searches("limit" integer default 50)
+returns table (
+    query text,
+    people integer,
+    days integer,
+    last_at timestamptz
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        stored.query,
+        max(stored.people) as people,
+        count(*)::integer as days,
+        max(stored.last_at) as last_at
+    from private.unanswered_searches as stored
+    where
+        stored.day >= private.korean_day() - 7
+        and not exists (
+            select
+            from private.keywords as known
+            where
+                known.keyword = stored.query
+                and known.videos > 0
+        )
+    group by stored.query
+    order by
+        people desc,
+        days desc,
+        stored.query asc
+    limit least(greatest(coalesce(unanswered_searches."limit", 50), 0), 500)
+$$;
+comment on function public.unanswered_searches(integer) is
+'What at least three people searched for on a day of the last week and found nothing, and what still leads nowhere: '
+'worth to be fetched. For the service.';
+
+-- supabase/schemas/shorts/53_video_vectors.sql
+
+-- Promises every video a vector of 100 numbers that follows from what is known of it, until a better one is brought.
+
+create table private.video_vectors (
+    video_no integer primary key references private.video_cards (video_no) on delete cascade,
+    embedding extensions.vector(100) not null,
+    version text not null,
+    inputs bigint,
+    written_at timestamptz not null default now(),
+    constraint version_is_a_short_text check (length(version) between 1 and 50),
+    constraint only_hashes_have_inputs check ((inputs is not null) = (version like 'hash-%'))
+);
+alter table private.video_vectors enable row level security;
+create index video_vectors_by_likeness on private.video_vectors
+using hnsw (embedding extensions.vector_cosine_ops);
+comment on table private.video_vectors is
+'One vector a video, of length 1. Derived: what is hashed can be rebuilt from the source tables.';
+comment on column private.video_vectors.version is
+'How it was made. Those of different versions lie in different spaces and are never compared.';
+comment on column private.video_vectors.inputs is
+'What it was hashed from, as one number, so that nothing is written when nothing changed; null for what was brought.';
+
+create table private.learning_walks (
+    job text primary key,
+    walked_to uuid,
+    walked_to_no integer not null default 0,
+    newest_no integer not null default 0,
+    rounds integer not null default 0
+);
+alter table private.learning_walks enable row level security;
+comment on table private.learning_walks is
+'How far each learning job has come in its round. Moves in the transaction that did the work.';
+comment on column private.learning_walks.walked_to is 'The last person of this round; null at its beginning.';
+comment on column private.learning_walks.walked_to_no is 'The last video of this round; 0 at its beginning.';
+comment on column private.learning_walks.newest_no is 'The newest video that was looked at out of turn.';
+insert into private.learning_walks (job) values
+('neighbours'),
+('tastes'),
+('vectors'),
+('pairs');
+
+create function private.unit_vector(numbers double precision[])
+returns extensions.vector
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select (array_agg(part.number / part.length order by part.place))::extensions.vector
+    from (
+        select
+            scaled.place,
+            scaled.number,
+            sqrt(sum(scaled.number * scaled.number) over ()) as length
+        from (
+            -- Divided by the largest first: the square of a small number is 0, that of a large one infinite.
+            select
+                item.place,
+                item.number / max(abs(item.number)) over () as number
+            from unnest(numbers) with ordinality as item (number, place)
+            where
+                private.is_taste(numbers)
+                and exists (
+                    select
+                    from unnest(numbers) as other (number)
+                    where other.number <> 0
+                )
+        ) as scaled
+    ) as part
+$$;
+comment on function private.unit_vector(double precision[]) is
+'The direction of 100 finite numbers, as a vector of length 1; null for anything else and for nothing but zeros.';
+
+create function private.embed_video(
+    category_id integer,
+    keywords text[],
+    channel_id text,
+    weights double precision[] default null
+)
+returns extensions.vector
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    with features as (
+        select
+            'category:' || embed_video.category_id as feature,
+            0.6 as weight
+        where embed_video.category_id is not null
+        union all
+        select
+            'channel:' || embed_video.channel_id,
+            0.4
+        where embed_video.channel_id is not null
+        union all
+        select
+            'keyword:' || word.keyword,
+            0.7 * word.weight / sqrt(sum(word.weight * word.weight) over ())
+        from (
+            select
+                given.keyword,
+                max(coalesce(given.weight, 1)) as weight
+            from unnest(embed_video.keywords, embed_video.weights) as given (keyword, weight)
+            where
+                given.keyword is not null
+                and coalesce(given.weight, 1) > 0
+            group by given.keyword
+        ) as word
+    ),
+
+    known as (
+        select
+            features.feature,
+            features.weight
+        from features
+        union all
+        select
+            'unknown',
+            1
+        where not exists (select from features)
+    ),
+
+    -- Eight signed places for each feature: two features that share a place share one of eight.
+    places as (
+        select
+            mod(hashed.value & 9223372036854775807, 100) as place,
+            -- Whole numbers, so that the order of adding does not matter.
+            sum(
+                (case when hashed.other & 1 = 0 then 1 else -1 end * round(known.weight * 1000000000))::bigint
+            ) as amount
+        from known
+        cross join generate_series(1, 8) as seed (number)
+        cross join lateral (
+            select
+                hashtextextended(known.feature collate "C", seed.number) as value,
+                hashtextextended(known.feature collate "C", seed.number + 1000) as other
+        ) as hashed
+        group by mod(hashed.value & 9223372036854775807, 100)
+    )
+
+    select
+        extensions.l2_normalize(
+            (
+                array_agg(coalesce(places.amount, 0)::double precision / 1000000000 order by dimension.number)
+            )::extensions.vector
+        )
+    from generate_series(0, 99) as dimension (number)
+    left join places on dimension.number = places.place
+$$;
+comment on function private.embed_video(integer, text[], text, double precision[]) is
+'The vector of a video that nobody brought a better one for: signed hashes of its category, keywords and channel. '
+'The same for the same values, whatever their order; length 1; a weight for each keyword, or 1.';
+
+create function private.hash_videos(from_nos integer[])
+returns table (
+    video_no integer,
+    is_known boolean,
+    category_id integer,
+    channel_id text,
+    keywords text[],
+    weights double precision[],
+    inputs bigint
+)
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        card.video_no,
+        video.purged_at is null,
+        video.category_id,
+        video.channel_id,
+        words.keywords,
+        words.weights,
+        hashtextextended(
+            concat_ws('|', video.category_id, video.channel_id, words.keywords, words.weights) collate "C", 0
+        )
+    from private.video_cards as card
+    inner join public.cached_videos as video on card.video_id = video.video_id
+    cross join lateral (
+        select
+            array_agg(best.keyword order by best.keyword) as keywords,
+            array_agg(best.weight order by best.keyword) as weights
+        from (
+            select
+                private.search_key(mapping.keyword) collate "C" as keyword,
+                round(
+                    (
+                        greatest(mapping.relevance_score, 0.05)
+                        -- By powers of four, so that a video is not written again for each new one of its keyword.
+                        / (1 + ln(4) * floor(log(4, greatest(word.videos, 1))))
+                    )::numeric,
+                    4
+                )::double precision as weight
+            from public.keyword_video_mappings as mapping
+            left join private.keywords as word on word.keyword = private.search_key(mapping.keyword)
+            where mapping.video_id = card.video_id
+            order by
+                mapping.relevance_score desc,
+                mapping.keyword asc
+            limit 20
+        ) as best
+    ) as words
+    where card.video_no = any(from_nos)
+$$;
+comment on function private.hash_videos(integer[]) is
+'What the vectors of videos are hashed from: the 20 keywords that fit best, each damped by how many videos have it.';
+
+create function private.fold_video_vectors(batch_size integer default 2000)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    walk private.learning_walks;
+    newest integer[];
+    others integer[];
+    written integer;
+    removed integer;
+begin
+    -- The row is the lock: one fold at a time, and one that is killed leaves it as it was.
+    select stored.*
+    into walk
+    from private.learning_walks as stored
+    where stored.job = 'vectors'
+    for update;
+    newest := array(
+        select card.video_no
+        from private.video_cards as card
+        where card.video_no > walk.newest_no
+        order by card.video_no
+        limit fold_video_vectors.batch_size
+    );
+    others := array(
+        select card.video_no
+        from private.video_cards as card
+        where
+            card.video_no > walk.walked_to_no
+            and card.video_no <= walk.newest_no
+        order by card.video_no
+        limit greatest(fold_video_vectors.batch_size - cardinality(newest), 0)
+    );
+
+    with hashed as materialized (
+        select hash.*
+        from private.hash_videos(newest || others) as hash
+    ),
+
+    gone as (
+        delete from private.video_vectors as vector
+        using hashed
+        where
+            vector.video_no = hashed.video_no
+            and not hashed.is_known
+        returning vector.video_no
+    ),
+
+    changed as materialized (
+        select
+            hashed.video_no,
+            hashed.inputs,
+            private.embed_video(
+                hashed.category_id, hashed.keywords, hashed.channel_id, hashed.weights
+            ) as embedding
+        from hashed
+        left join private.video_vectors as known on hashed.video_no = known.video_no
+        where
+            hashed.is_known
+            -- What somebody brought stays, whatever it was made from.
+            and (
+                known.video_no is null
+                or (known.version = 'hash-1' and known.inputs <> hashed.inputs)
+                or (known.version like 'hash-%' and known.version <> 'hash-1')
+            )
+    ),
+
+    stored as (
+        insert into private.video_vectors as vector (video_no, embedding, version, inputs)
+        select
+            changed.video_no,
+            changed.embedding,
+            'hash-1',
+            changed.inputs
+        from changed
+        order by changed.video_no
+        on conflict (video_no) do update
+            set
+                embedding = excluded.embedding,
+                version = excluded.version,
+                inputs = excluded.inputs,
+                written_at = excluded.written_at
+        -- A better one may have come while these were hashed.
+        where vector.version like 'hash-%'
+        returning vector.video_no
+    )
+
+    select
+        (select count(*) from stored),
+        (select count(*) from gone)
+    into written, removed;
+
+    update private.learning_walks as stored
+    set
+        newest_no = coalesce(newest[cardinality(newest)], stored.newest_no),
+        walked_to_no = case
+            when cardinality(newest) + cardinality(others) < fold_video_vectors.batch_size then 0
+            else coalesce(others[cardinality(others)], stored.walked_to_no)
+        end,
+        rounds = stored.rounds
+        + (cardinality(newest) + cardinality(others) < fold_video_vectors.batch_size)::integer
+    where stored.job = 'vectors';
+    return jsonb_build_object('vectors_written', written, 'vectors_removed', removed);
+end
+$$;
+comment on function private.fold_video_vectors(integer) is
+'Gives vectors to new videos, then goes on with its round over the others and rewrites those whose category, '
+'keywords or channel changed. A batch at a time; a video whose vector was brought keeps it.';
+
+create function private.rebuild_video_vectors()
+returns void
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    delete from private.video_vectors as vector
+    where vector.version like 'hash-%';
+    update private.learning_walks as walk
+    set
+        newest_no = 0,
+        walked_to_no = 0
+    where walk.job = 'vectors'
+$$;
+comment on function private.rebuild_video_vectors() is
+'Forgets what was hashed, so that the next folds hash it again. What was brought stays.';
+
+create function public.set_video_embeddings(
+    embeddings jsonb,
+    version text
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    answer jsonb;
+begin
+    perform private.check_batch(embeddings);
+    if coalesce(version, '') !~ '^[A-Za-z0-9._-]{1,50}$' or version like 'hash-%' then
+        raise exception using
+            errcode = 'PT400',
+            message = 'the version is not 1 to 50 letters, digits, dots, _ or -, or begins with hash-',
+            hint = 'Name the model, such as e5-small-1: vectors of different versions are never compared.';
+    end if;
+    with given as materialized (
+        select
+            (item.ordinality - 1)::integer as index,
+            case when jsonb_typeof(item.value) = 'object' then item.value end as sent,
+            case
+                when
+                    jsonb_typeof(item.value -> 'embedding') = 'array'
+                    and jsonb_array_length(item.value -> 'embedding') = 100
+                    then
+                        private.unit_vector(
+                            array(
+                                select
+                                    case
+                                        when
+                                            jsonb_typeof(number.value) = 'number'
+                                            and pg_input_is_valid(number.value #>> '{}', 'double precision')
+                                            then (number.value #>> '{}')::double precision
+                                    end
+                                from jsonb_array_elements(item.value -> 'embedding') with ordinality as number
+                                order by number.ordinality
+                            )
+                        )
+            end as embedding
+        from jsonb_array_elements(embeddings) with ordinality as item (value, ordinality)
+    ),
+
+    read as materialized (
+        select
+            given.index,
+            given.embedding,
+            card.video_no,
+            case
+                when given.sent is null then 'ON001'
+                when
+                    coalesce(jsonb_typeof(given.sent -> 'video_id') <> 'string', true)
+                    or given.sent ->> 'video_id' !~ '^[A-Za-z0-9_-]{1,20}$'
+                    then 'ON002'
+                when given.embedding is null then 'ON007'
+                when card.video_no is null then 'ON012'
+            end as code
+        from given
+        left join private.video_cards as card on given.sent ->> 'video_id' = card.video_id
+    ),
+
+    stored as (
+        insert into private.video_vectors as vector (video_no, embedding, version)
+        select
+            last.video_no,
+            last.embedding,
+            set_video_embeddings.version
+        from (
+            select distinct on (read.video_no)
+                read.video_no,
+                read.embedding
+            from read
+            where read.code is null
+            order by
+                read.video_no asc,
+                read.index desc
+        ) as last
+        order by last.video_no
+        on conflict (video_no) do update
+            set
+                embedding = excluded.embedding,
+                version = excluded.version,
+                inputs = null,
+                written_at = excluded.written_at
+        returning vector.video_no
+    )
+
+    select
+        jsonb_build_object(
+            'received', count(*),
+            'stored', (select count(*) from stored),
+            'rejected', coalesce(
+                jsonb_agg(
+                    jsonb_build_object(
+                        'index', read.index,
+                        'code', read.code,
+                        'message', case read.code
+                            when 'ON001' then 'the row is not an object'
+                            when 'ON002' then 'video_id is not an id of at most 20 letters, digits, _ and -'
+                            when 'ON007' then 'embedding is not 100 finite numbers that are not all 0'
+                            else 'there is no such video'
+                        end
+                    )
+                    order by read.index
+                ) filter (where read.code is not null),
+                '[]'
+            )
+        )
+    into answer
+    from read;
+    return answer;
+end
+$$;
+comment on function public.set_video_embeddings(jsonb, text) is
+'Replaces the vectors of videos by better ones, [{"video_id", "embedding": [100 numbers]}, ...]; for the service. '
+'They are made length 1. Good rows are stored, bad ones named.';
+
+create function public.set_video_embedding(
+    video_id text,
+    embedding double precision[],
+    version text
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    answer jsonb;
+    problem jsonb;
+begin
+    -- JSON has no number that is none.
+    if private.unit_vector(embedding) is null then
+        raise exception using
+            errcode = 'PT400',
+            message = 'embedding is not 100 finite numbers that are not all 0',
+            hint = 'Send exactly 100 numbers from -1e30 to 1e30; they are made length 1.';
+    end if;
+    answer := public.set_video_embeddings(
+        jsonb_build_array(jsonb_build_object('video_id', video_id, 'embedding', to_jsonb(embedding))), version
+    );
+    problem := answer -> 'rejected' -> 0;
+    if problem is not null then
+        raise exception using
+            errcode = case when problem ->> 'code' = 'ON012' then 'PT404' else 'PT400' end,
+            message = problem ->> 'message',
+            hint = 'Ingest the video first; a new one is known a minute later.';
+    end if;
+    return answer;
+end
+$$;
+comment on function public.set_video_embedding(text, double precision[], text) is
+'Replaces the vector of one video by a better one of 100 numbers; for the service. See set_video_embeddings.';
+
+create function private.nearest_videos(
+    target extensions.vector,
+    of_version text,
+    most integer,
+    least_views bigint default 0,
+    except_no integer default null
+)
+returns table (
+    video_no integer,
+    video_id text,
+    similarity double precision
+)
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set "hnsw.iterative_scan" = 'strict_order'
+set "hnsw.ef_search" = '100'
+set plan_cache_mode = 'force_custom_plan'
+language plpgsql
+as $$
+begin
+    -- Planned anew each time: without knowing the number that is asked for, all would be read and sorted.
+    return query
+    select
+        vector.video_no,
+        card.video_id::text,
+        1 - (vector.embedding operator(extensions.<=>) nearest_videos.target)
+    from private.video_vectors as vector
+    inner join private.video_cards as card on vector.video_no = card.video_no
+    where
+        vector.version = nearest_videos.of_version
+        and card.is_servable
+        and card.expires_at > now()
+        and coalesce(card.view_count, 0) >= nearest_videos.least_views
+        and vector.video_no is distinct from nearest_videos.except_no
+    order by vector.embedding operator(extensions.<=>) nearest_videos.target
+    limit nearest_videos.most;
+end
+$$;
+comment on function private.nearest_videos(extensions.vector, text, integer, bigint, integer) is
+'The servable videos whose vectors lie nearest, of one version. The index goes on until there are enough.';
+
+create function private.similar_to(
+    of_video text,
+    most integer,
+    least_views bigint
+)
+returns table (
+    video_id text,
+    similarity double precision
+)
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        near.video_id,
+        near.similarity
+    from private.video_cards as card
+    inner join private.video_vectors as vector on card.video_no = vector.video_no
+    cross join lateral private.nearest_videos(
+        vector.embedding, vector.version, similar_to.most, similar_to.least_views, card.video_no
+    ) as near
+    where card.video_id = similar_to.of_video
+$$;
+comment on function private.similar_to(text, integer, bigint) is
+'Ids of the videos that are most like one. Reads what clients do not; similar_videos keeps to what they may see.';
+
+create function public.similar_videos(
+    video_id text,
+    "limit" integer default 20,
+    region text default 'KR'
+)
+returns jsonb
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    most integer := coalesce("limit", 20);
+    answer jsonb;
+begin
+    if most not between 1 and 50 then
+        raise exception using
+            errcode = 'PT400',
+            message = 'limit is not 1 to 50',
+            detail = format('It is %s.', most),
+            hint = 'Ask for 1 to 50 videos, or leave it out for 20.';
+    end if;
+    if coalesce(region, 'KR') !~ '^[A-Z]{2}$' then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The region is unknown.',
+            detail = format('region is %s.', left(region, 100)),
+            hint = 'Send an ISO 3166 code of two capital letters.';
+    end if;
+    -- Under the caller's own policies: what is hidden from the caller is as unknown as what does not exist.
+    if
+        not exists (
+            select
+            from public.cached_videos as video
+            where video.video_id = similar_videos.video_id
+        )
+    then
+        raise exception using
+            errcode = 'PT404',
+            message = 'there is no such video',
+            hint = 'Send the video_id of a video that search_videos or personalized_feed returned.';
+    end if;
+
+    select
+        coalesce(
+            jsonb_agg(
+                jsonb_build_object(
+                    'video_id', kept.video_id,
+                    'title', kept.title,
+                    'channel_id', kept.channel_id,
+                    'channel_name', kept.channel_name,
+                    'thumbnail_url', kept.thumbnail_url,
+                    'duration', kept.duration,
+                    'view_count', kept.view_count,
+                    'published_at', kept.published_at,
+                    'category_id', kept.category_id,
+                    'quality_score', kept.quality_score,
+                    'score', round(kept.similarity::numeric, 4)
+                )
+                order by
+                    kept.similarity desc,
+                    kept.video_id asc
+            ),
+            '[]'
+        )
+    into answer
+    from (
+        select
+            video.*,
+            near.similarity
+        -- A few more than asked for: what has stopped playing since, or does not play in the region, is left out.
+        from private.similar_to(
+            similar_videos.video_id, 2 * most + 10, case when current_user = 'anon' then 1001 else 0 end
+        ) as near
+        inner join public.cached_videos as video on near.video_id = video.video_id
+        where
+            video.is_playable
+            and video.is_shorts
+            and video.expires_at > now()
+            and private.plays_in(video.region_restrictions, coalesce(similar_videos.region, 'KR'))
+        order by
+            near.similarity desc,
+            video.video_id asc
+        limit most
+    ) as kept;
+    return jsonb_build_object('videos', answer);
+end
+$$;
+comment on function public.similar_videos(text, integer, text) is
+'Shorts like this one that play, the most similar first: {"videos": [...]}, each with a score up to 1. For everybody; '
+'anonymous visitors see the well known ones. At most 50.';
+
+-- supabase/schemas/shorts/54_learning.sql
+
+-- Promises that what people watch is learned from every night: which videos go together, and what each person likes.
+
+create table private.learning_settings (
+    is_the_one boolean primary key default true,
+    window_size integer not null default 50,
+    memory_size integer not null default 2000,
+    most_a_day integer not null default 200,
+    half_life interval not null default '3 days',
+    landmark timestamptz not null default '2026-01-01 00:00+00',
+    least_people integer not null default 1,
+    neighbours_kept integer not null default 100,
+    begun_in_pairs double precision not null default 0.6,
+    begun_in_history double precision not null default 0.7,
+    recency double precision not null default 0.98,
+    category_prior double precision not null default 10,
+    hour_prior double precision not null default 20,
+    constraint there_is_one_row check (is_the_one),
+    constraint sizes_are_possible check (
+        window_size between 1 and 500
+        and memory_size between window_size and 10000
+        and most_a_day between 1 and 10000
+        and least_people between 1 and 1000
+        and neighbours_kept between 1 and 1000
+    ),
+    constraint weights_are_possible check (
+        begun_in_pairs between 0 and 1
+        and begun_in_history between 0 and 1
+        and recency between 0.5 and 1
+        and category_prior > 0
+        and hour_prior > 0
+    ),
+    -- A sum doubles with each half-life since the landmark; 480 of them are 1,440 days.
+    constraint half_life_is_possible check (half_life between interval '1 day' and interval '365 days')
+);
+alter table private.learning_settings enable row level security;
+comment on table private.learning_settings is 'What learning goes by, one row. Explained in docs/learning.md.';
+comment on column private.learning_settings.window_size is 'Videos before it that a watched one is paired with.';
+comment on column private.learning_settings.memory_size is 'Watched videos of a person that are known not to be new.';
+comment on column private.learning_settings.most_a_day is 'Videos of a person and day in Korea that are paired.';
+comment on column private.learning_settings.half_life is 'After which having been watched counts half.';
+comment on column private.learning_settings.landmark is
+'What was watched then counts 1. Moved by private.relearn, to be called before 480 half-lives have passed.';
+comment on column private.learning_settings.least_people is 'People that a pair needs to be shown.';
+comment on column private.learning_settings.neighbours_kept is 'Neighbours that a video has at most.';
+comment on column private.learning_settings.begun_in_pairs is
+'What a video that was merely begun counts in a pair; a liked one counts 1.';
+comment on column private.learning_settings.begun_in_history is 'The same in the mean of a person''s videos.';
+comment on column private.learning_settings.recency is 'What each older video counts, against the next newer.';
+comment on column private.learning_settings.category_prior is
+'Views of everybody that a person''s categories start from.';
+comment on column private.learning_settings.hour_prior is 'Views of everybody that a person''s hours start from.';
+insert into private.learning_settings (is_the_one) values (true);
+
+create table private.watch_windows (
+    user_id uuid primary key references public.users (id) on delete cascade,
+    videos integer[] not null,
+    strengths real[] not null,
+    watched_at timestamptz[] not null,
+    events integer not null,
+    learned_to timestamptz not null,
+    day date not null,
+    taken integer not null
+);
+alter table private.watch_windows enable row level security;
+comment on table private.watch_windows is
+'How far pairs were learned from each person: the position that moves in the transaction that counts them.';
+comment on column private.watch_windows.videos is 'What the person watched, each once, the newest first.';
+comment on column private.watch_windows.strengths is
+'What the newest of them count, as many as new ones are paired with.';
+comment on column private.watch_windows.watched_at is 'When these were watched.';
+comment on column private.watch_windows.events is 'How many videos there were in all.';
+comment on column private.watch_windows.learned_to is 'Interactions stored until then are counted.';
+comment on column private.watch_windows.day is 'The last day in Korea of which pairs were counted.';
+comment on column private.watch_windows.taken is 'Videos of that day that were paired.';
+
+create table private.video_audiences (
+    video_no integer primary key,
+    people integer not null,
+    likes integer not null,
+    reach double precision not null,
+    news double precision not null,
+    rank_due timestamptz not null default '-infinity'
+);
+alter table private.video_audiences enable row level security;
+create index video_audiences_to_rank on private.video_audiences (rank_due);
+comment on table private.video_audiences is 'How many people watched a video: sums without anybody''s id.';
+comment on column private.video_audiences.people is 'People who did not skip it.';
+comment on column private.video_audiences.likes is 'Those who liked it.';
+comment on column private.video_audiences.reach is 'People, each divided by how many videos the person watched.';
+comment on column private.video_audiences.news is
+'People, each worth twice as much each half-life later: what is watched now counts more.';
+comment on column private.video_audiences.rank_due is
+'When its neighbours must be ranked again: at once when a pair changed, and a week after they were ranked.';
+
+create table private.video_pairs (
+    low_no integer not null,
+    high_no integer not null,
+    low_to_high double precision not null,
+    high_to_low double precision not null,
+    people integer not null,
+    primary key (low_no, high_no),
+    constraint a_pair_is_kept_once check (low_no < high_no)
+);
+alter table private.video_pairs enable row level security;
+create index video_pairs_by_high on private.video_pairs (high_no);
+comment on table private.video_pairs is 'How many people watched both videos: sums without anybody''s id.';
+comment on column private.video_pairs.low_to_high is
+'People, divided by how many videos each watched, worth more the later they watched the second.';
+comment on column private.video_pairs.high_to_low is 'The same the other way round.';
+comment on column private.video_pairs.people is 'The people; each counts once.';
+
+create table private.video_neighbours (
+    video_no integer not null,
+    neighbour_no integer not null,
+    weight double precision not null,
+    primary key (video_no, neighbour_no)
+);
+alter table private.video_neighbours enable row level security;
+create index video_neighbours_by_weight on private.video_neighbours (video_no, weight desc)
+include (neighbour_no);
+comment on table private.video_neighbours is
+'The at most 100 videos that those who watched a video watch now, the best first by weight.';
+comment on column private.video_neighbours.weight is
+'Only to be compared with other weights, of any video: it has no unit and grows with the years.';
+
+create table private.global_tastes (
+    is_the_one boolean primary key default true,
+    category_shares jsonb not null default '{}',
+    hour_counts double precision[] not null default array_fill(0::double precision, array[24]),
+    learned_at timestamptz not null default '-infinity',
+    constraint there_is_one_row check (is_the_one),
+    constraint there_are_24_hours check (cardinality(hour_counts) = 24)
+);
+alter table private.global_tastes enable row level security;
+comment on table private.global_tastes is 'What everybody likes together, one row: where each person starts from.';
+comment on column private.global_tastes.category_shares is
+'{"24": 0.31, ...}: smoothed shares of what is liked; they sum to 1.';
+comment on column private.global_tastes.hour_counts is
+'What is watched by the hour in Korea, the first from midnight; newer counts more.';
+insert into private.global_tastes (is_the_one) values (true);
+
+create table private.user_tastes (
+    user_id uuid primary key references public.users (id) on delete cascade,
+    category_lift jsonb not null,
+    hours real[] not null,
+    events integer not null,
+    vector_version text,
+    learned_to timestamptz not null,
+    learned_at timestamptz not null default now(),
+    constraint there_are_24_hours check (cardinality(hours) = 24),
+    constraint category_lift_is_an_object check (jsonb_typeof(category_lift) = 'object')
+);
+alter table private.user_tastes enable row level security;
+comment on table private.user_tastes is 'What was learned of each person; goes with the person.';
+comment on column private.user_tastes.category_lift is
+'{"24": 0.8, ...}: logarithm of the person''s share of a category over everybody''s; 0 is usual, what is absent is 0.';
+comment on column private.user_tastes.hours is
+'Share of each hour in Korea, the first from midnight: the person''s drawn to everybody''s; sum 1.';
+comment on column private.user_tastes.events is 'Videos that it rests on: watched, not skipped.';
+comment on column private.user_tastes.vector_version is
+'Which video vectors the person''s preference_vector is a mean of.';
+comment on column private.user_tastes.learned_to is 'Interactions stored until then were there.';
+
+create function private.is_liked(
+    interaction_type text,
+    watch_percentage double precision,
+    watched_to_end boolean
+)
+returns boolean
+immutable
+parallel safe
+security invoker
+language sql
+return interaction_type in ('like', 'save', 'share')
+or (interaction_type = 'view' and (watched_to_end or watch_percentage >= 0.5));
+comment on function private.is_liked(text, double precision, boolean) is
+'Whether what a person did says that the video was liked: a like, save or share, or at least half of it watched.';
+
+create function private.worth_at(
+    at timestamptz,
+    landmark timestamptz,
+    half_life interval
+)
+returns double precision
+immutable
+parallel safe
+security invoker
+language sql
+return 2 ^ greatest(
+    least(
+        extract(epoch from at - landmark)::double precision / extract(epoch from half_life)::double precision, 480
+    ),
+    -480
+);
+comment on function private.worth_at(timestamptz, timestamptz, interval) is
+'What something of then counts: 1 at the landmark, twice as much each half-life later. So sums never have to be '
+'decayed: old ones lose against new ones by themselves. Ends at 480 half-lives: a ratio of two must be a number too.';
+
+create function private.people_to_learn_from(
+    job text,
+    batch_size integer,
+    up_to timestamptz
+)
+returns setof uuid
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    walk private.learning_walks;
+    looked uuid[];
+    due uuid[];
+    ends boolean;
+begin
+    -- The row is the lock: one run of a job at a time, and one that is killed leaves it as it was.
+    select stored.*
+    into walk
+    from private.learning_walks as stored
+    where stored.job = people_to_learn_from.job
+    for update;
+    looked := array(
+        select person.id
+        from public.users as person
+        where person.id > coalesce(walk.walked_to, '00000000-0000-0000-0000-000000000000')
+        order by person.id
+        limit 20 * people_to_learn_from.batch_size
+    );
+    due := array(
+        select person.id
+        from public.users as person
+        inner join auth.users as account on person.id = account.id
+        left join private.watch_windows as pairs on person.id = pairs.user_id
+        left join private.user_tastes as taste on person.id = taste.user_id
+        where
+            person.id = any(looked)
+            -- Accounts that cost nothing to make teach nobody but themselves.
+            and (people_to_learn_from.job = 'tastes' or not account.is_anonymous)
+            and exists (
+                select
+                from public.video_interactions as interaction
+                where
+                    interaction.user_id = person.id
+                    and interaction.created_at > coalesce(
+                        case people_to_learn_from.job when 'tastes' then taste.learned_to else pairs.learned_to end,
+                        '-infinity'
+                    )
+                    and interaction.created_at <= people_to_learn_from.up_to
+            )
+        order by person.id
+        limit people_to_learn_from.batch_size
+        -- Who is being erased just now is nobody to learn from.
+        for key share of person skip locked
+    );
+    ends := cardinality(due) < people_to_learn_from.batch_size
+        and cardinality(looked) < 20 * people_to_learn_from.batch_size;
+    update private.learning_walks as stored
+    set
+        walked_to = case
+            when ends then null
+            when cardinality(due) = people_to_learn_from.batch_size then due[cardinality(due)]
+            else looked[cardinality(looked)]
+        end,
+        rounds = stored.rounds + ends::integer
+    where stored.job = people_to_learn_from.job;
+    return query
+    select one.id
+    from unnest(due) as one (id);
+end
+$$;
+comment on function private.people_to_learn_from(text, integer, timestamptz) is
+'The next people of a job''s round who did something since it was learned from last; moves the round on. The round '
+'begins again after the last person.';
+
+create function private.count_pairs(
+    batch_size integer,
+    up_to timestamptz
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+language plpgsql
+as $$
+declare
+    set_to private.learning_settings;
+    counts jsonb;
+begin
+    -- Before anything is read: who waited here must see what the run before has counted.
+    perform
+    from private.learning_walks as walk
+    where walk.job = 'neighbours'
+    for update;
+    select stored.*
+    into set_to
+    from private.learning_settings as stored;
+
+    with due as materialized (
+        select
+            chosen.user_id,
+            coalesce(known.videos, '{}') as videos,
+            coalesce(known.strengths, '{}') as strengths,
+            coalesce(known.watched_at, '{}') as watched_at,
+            coalesce(known.events, 0) as events,
+            coalesce(known.learned_to, '-infinity') as learned_to,
+            known.day,
+            known.taken
+        from private.people_to_learn_from('neighbours', count_pairs.batch_size, count_pairs.up_to) as chosen (user_id)
+        left join private.watch_windows as known on chosen.user_id = known.user_id
+    ),
+
+    done as materialized (
+        select
+            due.user_id,
+            recent.created_at,
+            recent.interaction_timestamp,
+            recent.id,
+            recent.strength,
+            card.video_no,
+            private.korean_day(recent.created_at) as day,
+            -- A video that has no number yet is waited for, for an hour.
+            min(recent.created_at) filter (
+                where card.video_no is null and recent.created_at > count_pairs.up_to - interval '1 hour'
+            ) over (partition by due.user_id) as waits_from
+        from due
+        cross join lateral (
+            select
+                interaction.id,
+                interaction.created_at,
+                interaction.interaction_timestamp,
+                interaction.video_id,
+                case
+                    when
+                        private.is_liked(
+                            interaction.interaction_type, interaction.watch_percentage, interaction.watched_to_end
+                        )
+                        then 1
+                    when interaction.interaction_type = 'view' then set_to.begun_in_pairs
+                end as strength
+            from public.video_interactions as interaction
+            where
+                interaction.user_id = due.user_id
+                and interaction.created_at > due.learned_to
+                and interaction.created_at <= count_pairs.up_to
+            order by interaction.created_at
+            -- Whole moments: a batch has one time, and half of it would be lost.
+            fetch first 1000 rows with ties
+        ) as recent
+        left join private.video_cards as card on recent.video_id = card.video_id
+    ),
+
+    firsts as materialized (
+        select
+            done.user_id,
+            done.video_no,
+            max(done.created_at) as created_at,
+            max(done.interaction_timestamp) as watched_at,
+            max(done.strength) as strength,
+            max(done.day) as day
+        from done
+        inner join due on done.user_id = due.user_id
+        where
+            done.strength is not null
+            and done.video_no is not null
+            and (done.waits_from is null or done.created_at < done.waits_from)
+            and done.video_no <> all(due.videos)
+        group by
+            done.user_id,
+            done.video_no
+    ),
+
+    allowed as materialized (
+        select
+            ranked.user_id,
+            ranked.video_no,
+            ranked.watched_at,
+            ranked.strength,
+            ranked.day,
+            row_number() over (
+                partition by ranked.user_id
+                order by ranked.created_at, ranked.watched_at, ranked.video_no
+            ) as place,
+            ranked.events + count(*) over (partition by ranked.user_id) as events
+        from (
+            select
+                firsts.*,
+                due.events,
+                row_number() over (
+                    partition by
+                        firsts.user_id,
+                        firsts.day
+                    order by firsts.created_at, firsts.watched_at, firsts.video_no
+                ) + case when firsts.day = due.day then due.taken else 0 end as place_in_day
+            from firsts
+            inner join due on firsts.user_id = due.user_id
+        ) as ranked
+        where ranked.place_in_day <= set_to.most_a_day
+    ),
+
+    weighed as materialized (
+        select
+            allowed.*,
+            private.worth_at(allowed.watched_at, set_to.landmark, set_to.half_life) as worth
+        from allowed
+    ),
+
+    windows as materialized (
+        select
+            weighed.user_id,
+            weighed.video_no,
+            weighed.place,
+            weighed.strength,
+            weighed.worth
+        from weighed
+        union all
+        select
+            due.user_id,
+            old.video_no,
+            1 - old.place,
+            old.strength,
+            private.worth_at(old.watched_at, set_to.landmark, set_to.half_life)
+        from due
+        cross join lateral unnest(due.videos[1:set_to.window_size], due.strengths, due.watched_at)
+        with ordinality as old (video_no, strength, watched_at, place)
+        where old.strength is not null
+    ),
+
+    -- Who watches everything says little about any two videos: a person's pairs share what the person counts.
+    pairs as materialized (
+        select
+            least(new.video_no, earlier.video_no) as low_no,
+            greatest(new.video_no, earlier.video_no) as high_no,
+            sum(
+                new.strength * earlier.strength / new.events
+                * case when new.video_no > earlier.video_no then new.worth else earlier.worth end
+            ) as low_to_high,
+            sum(
+                new.strength * earlier.strength / new.events
+                * case when new.video_no > earlier.video_no then earlier.worth else new.worth end
+            ) as high_to_low,
+            count(*) as people
+        from weighed as new
+        inner join windows as earlier
+            on
+                new.user_id = earlier.user_id
+                and new.place > earlier.place
+                and new.place <= earlier.place + set_to.window_size
+        group by
+            least(new.video_no, earlier.video_no),
+            greatest(new.video_no, earlier.video_no)
+    ),
+
+    audiences as (
+        insert into private.video_audiences as audience (video_no, people, likes, reach, news)
+        select
+            touched.video_no,
+            sum(touched.people),
+            sum(touched.likes),
+            sum(touched.reach),
+            sum(touched.news)
+        from (
+            select
+                weighed.video_no,
+                1 as people,
+                (weighed.strength = 1)::integer as likes,
+                weighed.strength / weighed.events as reach,
+                weighed.strength * weighed.worth as news
+            from weighed
+            union all
+            select
+                pairs.low_no,
+                0,
+                0,
+                0,
+                0
+            from pairs
+            union all
+            select
+                pairs.high_no,
+                0,
+                0,
+                0,
+                0
+            from pairs
+        ) as touched
+        group by touched.video_no
+        order by touched.video_no
+        on conflict (video_no) do update
+            set
+                people = audience.people + excluded.people,
+                likes = audience.likes + excluded.likes,
+                reach = audience.reach + excluded.reach,
+                news = audience.news + excluded.news,
+                rank_due = '-infinity'
+    ),
+
+    counted as (
+        insert into private.video_pairs as pair (low_no, high_no, low_to_high, high_to_low, people)
+        select
+            pairs.low_no,
+            pairs.high_no,
+            pairs.low_to_high,
+            pairs.high_to_low,
+            pairs.people
+        from pairs
+        order by
+            pairs.low_no,
+            pairs.high_no
+        on conflict (low_no, high_no) do update
+            set
+                low_to_high = pair.low_to_high + excluded.low_to_high,
+                high_to_low = pair.high_to_low + excluded.high_to_low,
+                people = pair.people + excluded.people
+    ),
+
+    by_hour as (
+        select array_agg(coalesce(hour_of.weight, 0) order by clock.hour) as hours
+        from generate_series(0, 23) as clock (hour)
+        left join (
+            select
+                extract(hour from weighed.watched_at at time zone 'Asia/Seoul') as hour,
+                sum(weighed.strength * weighed.worth) as weight
+            from weighed
+            group by extract(hour from weighed.watched_at at time zone 'Asia/Seoul')
+        ) as hour_of on clock.hour = hour_of.hour
+    ),
+
+    hours as (
+        update private.global_tastes as everybody
+        set
+            hour_counts = array(
+                select both_of.old + both_of.fresh
+                from unnest(everybody.hour_counts, by_hour.hours) with ordinality as both_of (old, fresh, place)
+                order by both_of.place
+            )
+        from by_hour
+        where exists (select from weighed)
+    ),
+
+    remembered as (
+        insert into private.watch_windows as known (
+            user_id, videos, strengths, watched_at, events, learned_to, day, taken
+        )
+        select
+            due.user_id,
+            (coalesce(fresh.videos, '{}') || due.videos)[1:set_to.memory_size],
+            (coalesce(fresh.strengths, '{}') || due.strengths)[1:set_to.window_size],
+            (coalesce(fresh.watched_at, '{}') || due.watched_at)[1:set_to.window_size],
+            due.events + coalesce(cardinality(fresh.videos), 0),
+            coalesce(moment.learned_to, due.learned_to),
+            coalesce(fresh.day, due.day, private.korean_day(count_pairs.up_to)),
+            coalesce(fresh.taken, 0)
+            + case when coalesce(fresh.day = due.day, true) then coalesce(due.taken, 0) else 0 end
+        from due
+        left join (
+            select
+                weighed.user_id,
+                array_agg(weighed.video_no order by weighed.place desc) as videos,
+                array_agg(weighed.strength::real order by weighed.place desc) as strengths,
+                array_agg(weighed.watched_at order by weighed.place desc) as watched_at,
+                max(weighed.day) as day,
+                count(*) filter (where weighed.day = last.day) as taken
+            from weighed
+            inner join (
+                select
+                    other.user_id,
+                    max(other.day) as day
+                from weighed as other
+                group by other.user_id
+            ) as last on weighed.user_id = last.user_id
+            group by weighed.user_id
+        ) as fresh on due.user_id = fresh.user_id
+        left join (
+            select
+                done.user_id,
+                max(done.created_at) as learned_to
+            from done
+            where done.waits_from is null or done.created_at < done.waits_from
+            group by done.user_id
+        ) as moment on due.user_id = moment.user_id
+        order by due.user_id
+        on conflict (user_id) do update
+            set
+                videos = excluded.videos,
+                strengths = excluded.strengths,
+                watched_at = excluded.watched_at,
+                events = excluded.events,
+                learned_to = excluded.learned_to,
+                day = excluded.day,
+                taken = excluded.taken
+    )
+
+    select
+        jsonb_build_object(
+            -- Who waits for a card is looked at again and again, and must not keep the others waiting.
+            'people', (
+                select count(*)
+                from due
+                where exists (
+                    select
+                    from done
+                    where
+                        done.user_id = due.user_id
+                        and (done.waits_from is null or done.created_at < done.waits_from)
+                )
+            ),
+            'watched', (select count(*) from weighed),
+            'pairs', (select count(*) from pairs)
+        )
+    into counts;
+    return counts;
+end
+$$;
+comment on function private.count_pairs(integer, timestamptz) is
+'Pairs what each of the next people watched since last time with what they watched before it; each two videos once '
+'a person. Sums and positions move together: what is killed has counted nothing, what is repeated counts nothing more.';
+
+create function private.rank_neighbours(
+    batch_size integer,
+    at timestamptz
+)
+returns integer
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+language plpgsql
+as $$
+declare
+    set_to private.learning_settings;
+    worth double precision;
+    ranked integer;
+begin
+    select stored.*
+    into set_to
+    from private.learning_settings as stored;
+    worth := private.worth_at(at, set_to.landmark, set_to.half_life);
+
+    with due as materialized (
+        select
+            audience.video_no,
+            audience.reach
+        from private.video_audiences as audience
+        where audience.rank_due <= rank_neighbours.at
+        order by audience.rank_due
+        limit rank_neighbours.batch_size
+        for update skip locked
+    ),
+
+    best as materialized (
+        select
+            placed.video_no,
+            placed.other_no,
+            placed.weight
+        from (
+            select
+                found.video_no,
+                found.other_no,
+                found.weight,
+                row_number() over (
+                    partition by found.video_no
+                    order by found.weight desc, found.other_no asc
+                ) as place
+            from (
+                select
+                    due.video_no,
+                    pair.other_no,
+                    -- The last factor is common to all: with it a weight stays as it is while nothing new happens.
+                    pair.weight / worth / sqrt((due.reach + 0.5) * (other.news / worth + 0.25)) * sqrt(worth) as weight
+                from due
+                cross join lateral (
+                    select
+                        above.high_no as other_no,
+                        above.low_to_high as weight,
+                        above.people
+                    from private.video_pairs as above
+                    where above.low_no = due.video_no
+                    union all
+                    select
+                        below.low_no,
+                        below.high_to_low,
+                        below.people
+                    from private.video_pairs as below
+                    where below.high_no = due.video_no
+                ) as pair
+                inner join private.video_audiences as other on pair.other_no = other.video_no
+                where pair.people >= set_to.least_people
+            ) as found
+        ) as placed
+        where
+            placed.place <= set_to.neighbours_kept
+            and placed.weight > 0
+    ),
+
+    dropped as (
+        delete from private.video_neighbours as neighbour
+        using due
+        where
+            neighbour.video_no = due.video_no
+            and not exists (
+                select
+                from best
+                where
+                    best.video_no = neighbour.video_no
+                    and best.other_no = neighbour.neighbour_no
+            )
+    ),
+
+    written as (
+        insert into private.video_neighbours as neighbour (video_no, neighbour_no, weight)
+        select
+            best.video_no,
+            best.other_no,
+            best.weight
+        from best
+        left join private.video_neighbours as known
+            on
+                best.video_no = known.video_no
+                and best.other_no = known.neighbour_no
+        -- Less than a fiftieth is not worth a write.
+        where
+            known.weight is null
+            or abs(known.weight - best.weight) > best.weight / 50
+        order by
+            best.video_no,
+            best.other_no
+        on conflict (video_no, neighbour_no) do update
+            set weight = excluded.weight
+    ),
+
+    done as (
+        update private.video_audiences as audience
+        set rank_due = rank_neighbours.at + interval '7 days'
+        from due
+        where audience.video_no = due.video_no
+        returning audience.video_no
+    )
+
+    select count(*)
+    into ranked
+    from done;
+    return ranked;
+end
+$$;
+comment on function private.rank_neighbours(integer, timestamptz) is
+'Ranks the neighbours of videos of which a pair changed or a week has passed, a batch of them; returns of how many.';
+
+create function private.learn_neighbours(
+    batch_size integer default 1000,
+    up_to timestamptz default now() - interval '5 minutes'
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    counts jsonb;
+    is_left boolean;
+    ranked integer := 0;
+begin
+    counts := private.count_pairs(batch_size, up_to);
+    is_left := counts -> 'people' <> '0'
+        or exists (
+            select
+            from private.learning_walks as walk
+            where
+                walk.job = 'neighbours'
+                and walk.walked_to is not null
+        );
+    -- Ranked when nothing is left to count: a video of which many pairs change is ranked once.
+    if not is_left then
+        ranked := private.rank_neighbours(2 * batch_size, up_to);
+    end if;
+    return counts || jsonb_build_object('ranked', ranked, 'left', is_left or ranked > 0);
+end
+$$;
+comment on function private.learn_neighbours(integer, timestamptz) is
+'Learns which videos go together from what people did since last time: a batch of people, or, when there is nobody '
+'left, of videos to rank. Says whether anything may be left.';
+
+create function private.measure_everybody()
+returns void
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    update private.global_tastes as everybody
+    set
+        category_shares = coalesce(
+            (
+                select jsonb_object_agg(shares.category_id, round(shares.share::numeric, 6))
+                from (
+                    select
+                        card.category_id,
+                        (sum(audience.likes) + 1) / (sum(sum(audience.likes)) over () + count(*) over ()) as share
+                    from private.video_audiences as audience
+                    inner join private.video_cards as card on audience.video_no = card.video_no
+                    where card.category_id > 0
+                    group by card.category_id
+                ) as shares
+            ),
+            '{}'
+        ),
+        learned_at = now()
+$$;
+comment on function private.measure_everybody() is 'Sums up how much everybody likes each category.';
+
+create function private.learn_tastes(
+    batch_size integer default 1000,
+    up_to timestamptz default now() - interval '5 minutes'
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+language plpgsql
+as $$
+declare
+    set_to private.learning_settings;
+    everybody private.global_tastes;
+    usual double precision[];
+    people integer;
+    profiles integer;
+begin
+    -- Before anything is read: who waited here must see what the run before has counted.
+    perform
+    from private.learning_walks as walk
+    where walk.job = 'tastes'
+    for update;
+    select stored.*
+    into set_to
+    from private.learning_settings as stored;
+    if
+        exists (
+            select
+            from private.learning_walks as walk
+            where
+                walk.job = 'tastes'
+                and walk.walked_to is null
+        )
+    then
+        perform private.measure_everybody();
+    end if;
+    select stored.*
+    into everybody
+    from private.global_tastes as stored;
+    usual := array(
+        -- No hour is impossible.
+        select (smoothed.share + 0.001) / sum(smoothed.share + 0.001) over ()
+        from (
+            select
+                hour_of.place,
+                coalesce(hour_of.counted / nullif(sum(hour_of.counted) over (), 0), 0) as share
+            from unnest(everybody.hour_counts) with ordinality as hour_of (counted, place)
+        ) as smoothed
+        order by smoothed.place
+    );
+
+    with due as materialized (
+        select chosen.user_id
+        from private.people_to_learn_from('tastes', learn_tastes.batch_size, learn_tastes.up_to) as chosen (user_id)
+    ),
+
+    done as materialized (
+        select
+            due.user_id,
+            recent.created_at,
+            recent.interaction_timestamp,
+            recent.id,
+            recent.video_id,
+            recent.strength
+        from due
+        cross join lateral (
+            select
+                interaction.id,
+                interaction.created_at,
+                interaction.interaction_timestamp,
+                interaction.video_id,
+                case
+                    when
+                        private.is_liked(
+                            interaction.interaction_type, interaction.watch_percentage, interaction.watched_to_end
+                        )
+                        then 1
+                    when interaction.interaction_type = 'view' then set_to.begun_in_history
+                end as strength
+            from public.video_interactions as interaction
+            where
+                interaction.user_id = due.user_id
+                and interaction.created_at <= learn_tastes.up_to
+            order by interaction.created_at desc
+            fetch first 300 rows with ties
+        ) as recent
+    ),
+
+    watched as materialized (
+        select
+            latest.user_id,
+            latest.watched_at,
+            latest.strength,
+            card.video_no,
+            card.category_id,
+            row_number() over (
+                partition by latest.user_id
+                order by latest.created_at desc, latest.watched_at desc, card.video_no desc
+            ) - 1 as age
+        from (
+            select
+                done.user_id,
+                done.video_id,
+                max(done.created_at) as created_at,
+                max(done.interaction_timestamp) as watched_at,
+                max(done.strength) as strength
+            from done
+            where done.strength is not null
+            group by
+                done.user_id,
+                done.video_id
+        ) as latest
+        inner join private.video_cards as card on latest.video_id = card.video_id
+    ),
+
+    totals as materialized (
+        select
+            due.user_id,
+            count(watched.video_no)::integer as events,
+            count(watched.video_no) filter (where watched.strength = 1) as likes
+        from due
+        left join watched on due.user_id = watched.user_id
+        group by due.user_id
+    ),
+
+    lifts as (
+        select
+            totals.user_id,
+            jsonb_object_agg(
+                share.key,
+                round(
+                    ln(
+                        (coalesce(own.liked, 0) + set_to.category_prior * share.share)
+                        / (totals.likes + set_to.category_prior)
+                        / share.share
+                    )::numeric,
+                    4
+                )
+            ) as category_lift
+        from totals
+        cross join (
+            select
+                usual_of.key,
+                usual_of.value::double precision as share
+            from jsonb_each_text(everybody.category_shares) as usual_of
+        ) as share
+        left join (
+            select
+                watched.user_id,
+                watched.category_id,
+                count(*) as liked
+            from watched
+            where watched.strength = 1
+            group by
+                watched.user_id,
+                watched.category_id
+        ) as own
+            on
+                totals.user_id = own.user_id
+                and share.key = own.category_id::text
+        group by totals.user_id
+    ),
+
+    clocks as (
+        select
+            totals.user_id,
+            array_agg(
+                ((coalesce(own.watched, 0) + set_to.hour_prior * usual[clock.hour + 1])
+                / (totals.events + set_to.hour_prior))::real
+                order by clock.hour
+            ) as hours
+        from totals
+        cross join generate_series(0, 23) as clock (hour)
+        left join (
+            select
+                watched.user_id,
+                extract(hour from watched.watched_at at time zone 'Asia/Seoul') as hour,
+                count(*) as watched
+            from watched
+            group by
+                watched.user_id,
+                extract(hour from watched.watched_at at time zone 'Asia/Seoul')
+        ) as own
+            on
+                totals.user_id = own.user_id
+                and clock.hour = own.hour
+        group by totals.user_id
+    ),
+
+    -- Vectors of one kind: of that which the video watched last has.
+    kinds as (
+        select distinct on (watched.user_id)
+            watched.user_id,
+            vector.version
+        from watched
+        inner join private.video_vectors as vector on watched.video_no = vector.video_no
+        order by
+            watched.user_id asc,
+            watched.age asc
+    ),
+
+    directions as materialized (
+        select
+            watched.user_id,
+            kinds.version,
+            extensions.l2_normalize(
+                extensions.sum(
+                    vector.embedding operator(extensions.*)
+                    array_fill(watched.strength * set_to.recency ^ watched.age, array[100])::extensions.vector
+                )
+            ) as direction
+        from watched
+        inner join kinds on watched.user_id = kinds.user_id
+        inner join private.video_vectors as vector
+            on
+                watched.video_no = vector.video_no
+                and kinds.version = vector.version
+        where watched.age < 100
+        group by
+            watched.user_id,
+            kinds.version
+    ),
+
+    learned as (
+        insert into private.user_tastes as taste (
+            user_id, category_lift, hours, events, vector_version, learned_to
+        )
+        select
+            totals.user_id,
+            coalesce(lifts.category_lift, '{}'),
+            clocks.hours,
+            totals.events,
+            directions.version,
+            moment.learned_to
+        from totals
+        inner join (
+            select
+                done.user_id,
+                max(done.created_at) as learned_to
+            from done
+            group by done.user_id
+        ) as moment on totals.user_id = moment.user_id
+        inner join clocks on totals.user_id = clocks.user_id
+        left join lifts on totals.user_id = lifts.user_id
+        left join directions on totals.user_id = directions.user_id
+        order by totals.user_id
+        on conflict (user_id) do update
+            set
+                category_lift = excluded.category_lift,
+                hours = excluded.hours,
+                events = excluded.events,
+                vector_version = excluded.vector_version,
+                learned_to = excluded.learned_to,
+                learned_at = excluded.learned_at
+        returning taste.user_id
+    ),
+
+    held as materialized (
+        select
+            profile.user_id,
+            totals.events,
+            directions.direction::real[]::double precision[] as direction
+        from public.user_profiles as profile
+        inner join totals on profile.user_id = totals.user_id
+        left join directions
+            on
+                totals.user_id = directions.user_id
+                and extensions.vector_norm(directions.direction) > 0
+        order by profile.user_id
+        for no key update of profile
+    ),
+
+    shown as (
+        update public.user_profiles as profile
+        set
+            preference_vector = coalesce(held.direction, profile.preference_vector),
+            profile_confidence = round(held.events / (held.events + 10.0), 2)
+        from held
+        where
+            profile.user_id = held.user_id
+            and (profile.preference_vector, profile.profile_confidence)
+            is distinct from (
+                coalesce(held.direction, profile.preference_vector), round(held.events / (held.events + 10.0), 2)
+            )
+        returning profile.user_id
+    )
+
+    select
+        (select count(*) from learned),
+        (select count(*) from shown)
+    into people, profiles;
+    return jsonb_build_object(
+        'people', people,
+        'profiles', profiles,
+        'left', people > 0
+        or exists (
+            select
+            from private.learning_walks as walk
+            where
+                walk.job = 'tastes'
+                and walk.walked_to is not null
+        )
+    );
+end
+$$;
+comment on function private.learn_tastes(integer, timestamptz) is
+'Learns what people like from their last 300 interactions: a batch of those who did something since last time. '
+'Says whether anybody may be left.';
+
+create function private.prune_pairs(batch_size integer default 2000)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+language plpgsql
+as $$
+declare
+    walk private.learning_walks;
+    worth double precision;
+    numbers integer[];
+    faded integer;
+    gone integer;
+begin
+    -- Not while pairs are counted: two that take the same pairs in different orders can end in a circle.
+    perform
+    from private.learning_walks as stored
+    where stored.job = 'neighbours'
+    for update;
+    select stored.*
+    into walk
+    from private.learning_walks as stored
+    where stored.job = 'pairs'
+    for update;
+    numbers := array(
+        select audience.video_no
+        from private.video_audiences as audience
+        where audience.video_no > walk.walked_to_no
+        order by audience.video_no
+        limit prune_pairs.batch_size
+    );
+    select private.worth_at(now(), settings.landmark, settings.half_life)
+    into worth
+    from private.learning_settings as settings;
+    with unknown as materialized (
+        select one.video_no
+        from unnest(numbers) as one (video_no)
+        where
+            not exists (
+                select
+                from private.video_cards as card
+                where card.video_no = one.video_no
+            )
+    ),
+
+    forgotten as (
+        delete from private.video_audiences as audience
+        using unknown
+        where audience.video_no = unknown.video_no
+        returning audience.video_no
+    ),
+
+    unlisted as (
+        delete from private.video_neighbours as neighbour
+        using unknown
+        where neighbour.video_no = unknown.video_no
+    ),
+
+    pruned as (
+        delete from private.video_pairs as pair
+        using unnest(numbers) as one (video_no)
+        where
+            pair.low_no = one.video_no
+            and (
+                greatest(pair.low_to_high, pair.high_to_low) < 0.00001 * worth
+                or pair.low_no in (select unknown.video_no from unknown)
+                or not exists (
+                    select
+                    from private.video_cards as card
+                    where card.video_no = pair.high_no
+                )
+            )
+        returning pair.low_no
+    )
+
+    select
+        (select count(*) from pruned),
+        (select count(*) from forgotten)
+    into faded, gone;
+    update private.learning_walks as stored
+    set
+        walked_to_no = case
+            when cardinality(numbers) < prune_pairs.batch_size then 0
+            else numbers[cardinality(numbers)]
+        end,
+        rounds = stored.rounds + (cardinality(numbers) < prune_pairs.batch_size)::integer
+    where stored.job = 'pairs';
+    return jsonb_build_object('pairs_pruned', faded, 'audiences_forgotten', gone);
+end
+$$;
+comment on function private.prune_pairs(integer) is
+'Deletes pairs that have faded, after about 50 days, and what is left of videos that are gone; a batch of videos.';
+
+create function private.relearn(landmark timestamptz default date_trunc('day', now()))
+returns void
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    delete from private.video_neighbours;
+    delete from private.video_pairs;
+    delete from private.video_audiences;
+    delete from private.watch_windows;
+    delete from private.user_tastes;
+    update private.global_tastes
+    set
+        category_shares = '{}',
+        hour_counts = array_fill(0::double precision, array[24]),
+        learned_at = '-infinity';
+    update private.learning_settings
+    set landmark = relearn.landmark;
+    update private.learning_walks as walk
+    set
+        walked_to = null,
+        walked_to_no = 0
+    where walk.job in ('neighbours', 'tastes', 'pairs')
+$$;
+comment on function private.relearn(timestamptz) is
+'Forgets all that was learned, so that the next runs learn it again from the interactions that are kept: after old '
+'ones were imported, or settings changed.';
+
+-- supabase/schemas/shorts/55_feed.sql
+
+-- Promises that a person's feed is the exact best of all that plays, by six weights, in milliseconds however much is
+-- known: sorted lists are read only as deep as it takes to prove that nothing unread would be among the best.
+
+create table private.feed_weights (
+    version text primary key,
+    weights jsonb not null,
+    is_default boolean not null default false,
+    created_at timestamptz not null default now(),
+    constraint feed_weights_sum_to_one check (
+        private.is_distribution(
+            weights,
+            array[
+                'category_match',
+                'keyword_relevance',
+                'temporal_context',
+                'popularity_score',
+                'freshness_factor',
+                'diversity_bonus'
+            ]
+        )
+    )
+);
+alter table private.feed_weights enable row level security;
+create unique index one_version_of_the_feed_is_default on private.feed_weights (is_default)
+where is_default;
+comment on table private.feed_weights is
+'The tuned weights of the feed by version. Exactly one is the default; an operator changes it without a deployment, '
+'and each impression tells by which version it was ranked.';
+comment on column private.feed_weights.weights is 'The six weights of user_profiles.personalization_weights; sum 1.';
+comment on column private.feed_weights.is_default is 'Whether it ranks the feeds of now.';
+insert into private.feed_weights (version, weights, is_default)
+values
+(
+    'seed',
+    '{
+        "category_match": 0.30,
+        "keyword_relevance": 0.25,
+        "temporal_context": 0.15,
+        "popularity_score": 0.15,
+        "freshness_factor": 0.10,
+        "diversity_bonus": 0.05
+    }',
+    false
+),
+(
+    'v1',
+    '{
+        "category_match": 0.10,
+        "keyword_relevance": 0.68,
+        "temporal_context": 0.02,
+        "popularity_score": 0.12,
+        "freshness_factor": 0.02,
+        "diversity_bonus": 0.06
+    }',
+    true
+);
+
+create table private.mood_topics (
+    mood text primary key,
+    category_ids integer[] not null default '{}',
+    keywords text[] not null default '{}',
+    constraint mood_topics_are_short check (
+        length(mood) between 1 and 255 and cardinality(category_ids) <= 20 and private.are_short_texts(keywords, 20)
+    )
+);
+alter table private.mood_topics enable row level security;
+comment on table private.mood_topics is
+'What a mood of user_profiles.mood_patterns is about. A mood without a row stands for the keyword of its name.';
+comment on column private.mood_topics.category_ids is 'YouTube''s numbers of the categories that suit it.';
+comment on column private.mood_topics.keywords is 'Keywords that suit it, normalised.';
+insert into private.mood_topics (mood, category_ids, keywords)
+values
+('energetic', '{10,17}', '{신나는,댄스,챌린지}'),
+('news', '{25}', '{뉴스,속보}'),
+('workout', '{17}', '{운동,홈트,스트레칭}'),
+('focus', '{27,28}', '{집중,공부}'),
+('educational', '{27,28}', '{교육,강의,영어}'),
+('productivity', '{26,27}', '{생산성,꿀팁,자기계발}'),
+('relaxing', '{10,15,19}', '{힐링,여행,자연}'),
+('entertainment', '{23,24}', '{예능,웃긴영상}'),
+('healing', '{15,22}', '{힐링,강아지,고양이}'),
+('calm', '{10}', '{잔잔한,피아노}'),
+('asmr', '{}', '{asmr,먹방}'),
+('sleep', '{}', '{수면,빗소리,asmr}');
+
+create function private.heat_time(at timestamptz)
+returns double precision
+stable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select (extract(epoch from heat_time.at) - 1767225600)::double precision / (0.7 * 86400)
+$$;
+comment on function private.heat_time(timestamptz) is
+'Half-lives of heat since 2026: what was liked 0.7 days ago counts half. The one place that says so.';
+
+create table private.video_heats (
+    video_no integer primary key references private.video_cards (video_no) on delete cascade,
+    heat double precision not null
+);
+alter table private.video_heats enable row level security;
+create index video_heats_in_order on private.video_heats (heat desc, video_no);
+comment on table private.video_heats is
+'How much a video is liked lately, each like worth half after 0.7 days. Sums without anybody''s id.';
+comment on column private.video_heats.heat is
+'log2 of the sum of 2 ^ private.heat_time(each like). Counted forward, so that their order never changes with time.';
+
+create table private.heat_position (
+    is_the_one boolean primary key default true,
+    counted_to timestamptz not null default '-infinity',
+    constraint there_is_one_row check (is_the_one)
+);
+alter table private.heat_position enable row level security;
+comment on table private.heat_position is 'Until when likes are in private.video_heats; moves in their transaction.';
+insert into private.heat_position (is_the_one) values (true);
+
+create function private.fold_video_heats(
+    at timestamptz default now(),
+    batch_size integer default 50000
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+set jit = off
+language sql
+as $$
+    with place as materialized (
+        select stored.counted_to
+        from private.heat_position as stored
+        for update
+    ),
+
+    -- Whole moments only, so that the position never parts those of one; who is still writing has a minute.
+    bound as materialized (
+        select max(batch.created_at) as counted_to
+        from (
+            select done.created_at
+            from public.video_interactions as done
+            where
+                done.created_at > (select place.counted_to from place)
+                and done.created_at <= fold_video_heats.at - interval '1 minute'
+            order by done.created_at
+            limit fold_video_heats.batch_size
+        ) as batch
+    ),
+
+    liked as materialized (
+        select
+            done.video_id,
+            done.user_id,
+            max(done.created_at) as liked_at
+        from public.video_interactions as done
+        where
+            done.created_at > (select place.counted_to from place)
+            and done.created_at <= (select bound.counted_to from bound)
+            and (
+                done.interaction_type in ('like', 'save', 'share')
+                or (done.interaction_type = 'view' and (done.watch_percentage >= 0.5 or done.watched_to_end))
+            )
+        group by
+            done.video_id,
+            done.user_id
+    ),
+
+    summed as materialized (
+        select
+            card.video_no,
+            newest.heat
+            + ln(sum(2 ^ greatest(private.heat_time(liked.liked_at) - newest.heat, -1000))) / ln(2::float8) as heat
+        from liked
+        inner join private.video_cards as card on liked.video_id = card.video_id
+        cross join lateral (select private.heat_time(fold_video_heats.at) as heat) as newest
+        group by
+            card.video_no,
+            newest.heat
+    ),
+
+    kept as (
+        insert into private.video_heats as stored (video_no, heat)
+        select
+            summed.video_no,
+            summed.heat
+        from summed
+        order by summed.video_no
+        on conflict (video_no) do update
+            set
+                heat = greatest(stored.heat, excluded.heat)
+                + ln(1 + exp(-least(abs(stored.heat - excluded.heat), 60) * ln(2::float8))) / ln(2::float8)
+    ),
+
+    moved as (
+        update private.heat_position as stored
+        set counted_to = bound.counted_to
+        from bound
+        where bound.counted_to is not null
+    )
+
+    select
+        jsonb_build_object(
+            'likes', (select count(*) from liked),
+            'videos', (select count(*) from summed),
+            'counted_to', (select bound.counted_to from bound)
+        )
+$$;
+comment on function private.fold_video_heats(timestamptz, integer) is
+'Adds the likes since the last time to private.video_heats: every minute, one batch, each like once.';
+
+-- The lists that the feed reads, each in the order of one part of its score, with all that a score takes beside it.
+create index video_cards_popular_in_category
+on private.video_cards (category_id, popularity desc, video_no)
+include (published_at)
+where is_servable;
+create index video_cards_new_in_category
+on private.video_cards (category_id, published_at desc nulls last, video_no)
+include (popularity)
+where is_servable;
+
+create type private.feed_context as (
+    at timestamptz,
+    region text,
+    weights double precision [],
+    weights_version text,
+    history_nos integer [],
+    history_ids text [],
+    history_weights double precision [],
+    behaviour_share double precision,
+    seen_nos integer [],
+    keyword_nos integer [],
+    keywords text [],
+    keyword_reasons text [],
+    keyword_weights double precision [],
+    mood_weights double precision [],
+    category_ids integer [],
+    category_matches double precision [],
+    category_moods double precision [],
+    category_reasons text []
+);
+comment on type private.feed_context is
+'All that a feed knows of a person at a moment, as parallel arrays: nothing after this reads what is personal.';
+
+create function private.feed_categories_named(names text[])
+returns integer[]
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select coalesce(array_agg(distinct category.category_id), '{}')
+    from private.video_category_names() as category
+    inner join unnest(feed_categories_named.names) as given (name)
+        on
+            lower(given.name) in (category.category_id::text, lower(category.english), category.korean)
+            or lower(given.name) = any(regexp_split_to_array(lower(category.english), '[ &/]+'))
+            or lower(given.name) = any(regexp_split_to_array(category.korean, '[ /]+'))
+$$;
+comment on function private.feed_categories_named(text[]) is
+'Numbers of the categories that people mean: by number, by name in English or Korean, or by a word of it.';
+
+create function private.effective_weights(
+    base jsonb,
+    own jsonb
+)
+returns double precision[]
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select array_agg(coalesce(shared.weight / nullif(shared.total, 0), 0) order by shared.place)
+    from (
+        select
+            raised.place,
+            raised.weight,
+            sum(raised.weight) over () as total
+        from (
+            select
+                factor.place,
+                coalesce((effective_weights.base ->> factor.name)::double precision, 0)
+                * coalesce((effective_weights.own ->> factor.name)::double precision / factor.seed, 1) as weight
+            from (
+                values
+                (1, 'category_match', 0.30),
+                (2, 'keyword_relevance', 0.25),
+                (3, 'temporal_context', 0.15),
+                (4, 'popularity_score', 0.15),
+                (5, 'freshness_factor', 0.10),
+                (6, 'diversity_bonus', 0.05)
+            ) as factor (place, name, seed)
+        ) as raised
+    ) as shared
+$$;
+comment on function private.effective_weights(jsonb, jsonb) is
+'The tuned weights, each times how far the person moved it from the seed''s, scaled to sum to 1: who changed nothing '
+'gets the tuned ones, and who gave a factor 0 gets none of it. In the order of the profile''s default.';
+
+create function private.feed_context_of(
+    person uuid,
+    at timestamptz,
+    options jsonb
+)
+returns private.feed_context
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+language plpgsql
+as $$
+declare
+    context private.feed_context;
+    profile record;
+    local_hour integer := extract(hour from feed_context_of.at at time zone 'Asia/Seoul');
+    part_of_day text := case
+        when local_hour < 6 then 'night'
+        when local_hour < 12 then 'morning'
+        when local_hour < 18 then 'afternoon'
+        else 'evening'
+    end;
+    moods text[];
+    history_categories integer[];
+    history_near double precision[];
+    mood_categories integer[];
+    mood_keywords text[];
+    preferred integer[];
+    disliked integer[];
+    events_near double precision;
+    own_count double precision;
+begin
+    select
+        stored.preferred_categories,
+        stored.preferred_keywords,
+        stored.disliked_categories,
+        stored.mood_patterns,
+        stored.personalization_weights,
+        account.settings ->> 'region' as region,
+        weights.version,
+        weights.weights,
+        taste.category_lift,
+        taste.hours,
+        taste.events,
+        everybody.category_shares
+    into profile
+    from private.feed_weights as weights
+    left join public.users as account on account.id = feed_context_of.person
+    left join public.user_profiles as stored on stored.user_id = feed_context_of.person
+    left join private.user_tastes as taste on taste.user_id = feed_context_of.person
+    left join private.global_tastes as everybody on everybody.is_the_one
+    where
+        case
+            when feed_context_of.options ? 'weights_version'
+                then weights.version = feed_context_of.options ->> 'weights_version'
+            else weights.is_default
+        end;
+    context.at := feed_context_of.at;
+    context.region := case when profile.region ~ '^[A-Z]{2}$' then profile.region else 'KR' end;
+    context.weights_version := profile.version;
+    context.weights := private.effective_weights(
+        coalesce(feed_context_of.options -> 'weights', profile.weights), profile.personalization_weights
+    );
+
+    -- What the person did last, by the index of person and time; a video counts by the last that was done to it.
+    with recent as materialized (
+        select
+            done.video_id,
+            done.created_at,
+            done.interaction_type = 'skip' as is_negative,
+            case
+                when
+                    done.interaction_type in ('like', 'save', 'share')
+                    or (done.interaction_type = 'view' and (done.watch_percentage >= 0.5 or done.watched_to_end))
+                    then 1.0
+                -- What merely began says which circle a person is in.
+                when done.interaction_type = 'view' then 0.7
+            end as strength
+        from public.video_interactions as done
+        where
+            done.user_id = feed_context_of.person
+            and done.created_at <= feed_context_of.at
+        order by done.created_at desc
+        limit 2000
+    ),
+
+    said as materialized (
+        select
+            feedback.video_id,
+            feedback.created_at,
+            feedback.feedback_type <> 'like' as is_negative
+        from public.user_feedback as feedback
+        where
+            feedback.user_id = feed_context_of.person
+            and feedback.created_at <= feed_context_of.at
+    ),
+
+    known as materialized (
+        select
+            mentioned.video_id,
+            max(mentioned.created_at) filter (where mentioned.strength > 0) as liked_at,
+            max(mentioned.strength) as strength,
+            max(mentioned.created_at) as done_at,
+            bool_or(mentioned.is_negative) as is_negative
+        from (
+            select
+                recent.video_id,
+                recent.created_at,
+                recent.strength,
+                recent.is_negative
+            from recent
+            union all
+            select
+                said.video_id,
+                said.created_at,
+                case when not said.is_negative then 1.0 end,
+                said.is_negative
+            from said
+        ) as mentioned
+        group by mentioned.video_id
+    ),
+
+    placed as materialized (
+        select
+            card.video_no,
+            card.video_id,
+            card.category_id,
+            known.liked_at,
+            known.strength,
+            known.is_negative,
+            known.done_at,
+            case
+                when known.liked_at is not null and not known.is_negative
+                    then row_number() over (
+                        partition by known.liked_at is not null and not known.is_negative
+                        order by
+                            known.liked_at desc,
+                            card.video_no desc
+                    )
+            end as place
+        from known
+        inner join private.video_cards as card on known.video_id = card.video_id
+    ),
+
+    tired as (
+        select shown.video_no
+        from (
+            select
+                page.request_id,
+                unnest(page.video_nos) as video_no
+            from (
+                select
+                    impression.request_id,
+                    impression.video_nos
+                from private.feed_impressions as impression
+                where
+                    impression.user_id = feed_context_of.person
+                    and impression.shown_at > feed_context_of.at - interval '14 days'
+                    and impression.shown_at <= feed_context_of.at
+                order by impression.shown_at desc
+                limit 100
+            ) as page
+        ) as shown
+        group by shown.video_no
+        having count(distinct shown.request_id) >= 5
+    )
+
+    select
+        array_agg(placed.video_no order by placed.place) filter (where placed.place <= 50),
+        array_agg(placed.video_id order by placed.place) filter (where placed.place <= 50),
+        array_agg(0.98 ^ (placed.place - 1) * placed.strength order by placed.place) filter (where placed.place <= 50),
+        array_agg(
+            case when placed.strength = 1 then placed.category_id end order by placed.place
+        ) filter (where placed.place <= 50),
+        -- Hours lie on a circle: 23 is near 1.
+        array_agg(
+            case
+                when
+                    abs(
+                        mod(
+                            extract(hour from placed.liked_at at time zone 'Asia/Seoul')::integer - local_hour + 36, 24
+                        ) - 12
+                    ) <= 2
+                    then 1.0
+                else 0.0
+            end
+            order by placed.place
+        ) filter (where placed.place <= 50),
+        case
+            when coalesce((feed_context_of.options ->> 'exclude_seen')::boolean, true)
+                then array_agg(placed.video_no) filter (
+                    where placed.is_negative or placed.done_at > feed_context_of.at - interval '30 days'
+                ) || array(select tired.video_no from tired)
+        end
+    into
+        context.history_nos,
+        context.history_ids,
+        context.history_weights,
+        history_categories,
+        history_near,
+        context.seen_nos
+    from placed;
+    context.seen_nos := coalesce(context.seen_nos, '{}');
+
+    -- Moods: what suits this part of the day, as the person says or as the default does.
+    moods := coalesce(
+        array(
+            select jsonb_array_elements_text(
+                case
+                    when jsonb_typeof(profile.mood_patterns -> part_of_day) = 'array'
+                        then profile.mood_patterns -> part_of_day
+                    else '[]'
+                end
+            )
+            limit 10
+        ),
+        '{}'
+    );
+    select
+        coalesce(array_agg(distinct about.category_id) filter (where about.category_id is not null), '{}'),
+        coalesce(array_agg(distinct about.keyword) filter (where about.keyword is not null), '{}')
+    into
+        mood_categories,
+        mood_keywords
+    from unnest(moods) as mood (name)
+    left join private.mood_topics as topic on lower(mood.name) = topic.mood
+    cross join lateral (
+        select
+            suits.category_id,
+            null::text as keyword
+        from unnest(topic.category_ids) as suits (category_id)
+        union all
+        select
+            null,
+            word.keyword
+        from unnest(coalesce(topic.keywords, array[left(lower(mood.name), 255)])) as word (keyword)
+    ) as about;
+
+    preferred := private.feed_categories_named(profile.preferred_categories);
+    disliked := private.feed_categories_named(profile.disliked_categories);
+
+    -- Keywords that lead anywhere: the person's own (a chosen category that YouTube has not is one), trends, moods.
+    select
+        array_agg(word.keyword_no order by word.keyword_no),
+        array_agg(word.keyword order by word.keyword_no),
+        array_agg(word.reason order by word.keyword_no),
+        array_agg(word.weight order by word.keyword_no),
+        array_agg(word.mood_weight order by word.keyword_no)
+    into
+        context.keyword_nos,
+        context.keywords,
+        context.keyword_reasons,
+        context.keyword_weights,
+        context.mood_weights
+    from (
+        select
+            stored.keyword_no,
+            stored.keyword,
+            (array_agg(given.reason order by given.weight desc))[1] as reason,
+            max(given.weight) as weight,
+            max(given.mood_weight) as mood_weight
+        from (
+            select
+                own.keyword,
+                'keyword' as reason,
+                1.0::double precision as weight,
+                0.0::double precision as mood_weight
+            from (
+                select left(private.normalize_keyword(chosen.name), 255) as keyword
+                from unnest(profile.preferred_keywords || profile.preferred_categories) as chosen (name)
+                limit 40
+            ) as own
+            union all
+            select
+                trend.keyword,
+                'trending',
+                0.3 * trend.trend_score,
+                0
+            from (
+                select
+                    stored_trend.keyword,
+                    stored_trend.trend_score
+                from public.trending_keywords as stored_trend
+                where
+                    stored_trend.region_code = context.region
+                    and stored_trend.closed_at is null
+                    and stored_trend.expires_at > feed_context_of.at
+                order by stored_trend.trend_score desc
+                limit 10
+            ) as trend
+            union all
+            select
+                mood_word.keyword,
+                'mood',
+                0,
+                0.5
+            from unnest(mood_keywords) as mood_word (keyword)
+        ) as given
+        inner join private.keywords as stored on given.keyword = stored.keyword
+        group by
+            stored.keyword_no,
+            stored.keyword
+    ) as word;
+
+    -- Categories: the person's share of each against everybody's, drawn to what was chosen as if by ten more videos.
+    own_count := coalesce((select count(liked.category_id) from unnest(history_categories) as liked (category_id)), 0);
+    context.behaviour_share := coalesce(cardinality(context.history_nos), 0)
+    / (coalesce(cardinality(context.history_nos), 0) + 0.5);
+    -- The hours that were learned say how much the person's own habits weigh at this one, against the moods.
+    events_near := coalesce(
+        (
+            select profile.events * sum(profile.hours[mod(local_hour + distance + 24, 24) + 1])
+            from generate_series(-2, 2) as distance
+        ),
+        (
+            select sum(near_weight.near * near_weight.weight)
+            from unnest(history_near, context.history_weights) as near_weight (near, weight)
+        ),
+        0
+    );
+    with recursive present as (
+        (
+            select card.category_id
+            from private.video_cards as card
+            where card.is_servable
+            order by card.category_id
+            limit 1
+        )
+        union all
+        select following.category_id
+        from present
+        cross join lateral (
+            select card.category_id
+            from private.video_cards as card
+            where
+                card.is_servable
+                and card.category_id > present.category_id
+            order by card.category_id
+            limit 1
+        ) as following
+    ),
+
+    history as (
+        select
+            done.category_id,
+            count(*)::double precision as weight,
+            sum(done.weight * done.near) as near
+        from unnest(history_categories, context.history_weights, history_near) as done (category_id, weight, near)
+        group by done.category_id
+    ),
+
+    matched as (
+        select
+            present.category_id,
+            ln((coalesce(history.weight, 0) / hoped.usual + 10 * hoped.lift) / (own_count + 10)) as lift,
+            coalesce(history.near, 0) / (events_near + 5) as near,
+            5 / (events_near + 5) * (present.category_id = any(mood_categories))::integer as mood,
+            coalesce(history.weight, 0) > 0 or present.category_id = any(preferred) as is_personal
+        from present
+        left join history on present.category_id = history.category_id
+        cross join lateral (
+            select
+                greatest(
+                    coalesce((profile.category_shares ->> present.category_id::text)::double precision, 0), 0.01
+                ) as usual,
+                cardinality(preferred) as chosen,
+                coalesce(profile.events, 0) / (coalesce(profile.events, 0) + 10.0) as learned
+        ) as usual
+        cross join lateral (
+            select
+                usual.usual,
+                usual.learned * exp(coalesce((profile.category_lift ->> present.category_id::text)::double precision, 0))
+                + (1 - usual.learned) * (
+                    case when usual.chosen > 0 then 0.5 else 1 end
+                    + case
+                        when present.category_id = any(preferred) then 0.5 / usual.chosen / usual.usual
+                        else 0
+                    end
+                ) as lift
+        ) as hoped
+        where present.category_id <> all(disliked)
+    )
+
+    select
+        array_agg(matched.category_id order by matched.category_id),
+        array_agg(1 / (1 + exp(-matched.lift)) order by matched.category_id),
+        array_agg(least(1, matched.near + 0.5 * matched.mood) order by matched.category_id),
+        array_agg(
+            case
+                when matched.is_personal and matched.lift > 0.2 then 'category'
+                when matched.mood > 0 then 'mood'
+            end
+            order by matched.category_id
+        )
+    into
+        context.category_ids,
+        context.category_matches,
+        context.category_moods,
+        context.category_reasons
+    from matched;
+    return context;
+end
+$$;
+comment on function private.feed_context_of(uuid, timestamptz, jsonb) is
+'Reads what a feed goes by. History is live: what was done a moment ago is in it.';
+
+create function private.feed_evidence(context private.feed_context)
+returns table (
+    video_no integer,
+    relevance double precision,
+    mood double precision,
+    heat double precision,
+    liked_place integer,
+    liked_part double precision,
+    keyword_place integer,
+    keyword_part double precision
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+language plpgsql
+rows 3000
+as $$
+declare
+    -- A posting's score is a sum of logarithms that never changes; this makes it what it is worth now.
+    aged constant double precision := ln(2::double precision)
+    * extract(epoch from context.at - '2020-01-01 00:00+00'::timestamptz)::double precision / (180 * 86400);
+    cooled constant double precision := private.heat_time(context.at);
+    -- To take a field out of a row for each video is slow.
+    liking constant double precision := context.behaviour_share;
+begin
+    -- The strongest source rides in the low digits of what is maximised, so that one pass sums and remembers it.
+    return query
+    with told as materialized (
+        select
+            neighbour.neighbour_no as told_no,
+            sum(history.weight * neighbour.weight) as liked,
+            max((history.weight * neighbour.weight * 1e6)::bigint * 1000 + history.place) as liked_by,
+            0::double precision as word,
+            0::double precision as mood_word,
+            0::bigint as word_by,
+            0::double precision as heat
+        from unnest(context.history_nos, context.history_weights) with ordinality as history (video_no, weight, place)
+        cross join lateral (
+            select
+                listed.neighbour_no,
+                listed.weight
+            from private.video_neighbours as listed
+            where listed.video_no = history.video_no
+            order by listed.weight desc
+            limit 100
+        ) as neighbour
+        group by neighbour.neighbour_no
+        union all
+        select
+            posting.video_no,
+            0,
+            0,
+            sum(word.weight * posting.score),
+            sum(word.mood_weight * posting.score),
+            max((greatest(word.weight, word.mood_weight / 1000) * posting.score * 1e9)::bigint * 1000 + word.place),
+            0
+        from unnest(context.keyword_nos, context.keyword_weights, context.mood_weights) with ordinality
+            as word (keyword_no, weight, mood_weight, place)
+        cross join lateral (
+            select
+                listed.video_no,
+                exp(greatest(least(listed.score - aged, 0), -700)) as score
+            from private.keyword_postings as listed
+            where listed.keyword_no = word.keyword_no
+            order by listed.score desc
+            limit 100
+        ) as posting
+        group by posting.video_no
+        union all
+        select
+            hot.video_no,
+            0,
+            0,
+            0,
+            0,
+            0,
+            hot.heat
+        from (
+            select
+                listed.video_no,
+                ln(1 + 2 ^ least(greatest(listed.heat - cooled, -60), 60)) as heat
+            from private.video_heats as listed
+            order by listed.heat desc
+            limit 1000
+        ) as hot
+    ),
+
+    summed as materialized (
+        select
+            told.told_no,
+            sum(told.liked) as liked,
+            max(told.liked_by) as liked_by,
+            sum(told.word) as word,
+            sum(told.mood_word) as mood_word,
+            max(told.word_by) as word_by,
+            max(told.heat) as heat
+        from told
+        group by told.told_no
+    ),
+
+    scaled as (
+        select
+            summed.*,
+            liking * summed.liked / nullif(max(summed.liked) over (), 0) as liked_part,
+            (1 - 0.8 * liking) * least(1, summed.word) as word_part,
+            summed.heat / nullif(max(summed.heat) over (), 0) as warmth
+        from summed
+    )
+
+    select
+        scaled.told_no,
+        coalesce(scaled.liked_part, 0) + scaled.word_part,
+        least(1, scaled.mood_word),
+        coalesce(scaled.warmth, 0),
+        case when scaled.liked > 0 then (scaled.liked_by % 1000)::integer end,
+        coalesce(scaled.liked_part, 0)::double precision,
+        case when scaled.word_by > 0 then (scaled.word_by % 1000)::integer end,
+        scaled.word_part::double precision
+    from scaled;
+end
+$$;
+comment on function private.feed_evidence(private.feed_context) is
+'All that speaks for single videos: the 100 best neighbours of each video that was watched lately, the 100 best videos '
+'of each keyword, the 1,000 that everybody likes most now. Each is 0 to 1, relevance to 2; what is not here has 0.';
+
+create type private.feed_pool as (
+    video_nos integer [],
+    raw_scores double precision [],
+    scores double precision [],
+    category_ids integer [],
+    channel_ids text [],
+    category_matches double precision [],
+    relevances double precision [],
+    context_matches double precision [],
+    popularities double precision [],
+    freshnesses double precision [],
+    liked_places integer [],
+    liked_parts double precision [],
+    keyword_places integer [],
+    keyword_parts double precision [],
+    moods double precision [],
+    new_nos integer [],
+    is_exact boolean,
+    rounds integer,
+    entries_read integer
+);
+comment on type private.feed_pool is
+'The best by raw score, in the order of the normalised one, as parallel arrays; new_nos are others to explore.';
+
+create function private.feed_candidates(
+    context private.feed_context,
+    pool_size integer
+)
+returns private.feed_pool
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set jit = off
+language plpgsql
+as $$
+declare
+    most_rounds constant integer := 6;
+    -- To take a field out of a row for each video is slow.
+    ranked_at constant timestamptz := context.at;
+    category_weight constant double precision := context.weights[1];
+    keyword_weight constant double precision := context.weights[2];
+    context_weight constant double precision := context.weights[3];
+    popularity_weight constant double precision := context.weights[4];
+    freshness_weight constant double precision := context.weights[5];
+    pool private.feed_pool;
+    told_depth integer := 2 * pool_size;
+    depths integer[] := array_fill(40, array[coalesce(cardinality(context.category_ids), 0)]);
+    too_shallow boolean[];
+    hopeless boolean[];
+    unread_worth double precision;
+begin
+    pool.rounds := 0;
+    loop
+        pool.rounds := pool.rounds + 1;
+        with evidence as materialized (
+            select
+                told.*,
+                keyword_weight * sqrt(told.relevance)
+                + context_weight * told.mood
+                + popularity_weight * 0.8 * told.heat as worth
+            from private.feed_evidence(context) as told
+        ),
+
+        categories as materialized (
+            select *
+            from unnest(context.category_ids, context.category_matches, context.category_moods, depths) with ordinality
+                as category (category_id, category_match, mood, depth, place)
+        ),
+
+        seen as materialized (
+            select listed.video_no
+            from unnest(context.seen_nos) as listed (video_no)
+        ),
+
+        told as materialized (
+            select
+                best.video_no,
+                best.worth
+            from evidence as best
+            order by best.worth desc
+            limit told_depth
+        ),
+
+        popular as materialized (
+            select
+                category.place,
+                listed.*
+            from categories as category
+            cross join lateral (
+                select
+                    card.video_no,
+                    card.popularity,
+                    card.published_at
+                from private.video_cards as card
+                where
+                    card.category_id = category.category_id
+                    and card.is_servable
+                order by card.popularity desc
+                limit category.depth
+            ) as listed
+        ),
+
+        fresh as materialized (
+            select
+                category.place,
+                listed.*
+            from categories as category
+            cross join lateral (
+                select
+                    card.video_no,
+                    card.popularity,
+                    card.published_at
+                from private.video_cards as card
+                where
+                    card.category_id = category.category_id
+                    and card.is_servable
+                order by card.published_at desc nulls last
+                limit category.depth
+            ) as listed
+        ),
+
+        -- What a video that no list has shown could have at most, by category; one that was read to its end hides none.
+        hidden as materialized (
+            select
+                category.place,
+                category_weight * category.category_match
+                + context_weight * category.mood
+                + popularity_weight * 0.2 * seen_popular.lowest
+                + freshness_weight * exp(
+                    -least(
+                        greatest(extract(epoch from ranked_at - seen_fresh.oldest)::double precision, 0) / 604800, 700
+                    )
+                ) as at_most
+            from categories as category
+            cross join lateral (
+                select
+                    min(popular.popularity) as lowest,
+                    count(*) as entries
+                from popular
+                where popular.place = category.place
+            ) as seen_popular
+            cross join lateral (
+                select
+                    min(coalesce(fresh.published_at, '1900-01-01')) as oldest,
+                    count(*) as entries
+                from fresh
+                where fresh.place = category.place
+            ) as seen_fresh
+            where
+                seen_popular.entries = category.depth
+                and seen_fresh.entries = category.depth
+        ),
+
+        candidates as materialized (
+            select
+                found.video_no,
+                found.place,
+                found.popularity,
+                found.published_at
+            from (
+                select
+                    popular.video_no,
+                    popular.place,
+                    popular.popularity,
+                    popular.published_at
+                from popular
+                union all
+                select
+                    fresh.video_no,
+                    fresh.place,
+                    fresh.popularity,
+                    fresh.published_at
+                from fresh
+                union all
+                select
+                    card.video_no,
+                    category.place,
+                    card.popularity,
+                    card.published_at
+                from told
+                inner join private.video_cards as card on told.video_no = card.video_no
+                inner join categories as category on card.category_id = category.category_id
+                where card.is_servable
+            ) as found
+            where not exists (
+                select
+                from seen
+                where seen.video_no = found.video_no
+            )
+        ),
+
+        scored as materialized (
+            select
+                once.video_no,
+                category.category_match,
+                coalesce(evidence.relevance, 0) as relevance,
+                least(1, category.mood + coalesce(evidence.mood, 0)) as context_match,
+                0.2 * once.popularity + 0.8 * coalesce(evidence.heat, 0) as popularity,
+                aged.freshness,
+                evidence.liked_place,
+                evidence.liked_part,
+                evidence.keyword_place,
+                evidence.keyword_part,
+                evidence.mood,
+                once.published_at,
+                category_weight * category.category_match
+                + keyword_weight * sqrt(coalesce(evidence.relevance, 0))
+                + context_weight * least(1, category.mood + coalesce(evidence.mood, 0))
+                + popularity_weight * (0.2 * once.popularity + 0.8 * coalesce(evidence.heat, 0))
+                + freshness_weight * aged.freshness as raw_score
+            from (
+                select distinct on (candidates.video_no) candidates.*
+                from candidates
+                order by candidates.video_no
+            ) as once
+            inner join categories as category on once.place = category.place
+            left join evidence on once.video_no = evidence.video_no
+            cross join lateral (
+                select
+                    -- Of 13 years and more nothing is left; a number that small would be an error.
+                    exp(
+                        -least(
+                            greatest(
+                                extract(
+                                    epoch from ranked_at - coalesce(once.published_at, '1900-01-01')
+                                )::double precision,
+                                0
+                            ) / 604800,
+                            700
+                        )
+                    ) as freshness
+            ) as aged
+        ),
+
+        best as materialized (
+            select scored.*
+            from scored
+            order by
+                scored.raw_score desc,
+                scored.video_no asc
+            limit pool_size
+        ),
+
+        spread as (
+            select
+                best.*,
+                coalesce(
+                    category_weight * (best.category_match - avg(best.category_match) over everything)
+                    / nullif(stddev_pop(best.category_match) over everything, 0),
+                    0
+                )
+                + coalesce(
+                    keyword_weight * (best.relevance - avg(best.relevance) over everything)
+                    / nullif(stddev_pop(best.relevance) over everything, 0),
+                    0
+                )
+                + coalesce(
+                    context_weight * (best.context_match - avg(best.context_match) over everything)
+                    / nullif(stddev_pop(best.context_match) over everything, 0),
+                    0
+                )
+                + coalesce(
+                    popularity_weight * (best.popularity - avg(best.popularity) over everything)
+                    / nullif(stddev_pop(best.popularity) over everything, 0),
+                    0
+                )
+                + coalesce(
+                    freshness_weight * (best.freshness - avg(best.freshness) over everything)
+                    / nullif(stddev_pop(best.freshness) over everything, 0),
+                    0
+                ) as score
+            from best
+            window everything as (rows between unbounded preceding and unbounded following)
+        ),
+
+        ranked as (
+            select
+                spread.*,
+                card.category_id,
+                card.channel_id,
+                row_number() over (
+                    order by
+                        spread.score desc,
+                        spread.raw_score desc,
+                        spread.video_no asc
+                ) as place
+            from spread
+            inner join private.video_cards as card on spread.video_no = card.video_no
+        ),
+
+        packed as (
+            select
+                array_agg(ranked.video_no order by ranked.place) as video_nos,
+                array_agg(ranked.raw_score order by ranked.place) as raw_scores,
+                array_agg(ranked.score order by ranked.place) as scores,
+                array_agg(ranked.category_id::integer order by ranked.place) as category_ids,
+                array_agg(ranked.channel_id::text order by ranked.place) as channel_ids,
+                array_agg(ranked.category_match order by ranked.place) as category_matches,
+                array_agg(ranked.relevance order by ranked.place) as relevances,
+                array_agg(ranked.context_match order by ranked.place) as context_matches,
+                array_agg(ranked.popularity::double precision order by ranked.place) as popularities,
+                array_agg(ranked.freshness order by ranked.place) as freshnesses,
+                array_agg(ranked.liked_place order by ranked.place) as liked_places,
+                array_agg(ranked.liked_part order by ranked.place) as liked_parts,
+                array_agg(ranked.keyword_place order by ranked.place) as keyword_places,
+                array_agg(ranked.keyword_part order by ranked.place) as keyword_parts,
+                array_agg(ranked.mood order by ranked.place) as moods,
+                -- With fewer than were asked for nothing may stay unread.
+                case
+                    when count(*) = pool_size then min(ranked.raw_score) - 1e-12
+                    else '-infinity'::double precision
+                end as least_score
+            from ranked
+        ),
+
+        -- Evidence is known whole: what was not looked up has at most the worth of the last that was.
+        unread as (
+            select
+                coalesce(
+                    (
+                        select min(told.worth)
+                        from told
+                        having count(*) = told_depth
+                    ),
+                    0
+                ) as worth
+        )
+
+        select
+            packed.video_nos,
+            packed.raw_scores,
+            packed.scores,
+            packed.category_ids,
+            packed.channel_ids,
+            packed.category_matches,
+            packed.relevances,
+            packed.context_matches,
+            packed.popularities,
+            packed.freshnesses,
+            packed.liked_places,
+            packed.liked_parts,
+            packed.keyword_places,
+            packed.keyword_parts,
+            packed.moods,
+            array(
+                select scored.video_no
+                from scored
+                where scored.video_no <> all(coalesce(packed.video_nos[:20], '{}'))
+                order by
+                    scored.published_at desc nulls last,
+                    scored.video_no desc
+                limit 60
+            ),
+            array(
+                select coalesce(hidden.at_most + unread.worth > packed.least_score, false)
+                from categories as category
+                left join hidden on category.place = hidden.place
+                order by category.place
+            ),
+            unread.worth,
+            array(
+                select coalesce(hidden.at_most > packed.least_score, false)
+                from categories as category
+                left join hidden on category.place = hidden.place
+                order by category.place
+            ),
+            (select count(*) from popular) + (select count(*) from fresh) + (select count(*) from told)
+        into
+            pool.video_nos,
+            pool.raw_scores,
+            pool.scores,
+            pool.category_ids,
+            pool.channel_ids,
+            pool.category_matches,
+            pool.relevances,
+            pool.context_matches,
+            pool.popularities,
+            pool.freshnesses,
+            pool.liked_places,
+            pool.liked_parts,
+            pool.keyword_places,
+            pool.keyword_parts,
+            pool.moods,
+            pool.new_nos,
+            too_shallow,
+            unread_worth,
+            hopeless,
+            pool.entries_read
+        from packed
+        cross join unread;
+        pool.is_exact := not coalesce(true = any(too_shallow), false);
+        exit when pool.is_exact or pool.rounds = most_rounds;
+        -- What is known whole is cheaper to read on; a category is, where it alone could hide one of the best.
+        if unread_worth > 0 then
+            told_depth := told_depth * 3;
+        else
+            hopeless := too_shallow;
+        end if;
+        depths := array(
+            select case when listed.is_hopeless then listed.depth * 4 else listed.depth end
+            from unnest(depths, hopeless) with ordinality as listed (depth, is_hopeless, place)
+            order by listed.place
+        );
+    end loop;
+    return pool;
+end
+$$;
+comment on function private.feed_candidates(private.feed_context, integer) is
+'The best by raw score, proven so by the threshold test of Fagin: it reads each list to a depth, bounds what none has '
+'shown, and reads deeper where the bound exceeds the worst of the best. is_exact is false only when six rounds, each '
+'four times as deep, did not settle it.';
+
+create function private.hashed_uniform(
+    key text,
+    draw integer
+)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select ((hashtextextended(hashed_uniform.key, hashed_uniform.draw) & 4503599627370495) + 0.5) / 4503599627370496
+$$;
+comment on function private.hashed_uniform(text, integer) is
+'A number between 0 and 1 that looks random and is the same for the same key: what makes a repeated page stable.';
+
+create function private.hashed_beta(
+    key text,
+    a double precision,
+    b double precision
+)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    radius double precision := sqrt(-2 * ln(private.hashed_uniform(key, 1)));
+    angle double precision := 2 * pi() * private.hashed_uniform(key, 2);
+    first double precision;
+    second double precision;
+begin
+    first := a * greatest(1 - 1 / (9 * a) + radius * cos(angle) / (3 * sqrt(a)), 1e-3) ^ 3;
+    second := b * greatest(1 - 1 / (9 * b) + radius * sin(angle) / (3 * sqrt(b)), 1e-3) ^ 3;
+    return first / (first + second);
+end
+$$;
+comment on function private.hashed_beta(text, double precision, double precision) is
+'A draw from Beta(a, b) by its key: two gammas (Wilson and Hilferty) of two normals (Box and Muller).';
+
+create function private.beta_tail(
+    a double precision,
+    b double precision,
+    x double precision
+)
+returns double precision
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    front double precision;
+begin
+    if x <= 0 then
+        return 1;
+    elsif x >= 1 then
+        return 0;
+    end if;
+    front := exp(
+        greatest(
+            private.ln_gamma(a + b) - private.ln_gamma(a) - private.ln_gamma(b) + a * ln(x) + b * ln(1 - x), -700
+        )
+    );
+    if x < (a + 1) / (a + b + 2) then
+        return 1 - front * private.beta_fraction(a, b, x) / a;
+    end if;
+    return front * private.beta_fraction(b, a, 1 - x) / b;
+end
+$$;
+comment on function private.beta_tail(double precision, double precision, double precision) is
+'The chance that a draw from Beta(a, b) is above x.';
+
+create function private.rank_feed(
+    person uuid,
+    at timestamptz default now(),
+    most integer default 100,
+    options jsonb default '{}'
+)
+returns table (
+    video_no integer,
+    video_id text,
+    score double precision,
+    factors jsonb,
+    why text[],
+    is_exploration boolean,
+    propensity double precision
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+language plpgsql
+rows 100
+as $$
+declare
+    -- So many of the best are put into an order in which neighbours differ; the others follow by their score.
+    varied constant integer := 50;
+    -- Of so many places one is for exploration: 8.3 %.
+    block constant integer := 12;
+    context private.feed_context;
+    pool private.feed_pool;
+    asked integer := least(greatest(coalesce(rank_feed.most, 100), 1), 500);
+    seed text := concat_ws(':', rank_feed.person, floor(extract(epoch from rank_feed.at) / 3600));
+    variety double precision;
+    likenesses double precision[];
+    most_alike double precision[];
+    explored integer[];
+    propensities double precision[];
+    explored_next integer := 1;
+    explored_at integer := 0;
+    places integer[] := '{}';
+    picked_nos integer[] := '{}';
+    picked_diversities double precision[] := '{}';
+    picked_propensities double precision[] := '{}';
+    is_taken boolean[];
+    size integer;
+    lowest double precision;
+    width double precision;
+    first_free integer := 1;
+    candidate integer;
+    chosen integer;
+    best_worth double precision;
+begin
+    context := private.feed_context_of(rank_feed.person, rank_feed.at, coalesce(rank_feed.options, '{}'));
+    pool := private.feed_candidates(context, greatest(200, asked));
+    size := coalesce(cardinality(pool.video_nos), 0);
+
+    if coalesce((rank_feed.options ->> 'exploration')::boolean, true) then
+        with drawn as (
+            select
+                fresh.video_no,
+                belief.a,
+                belief.b,
+                private.hashed_beta(seed || ':' || fresh.video_no, belief.a, belief.b) as draw
+            from unnest(pool.new_nos) as fresh (video_no)
+            left join private.feed_exposures as exposure on fresh.video_no = exposure.video_no
+            cross join lateral (
+                select
+                    coalesce(exposure.clicks, 0) + 1.0::double precision as a,
+                    greatest(coalesce(exposure.shows, 0) - coalesce(exposure.clicks, 0), 0)
+                    + 9.0::double precision as b
+            ) as belief
+        ),
+
+        placed as materialized (
+            select
+                drawn.*,
+                row_number() over (
+                    order by
+                        drawn.draw desc,
+                        drawn.video_no asc
+                ) as place
+            from drawn
+        )
+
+        select
+            array_agg(winner.video_no order by winner.place),
+            -- Given what the others drew, it is shown when its own draw is above the best that is not.
+            array_agg(
+                private.beta_tail(
+                    winner.a,
+                    winner.b,
+                    coalesce((select max(loser.draw) from placed as loser where loser.place > asked / block + 1), 0)
+                )
+                order by winner.place
+            )
+        into
+            explored,
+            propensities
+        from placed as winner
+        where winner.place <= asked / block + 1;
+    end if;
+    explored := coalesce(explored, '{}');
+
+    variety := coalesce((rank_feed.options ->> 'variety')::double precision, 2 * context.weights[6]);
+    if variety > 0 then
+        with item as materialized (
+            select *
+            from unnest(pool.video_nos[:varied], pool.category_ids[:varied], pool.channel_ids[:varied]) with ordinality
+                as listed (video_no, category_id, channel_id, place)
+        ),
+
+        word as materialized (
+            select
+                item.place,
+                posting.keyword_no,
+                count(*) over (partition by item.place) as words
+            from item
+            inner join private.keyword_postings as posting on item.video_no = posting.video_no
+        ),
+
+        common as materialized (
+            select
+                one.place as one,
+                other.place as other,
+                count(*)::double precision / (min(one.words) + min(other.words) - count(*)) as share
+            from word as one
+            inner join word as other on one.keyword_no = other.keyword_no
+            group by
+                one.place,
+                other.place
+        )
+
+        select
+            array_agg(
+                case
+                    when one.channel_id = other.channel_id then 1
+                    else 0.5 * (one.category_id = other.category_id)::integer + 0.5 * coalesce(common.share, 0)
+                end
+                order by
+                    one.place,
+                    other.place
+            )
+        into likenesses
+        from item as one
+        cross join item as other
+        left join common on one.place = common.one and other.place = common.other;
+    end if;
+    most_alike := array_fill(0::double precision, array[size]);
+    lowest := pool.scores[size];
+    width := greatest(pool.scores[1] - lowest, 1e-9);
+    is_taken := array_fill(false, array[size]);
+    for place in 1..asked loop
+        if mod(place - 1, block) = 0 then
+            explored_at := place + floor(block * private.hashed_uniform(seed, place))::integer;
+        end if;
+        if explored_next > cardinality(explored) then
+            explored_at := 0;
+        end if;
+        chosen := null;
+        candidate := first_free;
+        while candidate <= size loop
+            if not is_taken[candidate] then
+                -- Its place is among those that explore.
+                if pool.video_nos[candidate] = any(explored) then
+                    is_taken[candidate] := true;
+                elsif chosen is null or pool.scores[candidate] - variety * most_alike[candidate] > best_worth then
+                    chosen := candidate;
+                    best_worth := pool.scores[candidate] - variety * most_alike[candidate];
+                end if;
+            end if;
+            -- Beyond them nothing is compared any more, and none of them can come after it.
+            exit when chosen is not null and (candidate >= varied or variety <= 0);
+            candidate := candidate + 1;
+        end loop;
+        if chosen is null then
+            exit when explored_next > cardinality(explored);
+            -- So few are there that only those are left that explore.
+            explored_at := place;
+        end if;
+        if place = explored_at then
+            places := places || coalesce(array_position(pool.video_nos, explored[explored_next]), 0);
+            picked_nos := picked_nos || explored[explored_next];
+            picked_diversities := picked_diversities || 1.0::double precision;
+            picked_propensities := picked_propensities || propensities[explored_next];
+            explored_next := explored_next + 1;
+            continue;
+        end if;
+        is_taken[chosen] := true;
+        while first_free <= size and is_taken[first_free] loop
+            first_free := first_free + 1;
+        end loop;
+        if variety > 0 and chosen <= varied then
+            for other in first_free..least(size, varied) loop
+                most_alike[other] := greatest(
+                    most_alike[other], likenesses[(chosen - 1) * least(size, varied) + other]
+                );
+            end loop;
+        end if;
+        places := places || chosen;
+        picked_nos := picked_nos || pool.video_nos[chosen];
+        picked_diversities := picked_diversities || (1 - most_alike[chosen]);
+        picked_propensities := picked_propensities || 1.0::double precision;
+    end loop;
+
+    return query
+    select
+        picked.picked_no,
+        card.video_id::text,
+        case when picked.place > 0 then (pool.scores[picked.place] - lowest) / width end,
+        case
+            when picked.place > 0
+                then jsonb_build_object(
+                    'category_match', pool.category_matches[picked.place],
+                    'keyword_relevance', pool.relevances[picked.place],
+                    'temporal_context', pool.context_matches[picked.place],
+                    'popularity_score', pool.popularities[picked.place],
+                    'freshness_factor', pool.freshnesses[picked.place],
+                    'diversity_bonus', picked.diversity
+                )
+            else '{}'
+        end,
+        case when picked.is_explored then array['exploration'] else '{}'::text[] end || coalesce(reasons.why, '{}'),
+        picked.is_explored,
+        picked.propensity
+    from (
+        select
+            listed.*,
+            listed.picked_no = any(explored) as is_explored
+        from unnest(places, picked_nos, picked_diversities, picked_propensities) with ordinality
+            as listed (place, picked_no, diversity, propensity, shown_at)
+    ) as picked
+    inner join private.video_cards as card on picked.picked_no = card.video_no
+    cross join lateral (
+        select array_agg(strong.reason order by strong.part desc) as why
+        from (
+            select
+                part.reason,
+                part.part,
+                max(part.part) over () as most_part,
+                row_number() over (order by part.part desc) as rank
+            from (
+                values
+                (
+                    'liked_similar:' || context.history_ids[pool.liked_places[picked.place]],
+                    context.weights[2] * pool.liked_parts[picked.place]
+                ),
+                (
+                    context.keyword_reasons[pool.keyword_places[picked.place]]
+                    || ':' || context.keywords[pool.keyword_places[picked.place]],
+                    case
+                        when pool.keyword_parts[picked.place] > 0
+                            then context.weights[2] * pool.keyword_parts[picked.place]
+                        else context.weights[3] * pool.moods[picked.place]
+                    end
+                ),
+                (
+                    context.category_reasons[array_position(context.category_ids, card.category_id::integer)]
+                    || ':' || card.category_id,
+                    case context.category_reasons[array_position(context.category_ids, card.category_id::integer)]
+                        when 'category' then context.weights[1] * (2 * pool.category_matches[picked.place] - 1)
+                        else context.weights[3] * pool.context_matches[picked.place]
+                    end
+                ),
+                ('popular', context.weights[4] * pool.popularities[picked.place]),
+                ('fresh', context.weights[5] * pool.freshnesses[picked.place])
+            ) as part (reason, part)
+            where
+                part.reason is not null
+                and part.part > 0
+        ) as strong
+        where
+            strong.rank <= 3
+            and strong.part >= 0.25 * strong.most_part
+    ) as reasons
+    order by picked.shown_at;
+end
+$$;
+comment on function private.rank_feed(uuid, timestamptz, integer, jsonb) is
+'A person''s feed at a moment, in its order. options, all left out in the service: weights (the base instead of the '
+'default version''s), weights_version, exploration (false: none), exclude_seen (false: nothing), variety (0: no '
+'diversity). score is 0 to 1 inside the candidates, null for a video that is only explored.';
+
+-- supabase/schemas/shorts/56_feed_log.sql
+
+-- Promises that what a feed showed is on record with its chance of being shown, that its pages stay as they were, and
+-- that who asks sees nobody else's.
+
+create table private.feed_rankings (
+    id uuid primary key default gen_random_uuid(),
+    user_id uuid not null references public.users (id) on delete cascade,
+    ranked_at timestamptz not null default now(),
+    moved_at timestamptz not null,
+    region text not null,
+    weights_version text not null references private.feed_weights (version),
+    video_nos integer[] not null,
+    scores real[] not null,
+    whys jsonb not null,
+    explored boolean[] not null,
+    propensities real[] not null,
+    constraint a_ranking_is_parallel check (
+        cardinality(scores) = cardinality(video_nos)
+        and cardinality(explored) = cardinality(video_nos)
+        and cardinality(propensities) = cardinality(video_nos)
+        and jsonb_array_length(whys) = cardinality(video_nos)
+    )
+);
+alter table private.feed_rankings enable row level security;
+create index feed_rankings_of_a_person on private.feed_rankings (user_id, ranked_at desc);
+create index feed_rankings_by_age on private.feed_rankings (ranked_at);
+create index feed_rankings_by_version on private.feed_rankings (weights_version);
+comment on table private.feed_rankings is
+'Feeds as they were ranked, so that their pages stay as they were. Kept for a day; goes with the person.';
+comment on column private.feed_rankings.moved_at is
+'When the person last did, said or changed anything: a newer moment means a new ranking.';
+comment on column private.feed_rankings.whys is 'The reasons of each video, as private.rank_feed names them.';
+comment on column private.feed_rankings.explored is 'Whether each was shown to learn of it.';
+comment on column private.feed_rankings.propensities is 'The chance that each had of being shown.';
+
+create table private.feed_impressions (
+    id uuid not null default gen_random_uuid(),
+    user_id uuid not null references public.users (id) on delete cascade,
+    shown_at timestamptz not null default clock_timestamp(),
+    request_id uuid not null,
+    weights_version text not null,
+    video_nos integer[] not null,
+    video_ids text[] not null,
+    positions integer[] not null,
+    explored boolean[] not null,
+    propensities real[] not null,
+    is_counted boolean not null default false,
+    primary key (id, shown_at)
+) partition by range (shown_at);
+alter table private.feed_impressions enable row level security;
+create index feed_impressions_of_a_person on private.feed_impressions (user_id, shown_at desc);
+create index feed_impressions_to_count on private.feed_impressions (shown_at)
+where not is_counted;
+comment on table private.feed_impressions is
+'One row a page that was shown: its videos, positions and chances, as parallel arrays. A month each, 3 months; goes '
+'with the person.';
+comment on column private.feed_impressions.request_id is 'The ranking that the page was cut from.';
+comment on column private.feed_impressions.positions is 'The place of each in the whole feed, from 1.';
+comment on column private.feed_impressions.propensities is 'The chance that each had of being shown there.';
+comment on column private.feed_impressions.is_counted is 'Whether private.feed_exposures has it.';
+
+create table private.feed_impressions_default partition of private.feed_impressions default;
+alter table private.feed_impressions_default enable row level security;
+comment on table private.feed_impressions_default is 'Pages that no other partition takes.';
+insert into ops.partition_policies (parent_schema, parent_table, control_column, retention)
+values ('private', 'feed_impressions', 'shown_at', '3 months');
+select ops.create_monthly_partitions();
+
+create table private.feed_exposures (
+    video_no integer primary key references private.video_cards (video_no) on delete cascade,
+    shows bigint not null,
+    clicks bigint not null,
+    constraint clicks_come_from_shows check (clicks between 0 and shows)
+);
+alter table private.feed_exposures enable row level security;
+comment on table private.feed_exposures is
+'How often feeds showed a video, and how often it was then liked or watched by half: what exploration learns from.';
+
+create function private.serve_feed(
+    at_most integer,
+    cursor text
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+language plpgsql
+as $$
+declare
+    -- Five pages of 20; who wants more asks anew, and has seen these then.
+    longest constant integer := 100;
+    person uuid := private.require_person();
+    ranking private.feed_rankings;
+    given text[];
+    from_place integer := 0;
+    last_moved_at timestamptz;
+    region_now text;
+    page record;
+begin
+    if coalesce(serve_feed.at_most, 20) not between 1 and 50 then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The limit is not between 1 and 50.',
+            detail = format('limit is %s.', serve_feed.at_most),
+            hint = 'Send a whole number from 1 to 50, and next_cursor for more.';
+    end if;
+
+    if serve_feed.cursor is null then
+        select
+            case when account.settings ->> 'region' ~ '^[A-Z]{2}$' then account.settings ->> 'region' else 'KR' end,
+            greatest(account.updated_at, profile.updated_at, done.created_at, said.created_at)
+        into
+            region_now,
+            last_moved_at
+        from public.users as account
+        left join public.user_profiles as profile on profile.user_id = account.id
+        left join lateral (
+            select recent.created_at
+            from public.video_interactions as recent
+            where recent.user_id = account.id
+            order by recent.created_at desc
+            limit 1
+        ) as done on true
+        left join lateral (
+            select max(feedback.created_at) as created_at
+            from public.user_feedback as feedback
+            where feedback.user_id = account.id
+        ) as said on true
+        where account.id = person;
+
+        -- In the same hour, with nothing done since, the ranking would be the same.
+        select kept.*
+        into ranking
+        from private.feed_rankings as kept
+        inner join private.feed_weights as weights on kept.weights_version = weights.version
+        where
+            kept.user_id = person
+            and kept.ranked_at >= date_trunc('hour', now())
+            and kept.moved_at = last_moved_at
+            and kept.region = region_now
+            and weights.is_default
+            -- What was tuned within the hour counts at once.
+            and kept.ranked_at >= weights.created_at
+        order by kept.ranked_at desc
+        limit 1;
+        if ranking.id is null then
+            insert into private.feed_rankings as made (
+                user_id, ranked_at, moved_at, region, weights_version, video_nos, scores, whys, explored, propensities
+            )
+            select
+                person,
+                clock_timestamp(),
+                last_moved_at,
+                region_now,
+                weights.version,
+                coalesce(array_agg(ranked.video_no order by ranked.place) filter (where ranked.place > 0), '{}'),
+                coalesce(
+                    array_agg(coalesce(ranked.score, 0)::real order by ranked.place) filter (where ranked.place > 0),
+                    '{}'
+                ),
+                coalesce(jsonb_agg(to_jsonb(ranked.why) order by ranked.place) filter (where ranked.place > 0), '[]'),
+                coalesce(array_agg(ranked.is_exploration order by ranked.place) filter (where ranked.place > 0), '{}'),
+                coalesce(array_agg(ranked.propensity::real order by ranked.place) filter (where ranked.place > 0), '{}')
+            from private.feed_weights as weights
+            left join
+                private.rank_feed(person, now(), longest) with ordinality
+                    as ranked (video_no, video_id, score, factors, why, is_exploration, propensity, place)
+                on true
+            where weights.is_default
+            group by weights.version
+            returning made.* into ranking;
+        end if;
+    else
+        given := regexp_match(
+            serve_feed.cursor,
+            '^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.([0-9]{1,3})$'
+        );
+        -- Somebody else's is as unknown as one that never was.
+        select kept.*
+        into ranking
+        from private.feed_rankings as kept
+        where
+            kept.id = given[1]::uuid
+            and kept.user_id = person
+            and given[2]::integer between 1 and longest;
+        if ranking.id is null then
+            raise exception using
+                errcode = 'PT400',
+                message = 'The cursor is no cursor of this feed.',
+                detail = 'A cursor holds for a day, and for the person it was given to.',
+                hint = 'Send next_cursor of the page before unchanged, or none for the first page.';
+        end if;
+        from_place := given[2]::integer;
+    end if;
+
+    select
+        coalesce(jsonb_agg(item.card order by item.place), '[]') as cards,
+        array_agg(item.video_no order by item.place) as video_nos,
+        array_agg(item.video_id order by item.place) as video_ids,
+        array_agg(item.place order by item.place) as positions,
+        array_agg(item.is_explored order by item.place) as explored,
+        array_agg(item.propensity order by item.place) as propensities,
+        max(item.place) as last_place,
+        count(*) as shown
+    into page
+    from (
+        select
+            listed.place::integer as place,
+            listed.video_no,
+            video.video_id::text as video_id,
+            listed.is_explored,
+            listed.propensity,
+            jsonb_build_object(
+                'video_id', video.video_id,
+                'title', video.title,
+                'channel_id', video.channel_id,
+                'channel_name', video.channel_name,
+                'thumbnail_url', video.thumbnail_url,
+                'duration', video.duration,
+                'view_count', video.view_count,
+                'published_at', video.published_at,
+                'category_id', video.category_id,
+                'quality_score', video.quality_score,
+                'score', listed.score,
+                'why', private.feed_reasons(ranking.whys -> (listed.place - 1)::integer),
+                'is_exploration', listed.is_explored,
+                'propensity', listed.propensity
+            ) as card
+        from unnest(ranking.video_nos, ranking.scores, ranking.explored, ranking.propensities) with ordinality
+            as listed (video_no, score, is_explored, propensity, place)
+        inner join private.video_cards as card on listed.video_no = card.video_no
+        -- What happened since the last fold, and where the person is, decides here.
+        inner join public.cached_videos as video on card.video_id = video.video_id
+        where
+            listed.place > from_place
+            and video.is_playable
+            and video.is_shorts
+            and video.expires_at > now()
+            and private.plays_in(video.region_restrictions, ranking.region)
+        order by listed.place
+        limit coalesce(serve_feed.at_most, 20)
+    ) as item;
+
+    if page.shown > 0 then
+        insert into private.feed_impressions (
+            user_id, request_id, weights_version, video_nos, video_ids, positions, explored, propensities
+        )
+        values (
+            person,
+            ranking.id,
+            ranking.weights_version,
+            page.video_nos,
+            page.video_ids,
+            page.positions,
+            page.explored,
+            page.propensities
+        );
+    end if;
+    return jsonb_build_object(
+        'videos', page.cards,
+        'weights_version', ranking.weights_version,
+        'next_cursor', case
+            when page.shown = coalesce(serve_feed.at_most, 20) and page.last_place < cardinality(ranking.video_nos)
+                then ranking.id || '.' || page.last_place
+        end
+    );
+end
+$$;
+comment on function private.serve_feed(integer, text) is
+'A page of the feed of who asks, by the token alone, and the record that it was shown.';
+
+create function public.personalized_feed(
+    "limit" integer default 20,
+    cursor text default null
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.serve_feed("limit", cursor)
+$$;
+comment on function public.personalized_feed(integer, text) is
+'A page of one''s own feed: {"videos": [{..., "score", "why": [{"reason", "detail"}], "is_exploration", '
+'"propensity"}], "weights_version", "next_cursor"}. 1 to 50 videos a page; next_cursor is null at its end. '
+'For who is signed in.';
+
+create function private.feed_reasons(why jsonb)
+returns jsonb
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        coalesce(
+            jsonb_agg(
+                case split.reason
+                    when 'liked_similar'
+                        then jsonb_build_object('reason', split.reason, 'detail', video.title, 'video_id', split.detail)
+                    when 'category'
+                        then jsonb_build_object(
+                            'reason', split.reason, 'detail', category.english, 'category_id', split.detail::integer
+                        )
+                    when 'mood'
+                        then jsonb_build_object('reason', split.reason, 'detail', coalesce(category.english, split.detail))
+                    else jsonb_build_object('reason', split.reason, 'detail', split.detail)
+                end
+                order by split.place
+            ),
+            '[]'
+        )
+    from (
+        select
+            split_part(listed.reason, ':', 1) as reason,
+            nullif(substr(listed.reason, strpos(listed.reason || ':', ':') + 1), '') as detail,
+            listed.place
+        from jsonb_array_elements_text(feed_reasons.why) with ordinality as listed (reason, place)
+    ) as split
+    left join public.cached_videos as video
+        on split.reason = 'liked_similar' and split.detail = video.video_id
+    left join private.video_category_names() as category
+        on split.reason in ('category', 'mood') and split.detail = category.category_id::text
+$$;
+comment on function private.feed_reasons(jsonb) is
+'What private.rank_feed names, as a frontend shows it: {"reason", "detail"} and the id of what the detail names.';
+
+create function private.count_feed_impressions(
+    at timestamptz default now(),
+    batch_size integer default 2000
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+set jit = off
+language sql
+as $$
+    with due as materialized (
+        select
+            impression.id,
+            impression.shown_at
+        from private.feed_impressions as impression
+        where
+            not impression.is_counted
+            -- An hour for it to be watched.
+            and impression.shown_at < count_feed_impressions.at - interval '1 hour'
+        order by impression.shown_at
+        limit count_feed_impressions.batch_size
+        for update skip locked
+    ),
+
+    pages as (
+        update private.feed_impressions as stored
+        set is_counted = true
+        from due
+        where
+            stored.id = due.id
+            and stored.shown_at = due.shown_at
+        returning stored.user_id, stored.shown_at, stored.video_nos, stored.video_ids
+    ),
+
+    counted as materialized (
+        select
+            card.video_no,
+            count(*) as shows,
+            count(*) filter (where watched.is_positive) as clicks
+        from pages
+        cross join lateral unnest(pages.video_ids) as shown (video_id)
+        inner join private.video_cards as card on shown.video_id = card.video_id
+        left join lateral (
+            select true as is_positive
+            from public.video_interactions as done
+            where
+                done.user_id = pages.user_id
+                and done.created_at >= pages.shown_at
+                and done.created_at < pages.shown_at + interval '1 hour'
+                and done.video_id = shown.video_id
+                and (
+                    done.interaction_type in ('like', 'save', 'share')
+                    or (done.interaction_type = 'view' and (done.watch_percentage >= 0.5 or done.watched_to_end))
+                )
+            limit 1
+        ) as watched on true
+        group by card.video_no
+    ),
+
+    kept as (
+        insert into private.feed_exposures as stored (video_no, shows, clicks)
+        select
+            counted.video_no,
+            counted.shows,
+            counted.clicks
+        from counted
+        order by counted.video_no
+        on conflict (video_no) do update
+            set
+                shows = stored.shows + excluded.shows,
+                clicks = stored.clicks + excluded.clicks
+    )
+
+    select
+        jsonb_build_object(
+            'pages', (select count(*) from due),
+            'videos', (select count(*) from counted)
+        )
+$$;
+comment on function private.count_feed_impressions(timestamptz, integer) is
+'Counts pages that were shown an hour ago into private.feed_exposures, each once, the oldest first.';
+
+create function private.forget_feed_rankings(
+    at timestamptz default now(),
+    batch_size integer default 20000
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    with forgotten as (
+        delete from private.feed_rankings as stored
+        where stored.id in (
+            select old.id
+            from private.feed_rankings as old
+            where old.ranked_at < forget_feed_rankings.at - interval '1 day'
+            order by old.ranked_at
+            limit forget_feed_rankings.batch_size
+            for update skip locked
+        )
+        returning stored.id
+    )
+
+    select jsonb_build_object('forgotten', (select count(*) from forgotten))
+$$;
+comment on function private.forget_feed_rankings(timestamptz, integer) is 'Forgets rankings of more than a day ago.';
+
+-- supabase/schemas/shorts/57_ai_chat.sql
+
+-- Promises that nobody asks the AI more often in a day than their tier allows, and that what was said is kept.
+
+create table private.ai_turn_limits (
+    tier public.tier_enum primary key,
+    daily_limit integer not null,
+    constraint daily_limit_is_possible check (daily_limit between 0 and 1000000)
+);
+alter table private.ai_turn_limits enable row level security;
+comment on table private.ai_turn_limits is
+'How many turns with the AI a day in Korea allows. An operator changes it; it counts at once. No row: none.';
+comment on column private.ai_turn_limits.daily_limit is 'Turns a day of each person of this tier.';
+
+insert into private.ai_turn_limits (tier, daily_limit)
+values
+('premium', 50),
+('pro', 200),
+('enterprise', 1000);
+
+create table private.ai_turn_days (
+    user_id uuid not null references public.users (id) on delete cascade,
+    day date not null,
+    used integer not null,
+    primary key (user_id, day),
+    constraint used_is_positive check (used > 0)
+);
+alter table private.ai_turn_days enable row level security;
+comment on table private.ai_turn_days is
+'How many turns with the AI a person has begun on a day in Korea. A new day''s first turn forgets the days before.';
+comment on column private.ai_turn_days.used is
+'Counted before the model is asked; a conversation that is gone gives none back.';
+
+create function private.ai_turns_allowed(person uuid)
+returns integer
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        coalesce(
+            (
+                select allowed.daily_limit
+                from public.user_tiers as held
+                inner join private.ai_turn_limits as allowed on held.tier = allowed.tier
+                where
+                    held.user_id = person
+                    and (held.expires_at is null or held.expires_at > now())
+            ),
+            -- An admin without a tier may as much as anybody.
+            (
+                select max(allowed.daily_limit)
+                from private.ai_turn_limits as allowed
+                where private.is_admin()
+            ),
+            0
+        )
+$$;
+comment on function private.ai_turns_allowed(uuid) is 'How many turns with the AI a day allows this person now.';
+
+create function private.take_ai_turn(person uuid)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    allowed constant integer := private.ai_turns_allowed(person);
+    today constant date := private.korean_day();
+    resets_at constant timestamptz := (today + 1)::timestamp at time zone 'Asia/Seoul';
+    used_up integer;
+begin
+    -- Who takes at the same time waits for this row, and is then asked about what is used by then.
+    insert into private.ai_turn_days as counted (user_id, day, used)
+    select
+        person,
+        today,
+        1
+    where allowed > 0
+    on conflict on constraint ai_turn_days_pkey do update
+        set used = counted.used + 1
+        where counted.used < allowed
+    returning counted.used
+    into used_up;
+    if used_up = 1 then
+        delete from private.ai_turn_days as stored
+        where
+            stored.user_id = person
+            and stored.day < today;
+    end if;
+    return jsonb_build_object(
+        'granted', used_up is not null,
+        'turns_left', coalesce(allowed - used_up, 0),
+        'resets_at', resets_at,
+        'retry_after_seconds', ceil(extract(epoch from resets_at - now()))::integer
+    );
+end
+$$;
+comment on function private.take_ai_turn(uuid) is
+'Counts one turn of the day if one is left; granted says whether. Never beyond the limit, however many ask at once.';
+
+create function private.with_turns(
+    conversation jsonb,
+    added jsonb
+)
+returns jsonb
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select coalesce(jsonb_agg(sized.entry order by sized.place), '[]'::jsonb)
+    from (
+        select
+            turn.entry,
+            turn.place,
+            -- With what stands between two of them, or around all.
+            sum(length(turn.entry::text) + 2) over (order by turn.place desc) as characters
+        from jsonb_array_elements(conversation || added) with ordinality as turn (entry, place)
+    ) as sized
+    where sized.characters <= 65536
+$$;
+comment on function private.with_turns(jsonb, jsonb) is
+'A conversation and what is said next; as many of the oldest turns go as make it too long to be stored.';
+
+create function private.require_conversation(
+    session uuid,
+    person uuid
+)
+returns public.search_sessions
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    kept public.search_sessions;
+begin
+    if not private.may_talk_to_the_ai() then
+        raise exception using
+            errcode = 'PT403',
+            message = 'A conversation with the AI needs premium.',
+            detail = 'Nothing was stored or counted.',
+            hint = 'Subscribe, or search by keyword.';
+    end if;
+    if require_conversation.session is null then
+        return null;
+    end if;
+    select stored.*
+    into kept
+    from public.search_sessions as stored
+    where
+        stored.id = require_conversation.session
+        and stored.user_id = person
+        and stored.search_type = 'ai_chat'
+    for no key update;
+    if not found then
+        raise exception using
+            errcode = 'PT404',
+            message = 'There is no such conversation of yours.',
+            detail = 'Conversations older than 90 days are archived.',
+            hint = 'Send the session of an earlier answer, or none to begin a new conversation.';
+    end if;
+    return kept;
+end
+$$;
+comment on function private.require_conversation(uuid, uuid) is
+'The person''s own conversation, held until the end of the transaction; null for none. Refuses who may not talk.';
+
+create function private.begin_ai_turn(
+    message text,
+    session uuid
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    person constant uuid := private.require_person();
+    talk public.search_sessions := private.require_conversation(begin_ai_turn.session, person);
+    turn constant uuid := gen_random_uuid();
+    taken jsonb;
+    opened jsonb;
+begin
+    if coalesce(length(message) > 1000 or private.normalize_keyword(message) = '', true) then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The message is missing, empty, or longer than 1000 characters.',
+            detail = 'Nothing was stored or counted.',
+            hint = 'Send what the person typed.';
+    end if;
+    taken := private.take_ai_turn(person);
+    if not (taken -> 'granted')::boolean then
+        return taken || jsonb_build_object('session', talk.id);
+    end if;
+    if talk.id is null then
+        opened := private.open_search(left(message, 500), 'ai_chat', null, null, null, null);
+        talk.id := (opened ->> 'id')::uuid;
+        talk.session_started_at := (opened ->> 'session_started_at')::timestamptz;
+        talk.conversation_context := '[]'::jsonb;
+    end if;
+    update public.search_sessions as stored
+    set
+        conversation_context = private.with_turns(
+            talk.conversation_context,
+            jsonb_build_object('turn', turn, 'role', 'user', 'text', message, 'at', now())
+        )
+    where
+        stored.id = talk.id
+        and stored.session_started_at = talk.session_started_at;
+    return taken || jsonb_build_object(
+        'session', talk.id,
+        'turn', turn,
+        'conversation', jsonb_path_query_array(talk.conversation_context, '$[last - 11 to last]')
+    );
+end
+$$;
+comment on function private.begin_ai_turn(text, uuid) is
+'Counts a turn of who asks and stores what they said, in a new conversation or in one of their own.';
+
+create function public.open_ai_turn(
+    message text,
+    session uuid default null
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.begin_ai_turn(message, session)
+$$;
+comment on function public.open_ai_turn(text, uuid) is
+'Takes one of the day''s turns with the AI: {"granted", "turns_left", "resets_at", "retry_after_seconds", "session", '
+'"turn", "conversation"}, the last 12 things said before. Premium and up.';
+
+create function private.end_ai_turn(
+    session uuid,
+    turn uuid,
+    answer text,
+    source text,
+    model text,
+    fallback boolean,
+    videos text[],
+    response_time_ms integer
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    person constant uuid := private.require_person();
+    talk constant public.search_sessions := private.require_conversation(end_ai_turn.session, person);
+    problem record;
+begin
+    select
+        rule.message,
+        rule.hint
+    into problem
+    from (
+        values
+        (
+            coalesce(length(answer) not between 1 and 4000, true),
+            'The answer is missing, empty, or longer than 4000 characters.',
+            'Send what was shown.'
+        ),
+        (
+            coalesce(end_ai_turn.source not in ('model', 'search'), true),
+            'The source is neither model nor search.',
+            'Send who wrote the answer.'
+        ),
+        (
+            length(end_ai_turn.model) not between 1 and 200,
+            'The model has no name, or one of more than 200 characters.',
+            'Send its name, or nothing when the search wrote the answer.'
+        ),
+        (
+            not private.are_short_texts(videos, 50),
+            'The videos are not at most 50 ids.',
+            'Send the ids of the cards that were shown.'
+        ),
+        (
+            end_ai_turn.response_time_ms not between 1 and 86400000,
+            'response_time_ms is not from 1 to 86400000',
+            'Send the milliseconds until the answer was there, or nothing.'
+        )
+    ) as rule (is_broken, message, hint)
+    where rule.is_broken
+    limit 1;
+    if found then
+        raise exception using
+            errcode = 'PT400',
+            message = problem.message,
+            detail = 'Nothing was changed.',
+            hint = problem.hint;
+    end if;
+    if talk.conversation_context @> jsonb_build_array(jsonb_build_object('turn', turn, 'role', 'assistant')) then
+        return jsonb_build_object('session', talk.id, 'stored', false);
+    end if;
+    if not coalesce(
+        talk.conversation_context @> jsonb_build_array(jsonb_build_object('turn', turn, 'role', 'user')), false
+    ) then
+        raise exception using
+            errcode = 'PT404',
+            message = 'There is no such turn of yours.',
+            detail = 'Nothing was changed.',
+            hint = 'Send session and turn as open_ai_turn returned them.';
+    end if;
+    update public.search_sessions as stored
+    set
+        conversation_context = private.with_turns(
+            talk.conversation_context,
+            jsonb_build_object(
+                'turn', turn,
+                'role', 'assistant',
+                'text', answer,
+                'at', now(),
+                'source', end_ai_turn.source,
+                'model', end_ai_turn.model,
+                'fallback', coalesce(end_ai_turn.fallback, false),
+                'videos', coalesce(to_jsonb(videos), '[]')
+            )
+        ),
+        results_count = least(stored.results_count + coalesce(cardinality(videos), 0), 1000000),
+        results_shown = least(stored.results_shown + coalesce(cardinality(videos), 0), 100000),
+        response_time_ms = coalesce(end_ai_turn.response_time_ms, stored.response_time_ms),
+        session_ended_at = now()
+    where
+        stored.id = talk.id
+        and stored.session_started_at = talk.session_started_at;
+    return jsonb_build_object('session', talk.id, 'stored', true);
+end
+$$;
+comment on function private.end_ai_turn(uuid, uuid, text, text, text, boolean, text[], integer) is
+'Adds the answer to a turn of who asks, once.';
+
+create function public.close_ai_turn(
+    session uuid,
+    turn uuid,
+    answer text,
+    source text,
+    model text default null,
+    fallback boolean default false,
+    videos text[] default '{}',
+    response_time_ms integer default null
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.end_ai_turn(session, turn, answer, source, model, fallback, videos, response_time_ms)
+$$;
+comment on function public.close_ai_turn(uuid, uuid, text, text, text, boolean, text[], integer) is
+'Stores what was answered in a turn that open_ai_turn began: {"session", "stored"}. Said again, it changes nothing.';
+
+-- supabase/schemas/shorts/58_trending_now.sql
 
 -- Promises that everybody can read what trends now, and no more of it than that.
 
@@ -15106,6 +23235,60 @@ grant execute on function private.surge_score(double precision, double precision
 -- one reading for bursts and new keywords: called by the detectors, as the service.
 grant execute on function private.detect_alone(timestamptz, text) to app_service;
 
+-- search pages, suggestions, synonyms: search is for everybody. A page has nothing but what its readers may see, and is
+-- read directly: a function in between would cost more than the look-up.
+grant select on private.keyword_pages to app_anonymous, app_service;
+create policy "visitors read their pages" on private.keyword_pages
+for select to anon
+using (is_anonymous);
+create policy "who is signed in reads their pages" on private.keyword_pages
+for select to authenticated
+using (not is_anonymous);
+grant select, insert, update, delete on private.synonyms to app_service;
+grant select on private.search_page_reads to app_service;
+grant select on ops.search_page_health to app_service;
+grant select on private.unanswered_searches to app_service;
+grant select on private.keywords to app_service;
+grant execute on function public.search_videos(
+    text, integer, text, integer, double precision, integer, text, boolean
+) to app_anonymous, app_service;
+grant execute on function private.search_afresh(
+    text, integer, text, integer, double precision, integer, text, boolean
+) to app_anonymous, app_service;
+grant execute on function private.count_page_read(boolean, integer) to app_anonymous, app_service;
+grant execute on function public.suggest_keywords(text, integer) to app_anonymous, app_service;
+grant execute on function private.suggested_keywords(text, integer) to app_anonymous, app_service;
+grant execute on function public.unanswered_searches(integer) to app_service;
+
+-- learning: the service brings vectors; similar videos are for everybody, who may see them by the policy of the table.
+grant select on private.video_cards to app_service;
+grant select, insert, update, delete on private.video_vectors to app_service;
+grant execute on function public.set_video_embeddings(jsonb, text) to app_service;
+grant execute on function public.set_video_embedding(text, double precision[], text) to app_service;
+grant execute on function private.unit_vector(double precision[]) to app_service;
+grant execute on function public.similar_videos(text, integer, text) to app_anonymous, app_service;
+grant execute on function private.similar_to(text, integer, bigint) to app_anonymous, app_service;
+
+-- conversations with the AI: people take and answer turns of their own; only an operator changes a limit.
+grant select on private.ai_turn_limits to app_service;
+grant select on private.ai_turn_days to app_service;
+grant execute on function public.open_ai_turn(text, uuid) to app_authenticated;
+grant execute on function public.close_ai_turn(
+    uuid, uuid, text, text, text, boolean, text[], integer
+) to app_authenticated;
+grant execute on function private.begin_ai_turn(text, uuid) to app_authenticated;
+grant execute on function private.end_ai_turn(
+    uuid, uuid, text, text, text, boolean, text[], integer
+) to app_authenticated;
+
+-- feed: one's own, by the token alone; an operator tunes weights and moods as the service.
+grant execute on function public.personalized_feed(integer, text) to app_authenticated;
+grant execute on function private.serve_feed(integer, text) to app_authenticated;
+grant select, insert, update, delete on private.feed_weights to app_service;
+grant select, insert, update, delete on private.mood_topics to app_service;
+grant select on private.feed_impressions to app_service;
+grant select on private.feed_exposures to app_service;
+
 -- supabase/schemas/shorts/80_monitoring.sql
 
 -- Promises the room's figures at a glance, for operators: they are about everybody's use.
@@ -15272,4 +23455,75 @@ select cron.schedule(
     'shorts-expire-trends',
     '*/10 * * * *',
     $$select ops.log_job_run('shorts-expire-trends', private.expire_trends())$$
+);
+
+-- Every minute: a new keyword is suggested two minutes after its first video came; the rest goes round.
+select cron.schedule(
+    'shorts-refresh-suggestions',
+    '* * * * *',
+    $$select ops.log_job_run('shorts-refresh-suggestions', private.refresh_suggestions())$$
+);
+select cron.schedule(
+    'shorts-forget-search-pages',
+    '3-59/5 * * * *',
+    $$select ops.log_job_run('shorts-forget-search-pages', private.forget_search_pages())$$
+);
+
+-- Every hour, the day that it was an hour ago: what nobody could be answered.
+select cron.schedule(
+    'shorts-count-unanswered-searches',
+    '40 * * * *',
+    $$select ops.log_job_run('shorts-count-unanswered-searches', private.count_unanswered_searches())$$
+);
+
+-- Every five minutes: new videos get their vectors soon, and the round over the others comes forward.
+select cron.schedule(
+    'shorts-fold-video-vectors',
+    '3-59/5 * * * *',
+    $$select ops.log_job_run('shorts-fold-video-vectors', private.fold_video_vectors())$$
+);
+
+-- 04:00 to 04:59 in Korea, every minute a batch: which videos go together; then, from 05:00, what each person likes.
+select cron.schedule(
+    'shorts-learn-neighbours',
+    '* 19 * * *',
+    $$select ops.log_job_run('shorts-learn-neighbours', private.learn_neighbours())$$
+);
+select cron.schedule(
+    'shorts-learn-tastes',
+    '* 20 * * *',
+    $$select ops.log_job_run('shorts-learn-tastes', private.learn_tastes())$$
+);
+
+-- 06:00 to 06:59 in Korea: what has faded goes.
+select cron.schedule(
+    'shorts-prune-pairs',
+    '* 21 * * *',
+    $$select ops.log_job_run('shorts-prune-pairs', private.prune_pairs())$$
+);
+
+-- Every minute: search and feed know a video within it. What must not be served is looked up in the cache anyway.
+select cron.schedule(
+    'shorts-fold-video-cards',
+    '* * * * *',
+    $$select ops.log_job_run('shorts-fold-video-cards', private.fold_video_cards())$$
+);
+
+-- Every minute: what is liked now is popular within two. A minute's likes are one batch, unless there are more.
+select cron.schedule(
+    'shorts-fold-video-heats',
+    '* * * * *',
+    $$select ops.log_job_run('shorts-fold-video-heats', private.fold_video_heats())$$
+);
+
+-- Every five minutes: what feeds showed an hour ago is counted. Every hour: rankings of yesterday are forgotten.
+select cron.schedule(
+    'shorts-count-feed-impressions',
+    '*/5 * * * *',
+    $$select ops.log_job_run('shorts-count-feed-impressions', private.count_feed_impressions())$$
+);
+select cron.schedule(
+    'shorts-forget-feed-rankings',
+    '40 * * * *',
+    $$select ops.log_job_run('shorts-forget-feed-rankings', private.forget_feed_rankings())$$
 );

@@ -506,6 +506,7 @@ grant execute on function private.surge_score(double precision, double precision
 
 -- one reading for bursts and new keywords: called by the detectors, as the service.
 grant execute on function private.detect_alone(timestamptz, text) to app_service;
+
 -- search pages, suggestions, synonyms: search is for everybody. A page has nothing but what its readers may see, and is
 -- read directly: a function in between would cost more than the look-up.
 grant select on private.keyword_pages to app_anonymous, app_service;
@@ -530,6 +531,7 @@ grant execute on function private.count_page_read(boolean, integer) to app_anony
 grant execute on function public.suggest_keywords(text, integer) to app_anonymous, app_service;
 grant execute on function private.suggested_keywords(text, integer) to app_anonymous, app_service;
 grant execute on function public.unanswered_searches(integer) to app_service;
+
 -- learning: the service brings vectors; similar videos are for everybody, who may see them by the policy of the table.
 grant select on private.video_cards to app_service;
 grant select, insert, update, delete on private.video_vectors to app_service;
@@ -538,6 +540,7 @@ grant execute on function public.set_video_embedding(text, double precision[], t
 grant execute on function private.unit_vector(double precision[]) to app_service;
 grant execute on function public.similar_videos(text, integer, text) to app_anonymous, app_service;
 grant execute on function private.similar_to(text, integer, bigint) to app_anonymous, app_service;
+
 -- conversations with the AI: people take and answer turns of their own; only an operator changes a limit.
 grant select on private.ai_turn_limits to app_service;
 grant select on private.ai_turn_days to app_service;
@@ -549,6 +552,7 @@ grant execute on function private.begin_ai_turn(text, uuid) to app_authenticated
 grant execute on function private.end_ai_turn(
     uuid, uuid, text, text, text, boolean, text[], integer
 ) to app_authenticated;
+
 -- feed: one's own, by the token alone; an operator tunes weights and moods as the service.
 grant execute on function public.personalized_feed(integer, text) to app_authenticated;
 grant execute on function private.serve_feed(integer, text) to app_authenticated;

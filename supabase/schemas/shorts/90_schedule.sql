@@ -132,6 +132,8 @@ select cron.schedule(
     'shorts-count-unanswered-searches',
     '40 * * * *',
     $$select ops.log_job_run('shorts-count-unanswered-searches', private.count_unanswered_searches())$$
+);
+
 -- Every five minutes: new videos get their vectors soon, and the round over the others comes forward.
 select cron.schedule(
     'shorts-fold-video-vectors',
@@ -156,11 +158,15 @@ select cron.schedule(
     'shorts-prune-pairs',
     '* 21 * * *',
     $$select ops.log_job_run('shorts-prune-pairs', private.prune_pairs())$$
+);
+
 -- Every minute: search and feed know a video within it. What must not be served is looked up in the cache anyway.
 select cron.schedule(
     'shorts-fold-video-cards',
     '* * * * *',
     $$select ops.log_job_run('shorts-fold-video-cards', private.fold_video_cards())$$
+);
+
 -- Every minute: what is liked now is popular within two. A minute's likes are one batch, unless there are more.
 select cron.schedule(
     'shorts-fold-video-heats',

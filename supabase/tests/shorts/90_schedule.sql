@@ -1,6 +1,6 @@
 -- The room's jobs are exactly these, and they run.
 begin;
-select plan(27);
+select plan(35);
 
 select results_eq(
     $$
@@ -16,20 +16,27 @@ select results_eq(
         values
         ('shorts-analyze-patterns', '35 * * * *', true),
         ('shorts-archive-sessions', '* 16 * * *', true),
+        ('shorts-count-feed-impressions', '*/5 * * * *', true),
         ('shorts-count-internal-signals', '4-59/5 * * * *', true),
         ('shorts-count-unanswered-searches', '40 * * * *', true),
         ('shorts-detect-trends', '*/5 * * * *', true),
         ('shorts-expire-trends', '*/10 * * * *', true),
         ('shorts-fold-counters', '* * * * *', true),
         ('shorts-fold-video-cards', '* * * * *', true),
+        ('shorts-fold-video-heats', '* * * * *', true),
+        ('shorts-fold-video-vectors', '3-59/5 * * * *', true),
         ('shorts-forecast-trends', '20 * * * *', true),
+        ('shorts-forget-feed-rankings', '40 * * * *', true),
         ('shorts-forget-keyword-states', '45 * * * *', true),
         ('shorts-forget-search-pages', '3-59/5 * * * *', true),
+        ('shorts-learn-neighbours', '* 19 * * *', true),
+        ('shorts-learn-tastes', '* 20 * * *', true),
+        ('shorts-prune-pairs', '* 21 * * *', true),
         ('shorts-prune-watch-events', '40 17 * * *', true),
         ('shorts-purge-api-data', '* 18 * * *', true),
         ('shorts-queue-due-videos', '*/15 * * * *', true),
-        ('shorts-refresh-summaries', '50 * * * *', true),
         ('shorts-refresh-suggestions', '* * * * *', true),
+        ('shorts-refresh-summaries', '50 * * * *', true),
         ('shorts-rollup-keywords', '25 * * * *', true),
         ('shorts-rollup-yesterday', '10 15 * * *', true),
         ('shorts-score-channels', '2-59/10 * * * *', true),
