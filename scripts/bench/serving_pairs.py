@@ -1,0 +1,240 @@
+"""The questions that people ask of search and feed: ours beside what it replaces, and how their answers are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+__all__ = ["Contender", "Pair", "pairs"]
+
+QUESTIONS = 60  # different questions of one kind, so that no answer stays warm by itself
+COMPARED = 20
+
+Connection = psycopg.Connection[Any]
+SERVABLE = "video.is_playable and video.is_shorts and video.expires_at > now()"
+
+# The source's search: every mapping of the keyword joined to its video, sorted, the first twenty kept. Its order is ours.
+SOURCE_SEARCH = f"""
+select json_agg(best) from (
+    select video.*,
+        ln(greatest(private.keyword_relevance(mapping.relevance_score), 0.01)) + card.standing as score
+    from public.keyword_video_mappings as mapping
+    inner join public.cached_videos as video on mapping.video_id = video.video_id
+    inner join private.video_cards as card on video.video_id = card.video_id
+    where mapping.keyword = {{text}} and {SERVABLE}
+    order by score desc limit 20
+) as best
+"""
+ILIKE = f"""
+select json_agg(best) from (
+    select video.*
+    from public.cached_videos as video
+    where video.title ilike '%' || {{text}} || '%' and {SERVABLE}
+    order by video.view_count desc limit 20
+) as best
+"""
+# The source's six weights over every video that plays, with the index on seen videos that it lacks.
+SOURCE_FEED = f"""
+select json_agg(best) from (
+    with person as (select * from public.user_profiles where user_id = {{person}}),
+    seen as materialized (select video_id from public.video_interactions where user_id = {{person}})
+    select video.video_id,
+        0.30 * (video.category_name = any(person.preferred_categories))::integer
+        + 0.25 * coalesce((
+            select max(mapping.relevance_score) from public.keyword_video_mappings as mapping
+            where mapping.video_id = video.video_id and mapping.keyword = any(person.preferred_keywords)
+        ), 0)
+        + 0.15 * 0.5
+        + 0.15 * ln(1 + coalesce(video.view_count, 0)) / ln(1 + 1e9)
+        + 0.10 * exp(-extract(epoch from now() - video.published_at)::float8 / 604800) as score
+    from public.cached_videos as video cross join person
+    where {SERVABLE} and video.video_id not in (select seen.video_id from seen)
+    order by score desc limit 20
+) as best
+"""
+AS_PERSON = (
+    "with claims as materialized (select set_config('request.jwt.claims', '{{\"sub\":\"' || {person}"
+    ' || \'","role":"authenticated"}}\', true)) {statement}'
+)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to answer one kind of question: statements that pgbench picks from, and who asks."""
+
+    name: str
+    statements: Sequence[str]
+    role: str = "authenticated"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A question, the baseline that it is measured against, and ours."""
+
+    question: str
+    baseline: Contender
+    ours: Contender
+    prepare: Callable[[Connection], None] = lambda connection: None
+
+
+def pairs(connection: Connection) -> Iterator[Pair]:
+    """The pairs; each compares its answers before it is handed out, and what differs ends the run."""
+    keywords = column(
+        connection,
+        "select keyword from (select keyword from public.keyword_video_mappings tablesample bernoulli (1)) as drawn"
+        f" group by keyword order by md5(keyword) limit {QUESTIONS}",
+    )
+    lookups = [
+        f"select video.* from public.cached_videos as video where video.video_id = {quoted(video)}"
+        for video in column(
+            connection,
+            f"select video_id from private.video_cards where is_servable order by md5(video_id) limit {QUESTIONS}",
+        )
+    ]
+    pages = [f"select public.search_videos({quoted(keyword)})" for keyword in keywords]
+    by_key = Contender("a video by its key", lookups)
+    yield Pair("keyword, page kept", by_key, Contender("search_videos", pages), warm(pages))
+
+    live = [
+        f"select private.find_videos({quoted(keyword)}, '{{\"facets\":false}}', 20, null, false)"
+        for keyword in keywords
+    ]
+    source = Contender(
+        "the source's search", [SOURCE_SEARCH.format(text=quoted(each)) for each in keywords], "postgres"
+    )
+    compare_search(connection, keywords)
+    yield Pair("keyword, ranked anew", source, Contender("find_videos", live, "postgres"))
+
+    for kind, texts in title_questions(connection).items():
+        compare_titles(connection, texts)
+        ours = Contender(
+            "find_videos",
+            [f"select private.find_videos({quoted(text)}, '{{\"facets\":false}}', 20, null, false)" for text in texts],
+            "postgres",
+        )
+        ilike = Contender("ILIKE", [ILIKE.format(text=quoted(text)) for text in texts], "postgres")
+        yield Pair(f"title, {kind}", ilike, ours, prepare=without_trigrams)
+        yield Pair(f"title, {kind}", Contender("pg_trgm", ilike.statements, "postgres"), ours, prepare=with_trigrams)
+    without_trigrams(connection)
+
+    people = column(
+        connection,
+        "select user_id::text from public.user_profiles as profile where exists (select from public.video_interactions"
+        " as done where done.user_id = profile.user_id) order by md5(user_id::text) limit 60",
+    )
+    yield Pair(
+        "feed, computed",
+        Contender(
+            "the source's six weights over all",
+            [SOURCE_FEED.format(person=quoted(each)) for each in people],
+            "postgres",
+        ),
+        Contender(
+            "personalized_feed",
+            [
+                AS_PERSON.format(person=quoted(each), statement="select public.personalized_feed(20) from claims")
+                for each in people
+            ],
+        ),
+    )
+    yield Pair(
+        "similar videos",
+        by_key,
+        Contender(
+            "similar_videos",
+            [
+                f"select public.similar_videos({quoted(video)})"
+                for video in column(
+                    connection,
+                    f"select video_id from private.video_cards where is_servable order by md5(video_id) limit {QUESTIONS}",
+                )
+            ],
+        ),
+    )
+
+
+def title_questions(connection: Connection) -> dict[str, list[str]]:
+    """Parts of real titles by their kind, as people type them: never a whole keyword of the catalogue."""
+    kinds = {
+        "two syllables": "substr(replace(title_folded, ' ', ''), 3, 2)",
+        "four syllables": "substr(replace(title_folded, ' ', ''), 2, 4)",
+        "two words": "substring(title_folded from '[^ ]+ [^ ]+')",
+        "one syllable": "substr(title_folded, 1, 1)",
+    }
+    found = {
+        kind: column(
+            connection,
+            f"select distinct {text} from (select title_folded from private.video_cards where is_servable"
+            f" order by md5(video_id) limit 400) as card where length({text}) > 0 and not exists (select from"
+            f" private.keywords as known where known.keyword = {text}) order by 1 limit {QUESTIONS}",
+        )
+        for kind, text in kinds.items()
+    }
+    found["common words"] = column(
+        connection,
+        "select gram from private.frequent_grams where length(gram) = 2 order by videos desc, gram limit 40",
+    )
+    return {kind: texts for kind, texts in found.items() if texts}
+
+
+def warm(statements: Sequence[str]) -> Callable[[Connection], None]:
+    def ask(connection: Connection) -> None:
+        with connection.transaction():
+            connection.execute("set local role authenticated")
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    return ask
+
+
+def with_trigrams(connection: Connection) -> None:
+    connection.execute("create extension if not exists pg_trgm with schema extensions")
+    connection.execute(
+        "create index if not exists bench_titles on public.cached_videos using gin (title extensions.gin_trgm_ops)"
+    )
+
+
+def without_trigrams(connection: Connection) -> None:
+    connection.execute("drop index if exists public.bench_titles")
+
+
+def compare_search(connection: Connection, keywords: Sequence[str]) -> None:
+    """The same scores in the same order, to four digits: equal ones may stand in another order."""
+    for keyword in keywords[:COMPARED]:
+        source = column(connection, SOURCE_SEARCH.replace("json_agg(best)", "best.score").format(text=quoted(keyword)))
+        ours = column(
+            connection,
+            "select posting.score from jsonb_array_elements(private.find_videos("
+            f"{quoted(keyword)}, '{{\"facets\":false}}', 20, null, false) -> 'videos') with ordinality as answer (video, place)"
+            " inner join private.video_cards as card on answer.video ->> 'video_id' = card.video_id inner join"
+            " private.keyword_postings as posting on card.video_no = posting.video_no inner join private.keywords as known"
+            f" on posting.keyword_no = known.keyword_no where known.keyword = private.search_key({quoted(keyword)})"
+            " order by answer.place",
+        )
+        short = min(len(source), len(ours))
+        if short == 0 or any(abs(a - b) > 0.02 for a, b in zip(source[:short], ours[:short], strict=True)):
+            raise SystemExit(f"search and its baseline differ on {keyword!r}: {source[:5]} and {ours[:5]}")
+
+
+def compare_titles(connection: Connection, texts: Sequence[str]) -> None:
+    """What ILIKE finds on folded titles of Shorts that play, ours must find: all of it."""
+    for text in texts[:COMPARED]:
+        row = connection.execute(
+            "select (select count(*) from private.video_cards where is_servable and title_folded like '%' || %s || '%'),"
+            " (private.find_videos(%s, '{\"facets\":false}', 50, null, false) -> 'videos')",
+            [text, text],
+        ).fetchone()
+        assert row is not None
+        if len(row[1]) < min(row[0], 50):
+            raise SystemExit(f"search finds {len(row[1])} of {row[0]} titles with {text!r}")
+
+
+def column(connection: Connection, statement: str) -> list[Any]:
+    return [row[0] for row in connection.execute(statement.encode()).fetchall()]
+
+
+def quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
