@@ -1486,6 +1486,19 @@ export type Database = {
           "webhook_id": string;
         }[];
       };
+      "close_ai_turn": {
+        Args: {
+          "answer": string;
+          "fallback"?: boolean;
+          "model"?: string;
+          "response_time_ms"?: number;
+          "session": string;
+          "source": string;
+          "turn": string;
+          "videos"?: (string)[];
+        };
+        Returns: Json;
+      };
       "close_quota": { Args: { "bucket": string }; Returns: Json };
       "custom_access_token_hook": { Args: { "event": Json }; Returns: Json };
       "detect_trends": {
@@ -1542,6 +1555,14 @@ export type Database = {
           "watch_time": number;
         }[];
       };
+      "open_ai_turn": {
+        Args: { "message": string; "session"?: string };
+        Returns: Json;
+      };
+      "personalized_feed": {
+        Args: { "cursor"?: string; "limit"?: number };
+        Returns: Json;
+      };
       "queue_videos": { Args: { "videos": Json }; Returns: Json };
       "receive_trend_event": {
         Args: { "event": Json; "webhook_id": string };
@@ -1587,6 +1608,19 @@ export type Database = {
         Args: { "id": string; "state": Json; "videos"?: Json };
         Returns: Json;
       };
+      "search_videos": {
+        Args: {
+          "category_id"?: number;
+          "cursor"?: string;
+          "facets"?: boolean;
+          "limit"?: number;
+          "max_duration"?: number;
+          "min_quality"?: number;
+          "query": string;
+          "region"?: string;
+        };
+        Returns: Json;
+      };
       "set_ai_analysis": {
         Args: {
           "analysis": Json;
@@ -1596,6 +1630,22 @@ export type Database = {
           "video_id": string;
         };
         Returns: boolean;
+      };
+      "set_video_embedding": {
+        Args: {
+          "embedding": (number)[];
+          "version": string;
+          "video_id": string;
+        };
+        Returns: Json;
+      };
+      "set_video_embeddings": {
+        Args: { "embeddings": Json; "version": string };
+        Returns: Json;
+      };
+      "similar_videos": {
+        Args: { "limit"?: number; "region"?: string; "video_id": string };
+        Returns: Json;
       };
       "start_search": {
         Args: {
@@ -1619,6 +1669,14 @@ export type Database = {
           "video_id": string;
         };
         Returns: Json;
+      };
+      "suggest_keywords": {
+        Args: { "limit"?: number; "prefix": string };
+        Returns: {
+          "highlights": Json;
+          "keyword": string;
+          "videos": number;
+        }[];
       };
       "take_quota": {
         Args: { "bucket": string; "units": number };
@@ -1703,6 +1761,15 @@ export type Database = {
           "keyword": string;
           "region_code": string;
           "trend_score": number;
+        }[];
+      };
+      "unanswered_searches": {
+        Args: { "limit"?: number };
+        Returns: {
+          "days": number;
+          "last_at": string;
+          "people": number;
+          "query": string;
         }[];
       };
       "upsert_trending_keyword": { Args: { "trend": Json }; Returns: Json };
