@@ -9,6 +9,7 @@ select results_eq(
     $$
         values
         ('ops.audit_logs_enhanced', true, null::text),
+        ('private.feed_impressions', true, null),
         ('private.keyword_signals', true, null),
         ('public.search_sessions', true, null),
         ('public.video_interactions', true, null),

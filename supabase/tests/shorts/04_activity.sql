@@ -779,9 +779,10 @@ select set_eq(
         where relation.relnamespace in ('public'::regnamespace, 'private'::regnamespace, 'ops'::regnamespace)
     $$,
     array[
-        'search_sessions', 'video_interactions', 'watch_events', 'ops.audit_logs_enhanced', 'private.keyword_signals'
+        'search_sessions', 'video_interactions', 'watch_events', 'ops.audit_logs_enhanced', 'private.keyword_signals',
+        'private.feed_impressions'
     ],
-    'S-199, S-270, C-18: the four logs of the designs are partitioned, and the signals beside them'
+    'S-199, S-270, C-18: the four logs of the designs are partitioned, and signals and impressions beside them'
 );
 select results_eq(
     $$
@@ -850,7 +851,8 @@ select set_eq(
             and relation.relrowsecurity
     $$,
     array[
-        'search_sessions', 'video_interactions', 'watch_events', 'ops.audit_logs_enhanced', 'private.keyword_signals'
+        'search_sessions', 'video_interactions', 'watch_events', 'ops.audit_logs_enhanced', 'private.keyword_signals',
+        'private.feed_impressions'
     ],
     'S-198: every parent has a default partition, where no request reaches'
 );
