@@ -6,8 +6,8 @@ import typer
 
 from .console import options, say
 from .doctor import doctor_command
-from .feed import feed_command
 from .eval import evaluate
+from .feed import feed_command
 from .ingest import ingest
 from .search import search_command
 from .trends import trends

@@ -347,14 +347,10 @@ __all__ = [
 _MODULES = (  # the lightest first
     *("regions", "tables", "keywords", "dataset", "json_rows", "velocity", "trending", "csv_videos"),
     *("backtest_metrics", "backtest_nab", "backtest_surges"),
-    *("batches", "activity", "channels", "detect", "forecast", "freshness", "quality", "search"),
-    *("summaries", "surges"),
-    *("told_trends", "trends", "api", "youtube", "bright_data", "bright_data_fields", "watch", "youtube_dump"),
-    *("formats", "signals", "sending", "refresh", "discover", "ingest", "ingest_bright_data", "replay"),
-    *("batches", "activity", "channels", "detect", "feed", "forecast", "freshness", "quality", "summaries"),
-    *("surges", "told_trends", "trends", "api", "youtube", "bright_data", "bright_data_fields", "watch"),
-    *("youtube_dump", "formats", "signals", "sending", "refresh", "discover", "ingest", "ingest_bright_data", "replay"),
-    *("backtest_data", "backtest"),
+    *("batches", "activity", "channels", "detect", "feed", "forecast", "freshness", "quality", "search"),
+    *("summaries", "surges", "told_trends", "trends", "api", "youtube", "bright_data", "bright_data_fields"),
+    *("watch", "youtube_dump", "formats", "signals", "sending", "refresh", "discover", "ingest"),
+    *("ingest_bright_data", "replay", "backtest_data", "backtest"),
 )
 
 
