@@ -1,11 +1,16 @@
 -- A big plain table becomes months whole or not at all, unasked only where a policy says so; history goes in batches.
 begin;
-select plan(74);
+select plan(75);
 \ir ../outcome.psql
 set local client_min_messages = 'error';
 
 select has_function('ops', 'partition_large_table', 'D60, S-120: the conversion that was only called before is there');
 select has_function('ops', 'auto_archive_policy', 'S-119: and what looks for large tables');
+select matches(
+    pg_get_function_arguments('ops.auto_archive_policy'::regproc),
+    '^threshold_bytes bigint DEFAULT 1073741824,',
+    'S-241: from one gigabyte on'
+);
 
 -- A table with everything that a copy could forget, and a name that is hostile to sloppy quoting.
 create table public.planted_kinds (id integer primary key);
