@@ -198,16 +198,17 @@ async def until_nothing(
     counted: Sequence[str],
     tell: Callable[[Mapping[str, int]], None] = lambda counts: None,
 ) -> None:
-    """Repeat a job until it has twice done nothing: its last batch may have been empty at the end of a round."""
+    """Repeat a job while it says that something is left; one that does not say so, until it has twice done nothing."""
     totals = dict.fromkeys(counted, 0)
     idle = 0
     while idle < 2:
-        answer = (await one(connection, call, values))[0] or {}
+        answer: dict[str, Any] = (await one(connection, call, values))[0] or {}
         done = {name: int(answer.get(name) or 0) for name in counted}
         for name, count in done.items():
             totals[name] += count
         tell(totals)
-        idle = 0 if any(done.values()) else idle + 1
+        busy = answer.get("left", any(done.values()))
+        idle = 0 if busy else idle + 1
 
 
 async def rank_people(
