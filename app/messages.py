@@ -471,9 +471,11 @@ TEXTS: dict[str, Text] = {
     "help_eval": Text("Measure what the room is worth.", "방의 성능을 잽니다."),
     "help_eval_feed": Text(
         "Measure the feed on people's later views, against the usual baselines; nothing stays in the database.\n\n"
-        "Needs an empty database and pip install 'ondol[eval]'; docs/feed-quality.md says how it is measured.",
+        "Needs an empty database and the extra eval (psycopg, scipy, implicit); docs/feed-quality.md says how it is "
+        "measured.",
         "사람들이 나중에 본 것으로 피드를 기준 방법들과 견줍니다. 데이터베이스에는 아무것도 남지 않습니다.\n\n"
-        "빈 데이터베이스와 pip install 'ondol[eval]'이 필요합니다. 재는 방법은 docs/feed-quality.md에 있습니다.",
+        "빈 데이터베이스와 추가 패키지 묶음 eval(psycopg, scipy, implicit)이 필요합니다. 재는 방법은 "
+        "docs/feed-quality.md에 있습니다.",
     ),
     "help_option_feed_eval_data": Text(
         "A folder of the form of KuaiRand-Pure: docs/feed-quality.md.",
