@@ -251,6 +251,11 @@ begin
         'public.user_session_details',
         'public.user_feedback',
         'public.user_search_patterns',
+        'private.feed_impressions',
+        'private.feed_rankings',
+        'private.user_tastes',
+        'private.watch_windows',
+        'private.ai_turn_days',
         'public.user_profiles',
         'public.user_tiers'
     ] loop

@@ -441,12 +441,69 @@ select
     '2026-01-01',
     1
 from public.users as person;
+insert into private.ai_turn_days (user_id, day, used)
+select
+    person.id,
+    '2026-01-01',
+    1
+from public.users as person;
+insert into private.watch_windows (user_id, videos, strengths, watched_at, events, learned_to, day, taken)
+select
+    person.id,
+    '{}',
+    '{}',
+    '{}',
+    0,
+    now(),
+    '2026-01-01',
+    0
+from public.users as person;
+insert into private.user_tastes (user_id, category_lift, hours, events, learned_to)
+select
+    person.id,
+    '{}',
+    array_fill(1 / 24.0, array[24])::real[],
+    0,
+    now()
+from public.users as person;
+insert into private.feed_rankings (
+    user_id, moved_at, region, weights_version, video_nos, scores, whys, explored, propensities
+)
+select
+    person.id,
+    now(),
+    'KR',
+    'v1',
+    '{}',
+    '{}',
+    '[]',
+    '{}',
+    '{}'
+from public.users as person;
+insert into private.feed_impressions (
+    user_id, request_id, weights_version, video_nos, video_ids, positions, explored, propensities
+)
+select
+    ranking.user_id,
+    ranking.id,
+    'v1',
+    '{}',
+    '{}',
+    '{}',
+    '{}',
+    '{}'
+from private.feed_rankings as ranking;
 select is(
     public.erase_user('22222222-2222-4222-8222-222222222222') #> '{erased,shorts}',
     '{
         "users": 1,
         "user_tiers": 1,
+        "user_tastes": 1,
+        "ai_turn_days": 1,
+        "feed_rankings": 1,
         "user_feedback": 1,
+        "watch_windows": 1,
+        "feed_impressions": 1,
         "user_profiles": 1,
         "search_sessions": 1,
         "video_interactions": 1,
@@ -476,8 +533,13 @@ select results_eq(
         union all select user_id from public.user_session_details
         union all select user_id from public.user_feedback
         union all select user_id from private.daily_quotas
+        union all select user_id from private.ai_turn_days
+        union all select user_id from private.watch_windows
+        union all select user_id from private.user_tastes
+        union all select user_id from private.feed_rankings
+        union all select user_id from private.feed_impressions
     $$,
-    array_fill('11111111-1111-4111-8111-111111111111'::uuid, array[10]),
+    array_fill('11111111-1111-4111-8111-111111111111'::uuid, array[15]),
     'D69: of whom everything is left'
 );
 
