@@ -36,7 +36,7 @@ insert into private.learning_walks (job) values
 ('neighbours'),
 ('tastes'),
 ('vectors'),
-('pairs');
+('ranks');
 
 create function private.unit_vector(numbers double precision[])
 returns extensions.vector

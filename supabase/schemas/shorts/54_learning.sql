@@ -2,9 +2,8 @@
 
 create table private.learning_settings (
     is_the_one boolean primary key default true,
-    window_size integer not null default 50,
-    memory_size integer not null default 2000,
-    most_a_day integer not null default 200,
+    window_size integer not null default 30,
+    audience_size integer not null default 500,
     half_life interval not null default '3 days',
     landmark timestamptz not null default '2026-01-01 00:00+00',
     least_people integer not null default 1,
@@ -17,8 +16,7 @@ create table private.learning_settings (
     constraint there_is_one_row check (is_the_one),
     constraint sizes_are_possible check (
         window_size between 1 and 500
-        and memory_size between window_size and 10000
-        and most_a_day between 1 and 10000
+        and audience_size between 1 and 10000
         and least_people between 1 and 1000
         and neighbours_kept between 1 and 1000
     ),
@@ -34,9 +32,9 @@ create table private.learning_settings (
 );
 alter table private.learning_settings enable row level security;
 comment on table private.learning_settings is 'What learning goes by, one row. Explained in docs/learning.md.';
-comment on column private.learning_settings.window_size is 'Videos before it that a watched one is paired with.';
-comment on column private.learning_settings.memory_size is 'Watched videos of a person that are known not to be new.';
-comment on column private.learning_settings.most_a_day is 'Videos of a person and day in Korea that are paired.';
+comment on column private.learning_settings.window_size is 'The newest videos of a person, which go together.';
+comment on column private.learning_settings.audience_size is
+'People, those who did something last, of whom the neighbours of a video are ranked.';
 comment on column private.learning_settings.half_life is 'After which having been watched counts half.';
 comment on column private.learning_settings.landmark is
 'What was watched then counts 1. Moved by private.relearn, to be called before 480 half-lives have passed.';
@@ -55,73 +53,52 @@ create table private.watch_windows (
     user_id uuid primary key references public.users (id) on delete cascade,
     videos integer[] not null,
     strengths real[] not null,
-    watched_at timestamptz[] not null,
-    events integer not null,
+    worths double precision[] not null,
     learned_to timestamptz not null,
-    day date not null,
-    taken integer not null
+    constraint a_window_is_parallel check (
+        cardinality(strengths) = cardinality(videos)
+        and cardinality(worths) = cardinality(videos)
+    )
 );
 alter table private.watch_windows enable row level security;
+create index watch_windows_of_a_video on private.watch_windows using gin (videos);
 comment on table private.watch_windows is
-'How far pairs were learned from each person: the position that moves in the transaction that counts them.';
-comment on column private.watch_windows.videos is 'What the person watched, each once, the newest first.';
-comment on column private.watch_windows.strengths is
-'What the newest of them count, as many as new ones are paired with.';
-comment on column private.watch_windows.watched_at is 'When these were watched.';
-comment on column private.watch_windows.events is 'How many videos there were in all.';
-comment on column private.watch_windows.learned_to is 'Interactions stored until then are counted.';
-comment on column private.watch_windows.day is 'The last day in Korea of which pairs were counted.';
-comment on column private.watch_windows.taken is 'Videos of that day that were paired.';
+'What each person watched last, and until when that is known: all that neighbours are ranked from.';
+comment on column private.watch_windows.videos is 'The newest videos that the person watched, each once, newest first.';
+comment on column private.watch_windows.strengths is 'What each counts: 1 when it was liked, less when it was begun.';
+comment on column private.watch_windows.worths is
+'The same, worth twice as much each half-life later that it was watched.';
+comment on column private.watch_windows.learned_to is 'Interactions stored until then are in it.';
 
 create table private.video_audiences (
     video_no integer primary key,
     people integer not null,
     likes integer not null,
-    reach double precision not null,
     news double precision not null,
-    rank_due timestamptz not null default '-infinity'
-);
+    changes integer not null,
+    ranked_at timestamptz not null default '-infinity'
+)
+with (fillfactor = 70);
 alter table private.video_audiences enable row level security;
-create index video_audiences_to_rank on private.video_audiences (rank_due);
 comment on table private.video_audiences is 'How many people watched a video: sums without anybody''s id.';
 comment on column private.video_audiences.people is 'People who did not skip it.';
 comment on column private.video_audiences.likes is 'Those who liked it.';
-comment on column private.video_audiences.reach is 'People, each divided by how many videos the person watched.';
 comment on column private.video_audiences.news is
 'People, each worth twice as much each half-life later: what is watched now counts more.';
-comment on column private.video_audiences.rank_due is
-'When its neighbours must be ranked again: at once when a pair changed, and a week after they were ranked.';
-
-create table private.video_pairs (
-    low_no integer not null,
-    high_no integer not null,
-    low_to_high double precision not null,
-    high_to_low double precision not null,
-    people integer not null,
-    primary key (low_no, high_no),
-    constraint a_pair_is_kept_once check (low_no < high_no)
-);
-alter table private.video_pairs enable row level security;
-create index video_pairs_by_high on private.video_pairs (high_no);
-comment on table private.video_pairs is 'How many people watched both videos: sums without anybody''s id.';
-comment on column private.video_pairs.low_to_high is
-'People, divided by how many videos each watched, worth more the later they watched the second.';
-comment on column private.video_pairs.high_to_low is 'The same the other way round.';
-comment on column private.video_pairs.people is 'The people; each counts once.';
+comment on column private.video_audiences.changes is 'Windows with it that have changed since it was ranked.';
+comment on column private.video_audiences.ranked_at is 'When its neighbours were ranked.';
 
 create table private.video_neighbours (
-    video_no integer not null,
-    neighbour_no integer not null,
-    weight double precision not null,
-    primary key (video_no, neighbour_no)
+    video_no integer primary key,
+    neighbour_nos integer[] not null,
+    weights double precision[] not null,
+    constraint neighbours_have_weights check (cardinality(weights) = cardinality(neighbour_nos))
 );
 alter table private.video_neighbours enable row level security;
-create index video_neighbours_by_weight on private.video_neighbours (video_no, weight desc)
-include (neighbour_no);
 comment on table private.video_neighbours is
-'The at most 100 videos that those who watched a video watch now, the best first by weight.';
-comment on column private.video_neighbours.weight is
-'Only to be compared with other weights, of any video: it has no unit and grows with the years.';
+'The at most 100 videos that those who watched a video watch now, as parallel arrays, the best first.';
+comment on column private.video_neighbours.weights is
+'Only to be compared with other weights, of any video: they have no unit and grow with the years.';
 
 create table private.global_tastes (
     is_the_one boolean primary key default true,
@@ -272,7 +249,7 @@ comment on function private.people_to_learn_from(text, integer, timestamptz) is
 'The next people of a job''s round who did something since it was learned from last; moves the round on. The round '
 'begins again after the last person.';
 
-create function private.count_pairs(
+create function private.note_watched(
     batch_size integer,
     up_to timestamptz
 )
@@ -281,13 +258,15 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set jit = off
+-- What the steps before leave is unknown to the planner, and never few.
+set enable_nestloop = off
 language plpgsql
 as $$
 declare
     set_to private.learning_settings;
     counts jsonb;
 begin
-    -- Before anything is read: who waited here must see what the run before has counted.
+    -- Before anything is read: who waited here must see what the run before has noted.
     perform
     from private.learning_walks as walk
     where walk.job = 'neighbours'
@@ -299,14 +278,11 @@ begin
     with due as materialized (
         select
             chosen.user_id,
-            coalesce(known.videos, '{}') as videos,
-            coalesce(known.strengths, '{}') as strengths,
-            coalesce(known.watched_at, '{}') as watched_at,
-            coalesce(known.events, 0) as events,
-            coalesce(known.learned_to, '-infinity') as learned_to,
-            known.day,
-            known.taken
-        from private.people_to_learn_from('neighbours', count_pairs.batch_size, count_pairs.up_to) as chosen (user_id)
+            known.videos,
+            known.strengths,
+            known.worths,
+            coalesce(known.learned_to, '-infinity') as learned_to
+        from private.people_to_learn_from('neighbours', note_watched.batch_size, note_watched.up_to) as chosen (user_id)
         left join private.watch_windows as known on chosen.user_id = known.user_id
     ),
 
@@ -314,21 +290,18 @@ begin
         select
             due.user_id,
             recent.created_at,
-            recent.interaction_timestamp,
-            recent.id,
+            recent.watched_at,
             recent.strength,
-            card.video_no,
-            private.korean_day(recent.created_at) as day,
-            -- A video that has no number yet is waited for, for an hour.
-            min(recent.created_at) filter (
-                where card.video_no is null and recent.created_at > count_pairs.up_to - interval '1 hour'
-            ) over (partition by due.user_id) as waits_from
+            (
+                select card.video_no
+                from private.video_cards as card
+                where card.video_id = recent.video_id
+            ) as video_no
         from due
         cross join lateral (
             select
-                interaction.id,
                 interaction.created_at,
-                interaction.interaction_timestamp,
+                interaction.interaction_timestamp as watched_at,
                 interaction.video_id,
                 case
                     when
@@ -341,177 +314,104 @@ begin
             from public.video_interactions as interaction
             where
                 interaction.user_id = due.user_id
-                and interaction.created_at > due.learned_to
-                and interaction.created_at <= count_pairs.up_to
-            order by interaction.created_at
-            -- Whole moments: a batch has one time, and half of it would be lost.
-            fetch first 1000 rows with ties
+                and interaction.created_at <= note_watched.up_to
+            order by interaction.created_at desc
+            -- Enough for a window of somebody who skips, or comes back to the same.
+            limit 10 * set_to.window_size
         ) as recent
-        left join private.video_cards as card on recent.video_id = card.video_id
     ),
 
-    firsts as materialized (
+    moments as materialized (
         select
             done.user_id,
-            done.video_no,
-            max(done.created_at) as created_at,
-            max(done.interaction_timestamp) as watched_at,
-            max(done.strength) as strength,
-            max(done.day) as day
+            -- A video that has no number yet is waited for, for an hour.
+            least(
+                max(done.created_at),
+                min(done.created_at) filter (
+                    where done.video_no is null and done.created_at > note_watched.up_to - interval '1 hour'
+                ) - interval '1 microsecond'
+            ) as learned_to
         from done
-        inner join due on done.user_id = due.user_id
-        where
-            done.strength is not null
-            and done.video_no is not null
-            and (done.waits_from is null or done.created_at < done.waits_from)
-            and done.video_no <> all(due.videos)
-        group by
-            done.user_id,
-            done.video_no
+        group by done.user_id
     ),
 
-    allowed as materialized (
+    entries as materialized (
         select
-            ranked.user_id,
-            ranked.video_no,
-            ranked.watched_at,
-            ranked.strength,
-            ranked.day,
-            row_number() over (
-                partition by ranked.user_id
-                order by ranked.created_at, ranked.watched_at, ranked.video_no
-            ) as place,
-            ranked.events + count(*) over (partition by ranked.user_id) as events
+            newest.user_id,
+            newest.video_no,
+            newest.strength,
+            newest.watched_at,
+            newest.place,
+            newest.strength * private.worth_at(newest.watched_at, set_to.landmark, set_to.half_life) as worth
         from (
             select
-                firsts.*,
-                due.events,
+                done.user_id,
+                done.video_no,
+                max(done.strength) as strength,
+                max(done.watched_at) as watched_at,
                 row_number() over (
-                    partition by
-                        firsts.user_id,
-                        firsts.day
-                    order by firsts.created_at, firsts.watched_at, firsts.video_no
-                ) + case when firsts.day = due.day then due.taken else 0 end as place_in_day
-            from firsts
-            inner join due on firsts.user_id = due.user_id
-        ) as ranked
-        where ranked.place_in_day <= set_to.most_a_day
+                    partition by done.user_id
+                    order by max(done.created_at) desc, max(done.watched_at) desc, done.video_no desc
+                ) as place
+            from done
+            where
+                done.strength is not null
+                and done.video_no is not null
+            group by
+                done.user_id,
+                done.video_no
+        ) as newest
+        where newest.place <= set_to.window_size
     ),
 
-    weighed as materialized (
+    gains as materialized (
         select
-            allowed.*,
-            private.worth_at(allowed.watched_at, set_to.landmark, set_to.half_life) as worth
-        from allowed
-    ),
-
-    windows as materialized (
-        select
-            weighed.user_id,
-            weighed.video_no,
-            weighed.place,
-            weighed.strength,
-            weighed.worth
-        from weighed
-        union all
-        select
-            due.user_id,
-            old.video_no,
-            1 - old.place,
-            old.strength,
-            private.worth_at(old.watched_at, set_to.landmark, set_to.half_life)
-        from due
-        cross join lateral unnest(due.videos[1:set_to.window_size], due.strengths, due.watched_at)
-        with ordinality as old (video_no, strength, watched_at, place)
-        where old.strength is not null
-    ),
-
-    -- Who watches everything says little about any two videos: a person's pairs share what the person counts.
-    pairs as materialized (
-        select
-            least(new.video_no, earlier.video_no) as low_no,
-            greatest(new.video_no, earlier.video_no) as high_no,
-            sum(
-                new.strength * earlier.strength / new.events
-                * case when new.video_no > earlier.video_no then new.worth else earlier.worth end
-            ) as low_to_high,
-            sum(
-                new.strength * earlier.strength / new.events
-                * case when new.video_no > earlier.video_no then earlier.worth else new.worth end
-            ) as high_to_low,
-            count(*) as people
-        from weighed as new
-        inner join windows as earlier
+            entries.user_id,
+            entries.video_no,
+            entries.watched_at,
+            old.video_no is null as is_new,
+            entries.strength = 1 and coalesce(old.strength, 0) < 1 as is_newly_liked,
+            greatest(entries.worth - coalesce(old.worth, 0), 0) as worth
+        from entries
+        left join (
+            select
+                due.user_id,
+                was.video_no,
+                was.strength,
+                was.worth
+            from due
+            cross join lateral unnest(due.videos, due.strengths, due.worths) as was (video_no, strength, worth)
+        ) as old
             on
-                new.user_id = earlier.user_id
-                and new.place > earlier.place
-                and new.place <= earlier.place + set_to.window_size
-        group by
-            least(new.video_no, earlier.video_no),
-            greatest(new.video_no, earlier.video_no)
+                entries.user_id = old.user_id
+                and entries.video_no = old.video_no
+    ),
+
+    moved as materialized (
+        select gains.user_id
+        from gains
+        where gains.worth > 0
+        group by gains.user_id
     ),
 
     audiences as (
-        insert into private.video_audiences as audience (video_no, people, likes, reach, news)
+        insert into private.video_audiences as audience (video_no, people, likes, news, changes)
         select
-            touched.video_no,
-            sum(touched.people),
-            sum(touched.likes),
-            sum(touched.reach),
-            sum(touched.news)
-        from (
-            select
-                weighed.video_no,
-                1 as people,
-                (weighed.strength = 1)::integer as likes,
-                weighed.strength / weighed.events as reach,
-                weighed.strength * weighed.worth as news
-            from weighed
-            union all
-            select
-                pairs.low_no,
-                0,
-                0,
-                0,
-                0
-            from pairs
-            union all
-            select
-                pairs.high_no,
-                0,
-                0,
-                0,
-                0
-            from pairs
-        ) as touched
-        group by touched.video_no
-        order by touched.video_no
+            gains.video_no,
+            count(*) filter (where gains.is_new),
+            count(*) filter (where gains.is_newly_liked),
+            sum(gains.worth),
+            count(*)
+        from gains
+        inner join moved on gains.user_id = moved.user_id
+        group by gains.video_no
+        order by gains.video_no
         on conflict (video_no) do update
             set
                 people = audience.people + excluded.people,
                 likes = audience.likes + excluded.likes,
-                reach = audience.reach + excluded.reach,
                 news = audience.news + excluded.news,
-                rank_due = '-infinity'
-    ),
-
-    counted as (
-        insert into private.video_pairs as pair (low_no, high_no, low_to_high, high_to_low, people)
-        select
-            pairs.low_no,
-            pairs.high_no,
-            pairs.low_to_high,
-            pairs.high_to_low,
-            pairs.people
-        from pairs
-        order by
-            pairs.low_no,
-            pairs.high_no
-        on conflict (low_no, high_no) do update
-            set
-                low_to_high = pair.low_to_high + excluded.low_to_high,
-                high_to_low = pair.high_to_low + excluded.high_to_low,
-                people = pair.people + excluded.people
+                changes = audience.changes + excluded.changes
     ),
 
     by_hour as (
@@ -519,10 +419,10 @@ begin
         from generate_series(0, 23) as clock (hour)
         left join (
             select
-                extract(hour from weighed.watched_at at time zone 'Asia/Seoul') as hour,
-                sum(weighed.strength * weighed.worth) as weight
-            from weighed
-            group by extract(hour from weighed.watched_at at time zone 'Asia/Seoul')
+                extract(hour from gains.watched_at at time zone 'Asia/Seoul') as hour,
+                sum(gains.worth) as weight
+            from gains
+            group by extract(hour from gains.watched_at at time zone 'Asia/Seoul')
         ) as hour_of on clock.hour = hour_of.hour
     ),
 
@@ -535,60 +435,29 @@ begin
                 order by both_of.place
             )
         from by_hour
-        where exists (select from weighed)
+        where exists (select from moved)
     ),
 
     remembered as (
-        insert into private.watch_windows as known (
-            user_id, videos, strengths, watched_at, events, learned_to, day, taken
-        )
+        insert into private.watch_windows as known (user_id, videos, strengths, worths, learned_to)
         select
-            due.user_id,
-            (coalesce(fresh.videos, '{}') || due.videos)[1:set_to.memory_size],
-            (coalesce(fresh.strengths, '{}') || due.strengths)[1:set_to.window_size],
-            (coalesce(fresh.watched_at, '{}') || due.watched_at)[1:set_to.window_size],
-            due.events + coalesce(cardinality(fresh.videos), 0),
-            coalesce(moment.learned_to, due.learned_to),
-            coalesce(fresh.day, due.day, private.korean_day(count_pairs.up_to)),
-            coalesce(fresh.taken, 0)
-            + case when coalesce(fresh.day = due.day, true) then coalesce(due.taken, 0) else 0 end
-        from due
-        left join (
-            select
-                weighed.user_id,
-                array_agg(weighed.video_no order by weighed.place desc) as videos,
-                array_agg(weighed.strength::real order by weighed.place desc) as strengths,
-                array_agg(weighed.watched_at order by weighed.place desc) as watched_at,
-                max(weighed.day) as day,
-                count(*) filter (where weighed.day = last.day) as taken
-            from weighed
-            inner join (
-                select
-                    other.user_id,
-                    max(other.day) as day
-                from weighed as other
-                group by other.user_id
-            ) as last on weighed.user_id = last.user_id
-            group by weighed.user_id
-        ) as fresh on due.user_id = fresh.user_id
-        left join (
-            select
-                done.user_id,
-                max(done.created_at) as learned_to
-            from done
-            where done.waits_from is null or done.created_at < done.waits_from
-            group by done.user_id
-        ) as moment on due.user_id = moment.user_id
-        order by due.user_id
+            moments.user_id,
+            coalesce(array_agg(entries.video_no order by entries.place) filter (where entries.place > 0), '{}'),
+            coalesce(array_agg(entries.strength::real order by entries.place) filter (where entries.place > 0), '{}'),
+            coalesce(array_agg(entries.worth order by entries.place) filter (where entries.place > 0), '{}'),
+            moments.learned_to
+        from moments
+        left join entries on moments.user_id = entries.user_id
+        group by
+            moments.user_id,
+            moments.learned_to
+        order by moments.user_id
         on conflict (user_id) do update
             set
                 videos = excluded.videos,
                 strengths = excluded.strengths,
-                watched_at = excluded.watched_at,
-                events = excluded.events,
-                learned_to = excluded.learned_to,
-                day = excluded.day,
-                taken = excluded.taken
+                worths = excluded.worths,
+                learned_to = greatest(known.learned_to, excluded.learned_to)
     )
 
     select
@@ -597,24 +466,18 @@ begin
             'people', (
                 select count(*)
                 from due
-                where exists (
-                    select
-                    from done
-                    where
-                        done.user_id = due.user_id
-                        and (done.waits_from is null or done.created_at < done.waits_from)
-                )
+                inner join moments on due.user_id = moments.user_id
+                where moments.learned_to > due.learned_to
             ),
-            'watched', (select count(*) from weighed),
-            'pairs', (select count(*) from pairs)
+            'watched', (select count(*) from gains where gains.worth > 0)
         )
     into counts;
     return counts;
 end
 $$;
-comment on function private.count_pairs(integer, timestamptz) is
-'Pairs what each of the next people watched since last time with what they watched before it; each two videos once '
-'a person. Sums and positions move together: what is killed has counted nothing, what is repeated counts nothing more.';
+comment on function private.note_watched(integer, timestamptz) is
+'Brings the windows of the next people who did something up to date, and what is summed of them. Sums and positions '
+'move together: what is killed has noted nothing, what is repeated notes nothing more.';
 
 create function private.rank_neighbours(
     batch_size integer,
@@ -625,129 +488,160 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set jit = off
+set work_mem = '128MB'
+-- What the steps before leave is unknown to the planner, and never few.
+set enable_nestloop = off
 language plpgsql
 as $$
 declare
     set_to private.learning_settings;
+    walk private.learning_walks;
     worth double precision;
-    ranked integer;
+    due integer[];
 begin
+    select stored.*
+    into walk
+    from private.learning_walks as stored
+    where stored.job = 'ranks'
+    for update;
     select stored.*
     into set_to
     from private.learning_settings as stored;
     worth := private.worth_at(at, set_to.landmark, set_to.half_life);
-
-    with due as materialized (
-        select
-            audience.video_no,
-            audience.reach
+    due := array(
+        select audience.video_no
         from private.video_audiences as audience
-        where audience.rank_due <= rank_neighbours.at
-        order by audience.rank_due
+        where
+            audience.video_no > walk.walked_to_no
+            -- What is known of many changes little by few.
+            and (
+                audience.changes >= least(greatest(audience.people / 5, 1), 50)
+                or audience.ranked_at <= rank_neighbours.at - interval '7 days'
+            )
+        order by audience.video_no
         limit rank_neighbours.batch_size
-        for update skip locked
+    );
+
+    with pairs as materialized (
+        select
+            one.video_no,
+            other.video_no as other_no,
+            sum(met.share * other.worth) as pull,
+            sum(met.share) as shares,
+            count(*) as people
+        from unnest(due) as one (video_no)
+        cross join lateral (
+            -- Who watches everything says little about any two videos.
+            select
+                recent.strengths[array_position(recent.videos, one.video_no)] / cardinality(recent.videos) as share,
+                recent.videos,
+                recent.worths
+            from private.watch_windows as recent
+            where recent.videos @> array[one.video_no]
+            order by recent.learned_to desc
+            limit set_to.audience_size
+        ) as met
+        cross join lateral unnest(met.videos, met.worths) as other (video_no, worth)
+        group by
+            one.video_no,
+            other.video_no
     ),
 
     best as materialized (
         select
             placed.video_no,
-            placed.other_no,
-            placed.weight
+            array_agg(placed.other_no order by placed.place) as neighbour_nos,
+            array_agg(placed.weight order by placed.place) as weights
         from (
             select
-                found.video_no,
-                found.other_no,
-                found.weight,
+                pairs.video_no,
+                pairs.other_no,
+                weighed.weight,
                 row_number() over (
-                    partition by found.video_no
-                    order by found.weight desc, found.other_no asc
+                    partition by pairs.video_no
+                    order by weighed.weight desc, pairs.other_no asc
                 ) as place
-            from (
+            from pairs
+            -- A video beside itself is the sum of who watched it.
+            inner join pairs as own
+                on
+                    pairs.video_no = own.video_no
+                    and own.other_no = pairs.video_no
+            inner join private.video_audiences as other on pairs.other_no = other.video_no
+            cross join lateral (
                 select
-                    due.video_no,
-                    pair.other_no,
                     -- The last factor is common to all: with it a weight stays as it is while nothing new happens.
-                    pair.weight / worth / sqrt((due.reach + 0.5) * (other.news / worth + 0.25)) * sqrt(worth) as weight
-                from due
-                cross join lateral (
-                    select
-                        above.high_no as other_no,
-                        above.low_to_high as weight,
-                        above.people
-                    from private.video_pairs as above
-                    where above.low_no = due.video_no
-                    union all
-                    select
-                        below.low_no,
-                        below.high_to_low,
-                        below.people
-                    from private.video_pairs as below
-                    where below.high_no = due.video_no
-                ) as pair
-                inner join private.video_audiences as other on pair.other_no = other.video_no
-                where pair.people >= set_to.least_people
-            ) as found
+                    pairs.pull / worth / sqrt((own.shares + 0.5) * (other.news / worth + 0.25)) * sqrt(worth) as weight
+            ) as weighed
+            where
+                pairs.other_no <> pairs.video_no
+                and pairs.people >= set_to.least_people
+                and weighed.weight > 0
         ) as placed
-        where
-            placed.place <= set_to.neighbours_kept
-            and placed.weight > 0
+        where placed.place <= set_to.neighbours_kept
+        group by placed.video_no
     ),
 
+    -- Of what is gone, and of what nobody's window has any more, nothing is kept.
     dropped as (
         delete from private.video_neighbours as neighbour
-        using due
         where
-            neighbour.video_no = due.video_no
+            neighbour.video_no = any(due)
             and not exists (
                 select
                 from best
-                where
-                    best.video_no = neighbour.video_no
-                    and best.other_no = neighbour.neighbour_no
+                where best.video_no = neighbour.video_no
+            )
+    ),
+
+    forgotten as (
+        delete from private.video_audiences as audience
+        where
+            audience.video_no = any(due)
+            and not exists (
+                select
+                from private.video_cards as card
+                where card.video_no = audience.video_no
             )
     ),
 
     written as (
-        insert into private.video_neighbours as neighbour (video_no, neighbour_no, weight)
+        insert into private.video_neighbours as neighbour (video_no, neighbour_nos, weights)
         select
             best.video_no,
-            best.other_no,
-            best.weight
+            best.neighbour_nos,
+            best.weights
         from best
-        left join private.video_neighbours as known
-            on
-                best.video_no = known.video_no
-                and best.other_no = known.neighbour_no
-        -- Less than a fiftieth is not worth a write.
-        where
-            known.weight is null
-            or abs(known.weight - best.weight) > best.weight / 50
-        order by
-            best.video_no,
-            best.other_no
-        on conflict (video_no, neighbour_no) do update
-            set weight = excluded.weight
-    ),
-
-    done as (
-        update private.video_audiences as audience
-        set rank_due = rank_neighbours.at + interval '7 days'
-        from due
-        where audience.video_no = due.video_no
-        returning audience.video_no
+        inner join private.video_cards as card on best.video_no = card.video_no
+        order by best.video_no
+        on conflict (video_no) do update
+            set
+                neighbour_nos = excluded.neighbour_nos,
+                weights = excluded.weights
     )
 
-    select count(*)
-    into ranked
-    from done;
-    return ranked;
+    update private.video_audiences as audience
+    set
+        changes = 0,
+        ranked_at = rank_neighbours.at
+    from private.video_cards as card
+    where
+        audience.video_no = any(due)
+        and audience.video_no = card.video_no;
+    update private.learning_walks as stored
+    set
+        walked_to_no = case when cardinality(due) < batch_size then 0 else due[cardinality(due)] end,
+        rounds = stored.rounds + (cardinality(due) < batch_size)::integer
+    where stored.job = 'ranks';
+    return cardinality(due);
 end
 $$;
 comment on function private.rank_neighbours(integer, timestamptz) is
-'Ranks the neighbours of videos of which a pair changed or a week has passed, a batch of them; returns of how many.';
+'Ranks the neighbours of the next videos of which enough windows changed or a week has passed; returns of how many. '
+'Forgets what is left of videos that are gone.';
 
 create function private.learn_neighbours(
-    batch_size integer default 1000,
+    batch_size integer default 5000,
     up_to timestamptz default now() - interval '5 minutes'
 )
 returns jsonb
@@ -761,7 +655,7 @@ declare
     is_left boolean;
     ranked integer := 0;
 begin
-    counts := private.count_pairs(batch_size, up_to);
+    counts := private.note_watched(batch_size, up_to);
     is_left := counts -> 'people' <> '0'
         or exists (
             select
@@ -770,7 +664,7 @@ begin
                 walk.job = 'neighbours'
                 and walk.walked_to is not null
         );
-    -- Ranked when nothing is left to count: a video of which many pairs change is ranked once.
+    -- Ranked when nobody is left to note: a video in many windows that change is ranked once.
     if not is_left then
         ranked := private.rank_neighbours(2 * batch_size, up_to);
     end if;
@@ -1119,100 +1013,6 @@ comment on function private.learn_tastes(integer, timestamptz) is
 'Learns what people like from their last 300 interactions: a batch of those who did something since last time. '
 'Says whether anybody may be left.';
 
-create function private.prune_pairs(batch_size integer default 2000)
-returns jsonb
-volatile
-security definer
-set search_path = pg_catalog, pg_temp
-set jit = off
-language plpgsql
-as $$
-declare
-    walk private.learning_walks;
-    worth double precision;
-    numbers integer[];
-    faded integer;
-    gone integer;
-begin
-    -- Not while pairs are counted: two that take the same pairs in different orders can end in a circle.
-    perform
-    from private.learning_walks as stored
-    where stored.job = 'neighbours'
-    for update;
-    select stored.*
-    into walk
-    from private.learning_walks as stored
-    where stored.job = 'pairs'
-    for update;
-    numbers := array(
-        select audience.video_no
-        from private.video_audiences as audience
-        where audience.video_no > walk.walked_to_no
-        order by audience.video_no
-        limit prune_pairs.batch_size
-    );
-    select private.worth_at(now(), settings.landmark, settings.half_life)
-    into worth
-    from private.learning_settings as settings;
-    with unknown as materialized (
-        select one.video_no
-        from unnest(numbers) as one (video_no)
-        where
-            not exists (
-                select
-                from private.video_cards as card
-                where card.video_no = one.video_no
-            )
-    ),
-
-    forgotten as (
-        delete from private.video_audiences as audience
-        using unknown
-        where audience.video_no = unknown.video_no
-        returning audience.video_no
-    ),
-
-    unlisted as (
-        delete from private.video_neighbours as neighbour
-        using unknown
-        where neighbour.video_no = unknown.video_no
-    ),
-
-    pruned as (
-        delete from private.video_pairs as pair
-        using unnest(numbers) as one (video_no)
-        where
-            pair.low_no = one.video_no
-            and (
-                greatest(pair.low_to_high, pair.high_to_low) < 0.00001 * worth
-                or pair.low_no in (select unknown.video_no from unknown)
-                or not exists (
-                    select
-                    from private.video_cards as card
-                    where card.video_no = pair.high_no
-                )
-            )
-        returning pair.low_no
-    )
-
-    select
-        (select count(*) from pruned),
-        (select count(*) from forgotten)
-    into faded, gone;
-    update private.learning_walks as stored
-    set
-        walked_to_no = case
-            when cardinality(numbers) < prune_pairs.batch_size then 0
-            else numbers[cardinality(numbers)]
-        end,
-        rounds = stored.rounds + (cardinality(numbers) < prune_pairs.batch_size)::integer
-    where stored.job = 'pairs';
-    return jsonb_build_object('pairs_pruned', faded, 'audiences_forgotten', gone);
-end
-$$;
-comment on function private.prune_pairs(integer) is
-'Deletes pairs that have faded, after about 50 days, and what is left of videos that are gone; a batch of videos.';
-
 create function private.relearn(landmark timestamptz default date_trunc('day', now()))
 returns void
 volatile
@@ -1221,7 +1021,6 @@ set search_path = pg_catalog, pg_temp
 language sql
 as $$
     delete from private.video_neighbours;
-    delete from private.video_pairs;
     delete from private.video_audiences;
     delete from private.watch_windows;
     delete from private.user_tastes;
@@ -1236,7 +1035,7 @@ as $$
     set
         walked_to = null,
         walked_to_no = 0
-    where walk.job in ('neighbours', 'tastes', 'pairs')
+    where walk.job in ('neighbours', 'tastes', 'ranks')
 $$;
 comment on function private.relearn(timestamptz) is
 'Forgets all that was learned, so that the next runs learn it again from the interactions that are kept: after old '

@@ -153,13 +153,6 @@ select cron.schedule(
     $$select ops.log_job_run('shorts-learn-tastes', private.learn_tastes())$$
 );
 
--- 06:00 to 06:59 in Korea: what has faded goes.
-select cron.schedule(
-    'shorts-prune-pairs',
-    '* 21 * * *',
-    $$select ops.log_job_run('shorts-prune-pairs', private.prune_pairs())$$
-);
-
 -- Every minute: search and feed know a video within it. What must not be served is looked up in the cache anyway.
 select cron.schedule(
     'shorts-fold-video-cards',

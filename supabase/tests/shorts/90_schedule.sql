@@ -31,7 +31,6 @@ select results_eq(
         ('shorts-forget-search-pages', '3-59/5 * * * *', true),
         ('shorts-learn-neighbours', '* 19 * * *', true),
         ('shorts-learn-tastes', '* 20 * * *', true),
-        ('shorts-prune-pairs', '* 21 * * *', true),
         ('shorts-prune-watch-events', '40 17 * * *', true),
         ('shorts-purge-api-data', '* 18 * * *', true),
         ('shorts-queue-due-videos', '*/15 * * * *', true),
