@@ -61,7 +61,9 @@ create table private.watch_windows (
     )
 );
 alter table private.watch_windows enable row level security;
-create index watch_windows_of_a_video on private.watch_windows using gin (videos);
+create index watch_windows_of_a_video on private.watch_windows using gin (videos)
+-- A list of what waits to be sorted in would be read again for each video that is ranked.
+with (fastupdate = off);
 comment on table private.watch_windows is
 'What each person watched last, and until when that is known: all that neighbours are ranked from.';
 comment on column private.watch_windows.videos is 'The newest videos that the person watched, each once, newest first.';
@@ -498,6 +500,7 @@ declare
     walk private.learning_walks;
     worth double precision;
     due integer[];
+    is_last boolean;
 begin
     select stored.*
     into walk
@@ -508,8 +511,19 @@ begin
     into set_to
     from private.learning_settings as stored;
     worth := private.worth_at(at, set_to.landmark, set_to.half_life);
-    due := array(
-        select audience.video_no
+    select
+        coalesce(array_agg(next.video_no order by next.video_no) filter (where coalesce(next.people_before, 0) < 10 * batch_size), '{}'),
+        count(*) < batch_size and coalesce(bool_and(coalesce(next.people_before, 0) < 10 * batch_size), true)
+    into
+        due,
+        is_last
+    from (
+        select
+            audience.video_no,
+            -- What a video takes is by its people; so many fit into memory.
+            sum(least(audience.people, set_to.audience_size)) over (
+                order by audience.video_no rows between unbounded preceding and 1 preceding
+            ) as people_before
         from private.video_audiences as audience
         where
             audience.video_no > walk.walked_to_no
@@ -519,8 +533,8 @@ begin
                 or audience.ranked_at <= rank_neighbours.at - interval '7 days'
             )
         order by audience.video_no
-        limit rank_neighbours.batch_size
-    );
+        limit batch_size
+    ) as next;
 
     with pairs as materialized (
         select
@@ -630,15 +644,15 @@ begin
         and audience.video_no = card.video_no;
     update private.learning_walks as stored
     set
-        walked_to_no = case when cardinality(due) < batch_size then 0 else due[cardinality(due)] end,
-        rounds = stored.rounds + (cardinality(due) < batch_size)::integer
+        walked_to_no = case when is_last then 0 else due[cardinality(due)] end,
+        rounds = stored.rounds + is_last::integer
     where stored.job = 'ranks';
     return cardinality(due);
 end
 $$;
 comment on function private.rank_neighbours(integer, timestamptz) is
-'Ranks the neighbours of the next videos of which enough windows changed or a week has passed; returns of how many. '
-'Forgets what is left of videos that are gone.';
+'Ranks the neighbours of the next videos of which enough windows changed or a week has passed; returns of how many: '
+'at most so many, and of ten times as many people. Forgets what is left of videos that are gone.';
 
 create function private.learn_neighbours(
     batch_size integer default 5000,

@@ -728,28 +728,30 @@ declare
     cooled constant double precision := private.heat_time(context.at);
     -- To take a field out of a row for each video is slow.
     liking constant double precision := context.behaviour_share;
+    -- Weights of neighbours have no unit: the greatest is what they are measured by.
+    loudest constant double precision := greatest(
+        (
+            select max(neighbour.weights[1])
+            from private.video_neighbours as neighbour
+            where neighbour.video_no = any(context.history_nos)
+        ),
+        1e-300
+    );
 begin
     -- The strongest source rides in the low digits of what is maximised, so that one pass sums and remembers it.
     return query
     with told as materialized (
         select
             neighbour.neighbour_no as told_no,
-            sum(history.weight * neighbour.weight) as liked,
-            max((history.weight * neighbour.weight * 1e6)::bigint * 1000 + history.place) as liked_by,
+            sum(history.weight * (neighbour.weight / loudest)) as liked,
+            max((history.weight * (neighbour.weight / loudest) * 1e9)::bigint * 1000 + history.place) as liked_by,
             0::double precision as word,
             0::double precision as mood_word,
             0::bigint as word_by,
             0::double precision as heat
         from unnest(context.history_nos, context.history_weights) with ordinality as history (video_no, weight, place)
-        cross join lateral (
-            select
-                listed.neighbour_no,
-                listed.weight
-            from private.video_neighbours as listed
-            where listed.video_no = history.video_no
-            order by listed.weight desc
-            limit 100
-        ) as neighbour
+        inner join private.video_neighbours as listed on history.video_no = listed.video_no
+        cross join lateral unnest(listed.neighbour_nos, listed.weights) as neighbour (neighbour_no, weight)
         group by neighbour.neighbour_no
         union all
         select
@@ -959,9 +961,7 @@ begin
                 + context_weight * category.mood
                 + popularity_weight * 0.2 * seen_popular.lowest
                 + freshness_weight * exp(
-                    -least(
-                        greatest(extract(epoch from ranked_at - seen_fresh.oldest)::double precision, 0) / 604800, 700
-                    )
+                    -least(greatest(date_part('epoch', ranked_at - seen_fresh.oldest), 0) / 604800, 700)
                 ) as at_most
             from categories as category
             cross join lateral (
@@ -1010,9 +1010,20 @@ begin
                     card.popularity,
                     card.published_at
                 from told
-                inner join private.video_cards as card on told.video_no = card.video_no
+                -- One by one: joined freely, every card would be read.
+                cross join lateral (
+                    select
+                        one.video_no,
+                        one.category_id,
+                        one.popularity,
+                        one.published_at
+                    from private.video_cards as one
+                    where
+                        one.video_no = told.video_no
+                        and one.is_servable
+                    limit 1
+                ) as card
                 inner join categories as category on card.category_id = category.category_id
-                where card.is_servable
             ) as found
             where not exists (
                 select
@@ -1053,14 +1064,12 @@ begin
                     exp(
                         -least(
                             greatest(
-                                extract(
-                                    epoch from ranked_at - coalesce(once.published_at, '1900-01-01')
-                                )::double precision,
-                                0
+                                date_part('epoch', ranked_at - coalesce(once.published_at, '1900-01-01')), 0
                             ) / 604800,
                             700
                         )
                     ) as freshness
+                offset 0
             ) as aged
         ),
 
