@@ -877,8 +877,9 @@ declare
     popularity_weight constant double precision := context.weights[4];
     freshness_weight constant double precision := context.weights[5];
     pool private.feed_pool;
-    told_depth integer := 2 * pool_size;
-    depths integer[] := array_fill(40, array[coalesce(cardinality(context.category_ids), 0)]);
+    -- So that one round is enough for most; who has no history is read on in the lists.
+    told_depth integer := 6 * pool_size;
+    depths integer[] := array_fill(16, array[coalesce(cardinality(context.category_ids), 0)]);
     too_shallow boolean[];
     hopeless boolean[];
     unread_worth double precision;
@@ -1262,36 +1263,12 @@ security invoker
 set search_path = pg_catalog, pg_temp
 language sql
 as $$
-    select ((hashtextextended(hashed_uniform.key, hashed_uniform.draw) & 4503599627370495) + 0.5) / 4503599627370496
+    select
+        ((hashtextextended(hashed_uniform.key, hashed_uniform.draw) & 4503599627370495)::double precision + 0.5)
+        / 4503599627370496
 $$;
 comment on function private.hashed_uniform(text, integer) is
 'A number between 0 and 1 that looks random and is the same for the same key: what makes a repeated page stable.';
-
-create function private.hashed_beta(
-    key text,
-    a double precision,
-    b double precision
-)
-returns double precision
-immutable
-parallel safe
-security invoker
-set search_path = pg_catalog, pg_temp
-language plpgsql
-as $$
-declare
-    radius double precision := sqrt(-2 * ln(private.hashed_uniform(key, 1)));
-    angle double precision := 2 * pi() * private.hashed_uniform(key, 2);
-    first double precision;
-    second double precision;
-begin
-    first := a * greatest(1 - 1 / (9 * a) + radius * cos(angle) / (3 * sqrt(a)), 1e-3) ^ 3;
-    second := b * greatest(1 - 1 / (9 * b) + radius * sin(angle) / (3 * sqrt(b)), 1e-3) ^ 3;
-    return first / (first + second);
-end
-$$;
-comment on function private.hashed_beta(text, double precision, double precision) is
-'A draw from Beta(a, b) by its key: two gammas (Wilson and Hilferty) of two normals (Box and Muller).';
 
 create function private.beta_tail(
     a double precision,
@@ -1361,6 +1338,8 @@ declare
     variety double precision;
     likenesses double precision[];
     most_alike double precision[];
+    -- Scores less what likeness to those that were picked takes; of a picked one, and of one that explores, nothing.
+    worths double precision[];
     explored integer[];
     propensities double precision[];
     explored_next integer := 1;
@@ -1369,13 +1348,16 @@ declare
     picked_nos integer[] := '{}';
     picked_diversities double precision[] := '{}';
     picked_propensities double precision[] := '{}';
-    is_taken boolean[];
     size integer;
+    compared integer;
+    likeness double precision;
     lowest double precision;
     width double precision;
     first_free integer := 1;
     candidate integer;
     chosen integer;
+    -- Counted from 0; -1 for none.
+    last_chosen integer := -1;
     best_worth double precision;
 begin
     context := private.feed_context_of(rank_feed.person, rank_feed.at, coalesce(rank_feed.options, '{}'));
@@ -1388,15 +1370,33 @@ begin
                 fresh.video_no,
                 belief.a,
                 belief.b,
-                private.hashed_beta(seed || ':' || fresh.video_no, belief.a, belief.b) as draw
+                gammas.first / (gammas.first + gammas.second) as draw
             from unnest(pool.new_nos) as fresh (video_no)
             left join private.feed_exposures as exposure on fresh.video_no = exposure.video_no
             cross join lateral (
                 select
                     coalesce(exposure.clicks, 0) + 1.0::double precision as a,
                     greatest(coalesce(exposure.shows, 0) - coalesce(exposure.clicks, 0), 0)
-                    + 9.0::double precision as b
+                    + 9.0::double precision as b,
+                    -- Numbers between 0 and 1 that look random and are the same in the same hour.
+                    (hashtextextended(seed || ':' || fresh.video_no, 1) & 4503599627370495)::double precision + 0.5 as one,
+                    (hashtextextended(seed || ':' || fresh.video_no, 2) & 4503599627370495)::double precision + 0.5 as two
             ) as belief
+            -- Two gammas (Wilson and Hilferty) of two normals (Box and Muller).
+            cross join lateral (
+                select
+                    sqrt(-2 * ln(belief.one / 4503599627370496)) as radius,
+                    2 * pi() * belief.two / 4503599627370496 as angle
+            ) as polar
+            cross join lateral (
+                select
+                    belief.a
+                    * greatest(1 - 1 / (9 * belief.a) + polar.radius * cos(polar.angle) / (3 * sqrt(belief.a)), 1e-3) ^ 3
+                    as first,
+                    belief.b
+                    * greatest(1 - 1 / (9 * belief.b) + polar.radius * sin(polar.angle) / (3 * sqrt(belief.b)), 1e-3) ^ 3
+                    as second
+            ) as gammas
         ),
 
         placed as materialized (
@@ -1473,10 +1473,18 @@ begin
         cross join item as other
         left join common on one.place = common.one and other.place = common.other;
     end if;
-    most_alike := array_fill(0::double precision, array[size]);
     lowest := pool.scores[size];
     width := greatest(pool.scores[1] - lowest, 1e-9);
-    is_taken := array_fill(false, array[size]);
+    compared := case when variety > 0 then least(size, varied) else 0 end;
+    most_alike := array_fill(0::double precision, array[compared]);
+    worths := pool.scores;
+    -- The places of those are among those that explore.
+    for one in 1..cardinality(explored) loop
+        candidate := array_position(pool.video_nos, explored[one]);
+        if candidate is not null then
+            worths[candidate] := null;
+        end if;
+    end loop;
     for place in 1..asked loop
         if mod(place - 1, block) = 0 then
             explored_at := place + floor(block * private.hashed_uniform(seed, place))::integer;
@@ -1484,28 +1492,37 @@ begin
         if explored_next > cardinality(explored) then
             explored_at := 0;
         end if;
-        chosen := null;
-        candidate := first_free;
-        while candidate <= size loop
-            if not is_taken[candidate] then
-                -- Its place is among those that explore.
-                if pool.video_nos[candidate] = any(explored) then
-                    is_taken[candidate] := true;
-                elsif chosen is null or pool.scores[candidate] - variety * most_alike[candidate] > best_worth then
-                    chosen := candidate;
-                    best_worth := pool.scores[candidate] - variety * most_alike[candidate];
+        if place <> explored_at then
+            -- What the last pick took is taken off, and the best of the rest found, in one pass.
+            chosen := null;
+            best_worth := '-infinity';
+            while first_free <= size and worths[first_free] is null loop
+                first_free := first_free + 1;
+            end loop;
+            for other in first_free..compared loop
+                if worths[other] is not null then
+                    if last_chosen >= 0 then
+                        likeness := likenesses[last_chosen * compared + other];
+                        if likeness > most_alike[other] then
+                            worths[other] := worths[other] - variety * (likeness - most_alike[other]);
+                            most_alike[other] := likeness;
+                        end if;
+                    end if;
+                    if worths[other] > best_worth then
+                        chosen := other;
+                        best_worth := worths[other];
+                    end if;
                 end if;
-            end if;
+            end loop;
             -- Beyond them nothing is compared any more, and none of them can come after it.
-            exit when chosen is not null and (candidate >= varied or variety <= 0);
-            candidate := candidate + 1;
-        end loop;
-        if chosen is null then
-            exit when explored_next > cardinality(explored);
-            -- So few are there that only those are left that explore.
-            explored_at := place;
+            if chosen is null and first_free <= size then
+                chosen := first_free;
+            end if;
+            last_chosen := -1;
         end if;
-        if place = explored_at then
+        if place = explored_at or chosen is null then
+            -- So few are there, perhaps, that only those are left that explore.
+            exit when explored_next > cardinality(explored);
             places := places || coalesce(array_position(pool.video_nos, explored[explored_next]), 0);
             picked_nos := picked_nos || explored[explored_next];
             picked_diversities := picked_diversities || 1.0::double precision;
@@ -1513,21 +1530,15 @@ begin
             explored_next := explored_next + 1;
             continue;
         end if;
-        is_taken[chosen] := true;
-        while first_free <= size and is_taken[first_free] loop
-            first_free := first_free + 1;
-        end loop;
-        if variety > 0 and chosen <= varied then
-            for other in first_free..least(size, varied) loop
-                most_alike[other] := greatest(
-                    most_alike[other], likenesses[(chosen - 1) * least(size, varied) + other]
-                );
-            end loop;
-        end if;
+        worths[chosen] := null;
         places := places || chosen;
         picked_nos := picked_nos || pool.video_nos[chosen];
-        picked_diversities := picked_diversities || (1 - most_alike[chosen]);
+        picked_diversities := picked_diversities
+        || (1 - case when chosen <= compared then most_alike[chosen] else 0 end)::double precision;
         picked_propensities := picked_propensities || 1.0::double precision;
+        if chosen <= compared then
+            last_chosen := chosen - 1;
+        end if;
     end loop;
 
     return query
