@@ -1,7 +1,7 @@
 -- What people watch is learned once, from nobody twice, and from nobody who is gone; tastes follow from it.
 begin;
 \ir ../outcome.psql
-select plan(53);
+select plan(59);
 
 select private.relearn();
 delete from public.video_interactions;
@@ -54,35 +54,34 @@ as $$
     where card.video_id = 'learnVideo' || video
 $$;
 create function pg_temp.learn(up_to timestamptz default now())
-returns jsonb
+returns integer
 language plpgsql
 as $$
 declare
     counts jsonb;
     watched integer := 0;
-    pairs integer := 0;
 begin
     for turn in 1..500 loop
         counts := private.learn_neighbours(2, up_to);
         watched := watched + (counts ->> 'watched')::integer;
-        pairs := pairs + (counts ->> 'pairs')::integer;
         exit when counts -> 'left' = 'false';
     end loop;
-    return jsonb_build_object('watched', watched, 'pairs', pairs);
+    return watched;
 end
 $$;
-create function pg_temp.pair(
+create function pg_temp.weight(
     one integer,
     other integer
 )
-returns integer
+returns double precision
 language sql
 as $$
-    select pair.people
-    from private.video_pairs as pair
+    select listed.weight
+    from private.video_neighbours as neighbour
+    cross join lateral unnest(neighbour.neighbour_nos, neighbour.weights) as listed (neighbour_no, weight)
     where
-        pair.low_no = least(pg_temp.no(one), pg_temp.no(other))
-        and pair.high_no = greatest(pg_temp.no(one), pg_temp.no(other))
+        neighbour.video_no = pg_temp.no(one)
+        and listed.neighbour_no = pg_temp.no(other)
 $$;
 
 -- What is liked.
@@ -114,10 +113,9 @@ select pg_temp.watch(2, 2, now() - interval '3 days');
 select pg_temp.watch(2, 1, now() - interval '2 days');
 select pg_temp.watch(2, 3, now() - interval '1 day', 'view', 0.1);
 select pg_temp.watch(2, 4, now() - interval '1 day', 'skip');
-select is(pg_temp.learn(), '{"watched": 5, "pairs": 3}', 'what was watched is paired, what was skipped is not');
-select is(pg_temp.pair(1, 2), 2, 'a pair of two people');
-select is(pg_temp.pair(2, 3), 1, 'what was only begun is paired too');
-select is(pg_temp.pair(1, 4), null, 'a skip is no sign of liking');
+select is(pg_temp.learn(), 5, 'what was watched is learned, what was skipped is not');
+select isnt(pg_temp.weight(2, 3), null, 'what was only begun goes with it too');
+select is(pg_temp.weight(1, 4), null, 'a skip is no sign of liking');
 -- By hand: person 1 has two videos, person 2 three; 2^(-2/3) is two days of a half-life of three.
 create function pg_temp.expected()
 returns double precision
@@ -131,84 +129,109 @@ $$;
 select private.relearn('2026-01-01 00:00+00');
 select pg_temp.learn();
 select is(
-    (
-        select round((weight / pg_temp.expected())::numeric, 6)
-        from private.video_neighbours
-        where
-            video_no = pg_temp.no(1)
-            and neighbour_no = pg_temp.no(2)
-    ),
+    round((pg_temp.weight(1, 2) / pg_temp.expected())::numeric, 6),
     1.0,
     'the weight is the formula of docs/learning.md'
 );
-select cmp_ok(
-    (select weight from private.video_neighbours where video_no = pg_temp.no(1) and neighbour_no = pg_temp.no(2)),
-    '>',
-    (select weight from private.video_neighbours where video_no = pg_temp.no(1) and neighbour_no = pg_temp.no(3)),
-    'what more people watched together is nearer'
+select cmp_ok(pg_temp.weight(1, 2), '>', pg_temp.weight(1, 3), 'what more people watched together is nearer');
+select is(
+    (
+        select bool_and(neighbour.weights = array(select weight from unnest(neighbour.weights) as weight order by weight desc))
+        from private.video_neighbours as neighbour
+    ),
+    true,
+    'the best comes first'
 );
 create function pg_temp.state()
 returns text
 language sql
 as $$
     select md5(
-        (select string_agg(pair::text, ',' order by pair) from private.video_pairs as pair)
-        || (select string_agg(one::text, ',' order by one) from private.video_neighbours as one)
+        (select string_agg(one::text, ',' order by one) from private.video_neighbours as one)
         || (select string_agg(one::text, ',' order by one) from private.watch_windows as one)
         || (select string_agg(one::text, ',' order by one) from private.video_audiences as one)
     )
 $$;
 create temporary table before as
 select pg_temp.state() as state;
-select is(pg_temp.learn(), '{"watched": 0, "pairs": 0}', 'a repeated run finds nothing new');
+select is(pg_temp.learn(), 0, 'a repeated run finds nothing new');
 select is(pg_temp.state(), (select state from before), 'and changes nothing');
+
+-- Learned night by night is what is learned at once.
+create temporary table lists as
+select
+    neighbour.video_no,
+    listed.neighbour_no,
+    listed.weight
+from private.video_neighbours as neighbour
+cross join lateral unnest(neighbour.neighbour_nos, neighbour.weights) as listed (neighbour_no, weight);
+select private.relearn('2026-01-01 00:00+00');
+select pg_temp.learn(now() - interval '60 hours');
+select pg_temp.learn(now() - interval '36 hours');
+select pg_temp.learn();
+select results_eq(
+    $$
+        select
+            neighbour.video_no,
+            listed.neighbour_no,
+            round(listed.weight::numeric, 3)
+        from private.video_neighbours as neighbour
+        cross join lateral unnest(neighbour.neighbour_nos, neighbour.weights) as listed (neighbour_no, weight)
+        order by 1, 2
+    $$,
+    'select video_no, neighbour_no, round(weight::numeric, 3) from lists order by 1, 2',
+    'learned night by night it is the same as learned at once'
+);
 
 -- Somebody watches the same again and again.
 select pg_temp.watch(1, 1 + n % 2, now() - interval '1 hour' + n * interval '1 second')
 from generate_series(1, 20) as n;
-select is(pg_temp.learn(), '{"watched": 0, "pairs": 0}', 'one person counts once in a pair');
-select is(pg_temp.pair(1, 2), 2, 'however often the person comes back');
+select pg_temp.learn();
+select is(
+    (select videos from private.watch_windows where user_id = '11111111-1111-4111-8111-111111111111'),
+    array[pg_temp.no(1), pg_temp.no(2)],
+    'a video counts once a person, however often it is watched'
+);
+select is(
+    (select people from private.video_audiences where video_no = pg_temp.no(1)),
+    2,
+    'and the person once for it'
+);
 select is(
     (select learned_to from private.watch_windows where user_id = '11111111-1111-4111-8111-111111111111'),
     now() - interval '1 hour' + interval '20 seconds',
     'and the position moves on'
 );
-
--- Night after night: only what is new is paired, with what came before it.
 select pg_temp.watch(1, 3, now() - interval '30 minutes');
-select is(pg_temp.learn(), '{"watched": 1, "pairs": 2}', 'a new one is paired with the two before it');
-select is(pg_temp.pair(2, 3), 2, 'and adds to what was known');
+select is(pg_temp.learn(), 1, 'night after night only what is new is learned');
+select isnt(pg_temp.weight(3, 1), null, 'and goes with what came before it');
 select is(
     (select videos from private.watch_windows where user_id = '11111111-1111-4111-8111-111111111111'),
-    array[pg_temp.no(3), pg_temp.no(2), pg_temp.no(1)],
+    array[pg_temp.no(3), pg_temp.no(1), pg_temp.no(2)],
     'the newest comes first'
 );
 select pg_temp.watch(1, 5, now() - interval '1 minute');
 select is(
-    pg_temp.learn(now() - interval '5 minutes'),
-    '{"watched": 0, "pairs": 0}',
-    'what may still be followed by something earlier is left to the next run'
+    pg_temp.learn(now() - interval '5 minutes'), 0, 'what may still be followed by something earlier is left to the next run'
 );
-select is(pg_temp.learn(), '{"watched": 1, "pairs": 3}', 'which takes it');
+select is(pg_temp.learn(), 1, 'which takes it');
 
--- A batch of one moment is taken whole, and a window ends.
+-- A window ends.
 update private.learning_settings
-set
-    window_size = 2,
-    most_a_day = 6;
-select pg_temp.watch(3, n, now() - interval '2 days')
+set window_size = 2;
+select pg_temp.watch(3, n, now() - interval '2 days' + n * interval '1 second')
 from generate_series(11, 14) as n;
-select is(pg_temp.learn(), '{"watched": 4, "pairs": 5}', 'each is paired with the two before it');
-select pg_temp.watch(3, n, now() - interval '2 days' + interval '1 second')
-from generate_series(15, 19) as n;
-select is(pg_temp.learn() -> 'watched', '2', 'of a person and day only so many are paired, over all runs');
+select pg_temp.learn();
+select is(
+    (select videos from private.watch_windows where user_id = '31111111-1111-4111-8111-111111111111'),
+    array[pg_temp.no(14), pg_temp.no(13)],
+    'of a person only the newest go together'
+);
 select pg_temp.watch(9, n, now() - interval '1 day')
 from generate_series(11, 14) as n;
-select is(pg_temp.learn(), '{"watched": 0, "pairs": 0}', 'accounts that cost nothing teach nothing');
+select is(pg_temp.learn(), 0, 'accounts that cost nothing teach nothing');
 update private.learning_settings
-set
-    window_size = 50,
-    most_a_day = 200;
+set window_size = 30;
 
 -- A video that has no card yet is waited for.
 insert into public.cached_videos (video_id, title, is_embeddable, privacy_status, duration, expires_at) values
@@ -216,43 +239,97 @@ insert into public.cached_videos (video_id, title, is_embeddable, privacy_status
 insert into public.video_interactions (user_id, video_id, interaction_type, created_at, interaction_timestamp) values
 ('31111111-1111-4111-8111-111111111111', 'learnLate', 'like', now() - interval '10 minutes', now()),
 ('31111111-1111-4111-8111-111111111111', 'learnVideo20', 'like', now() - interval '9 minutes', now());
-select is(pg_temp.learn() -> 'watched', '0', 'what comes after a video without a card waits with it');
+select pg_temp.learn();
+select is(
+    (select learned_to from private.watch_windows where user_id = '31111111-1111-4111-8111-111111111111'),
+    now() - interval '10 minutes' - interval '1 microsecond',
+    'what comes after a video without a card is looked at again'
+);
 select private.fold_video_cards();
-select is(pg_temp.learn() -> 'watched', '2', 'and is taken when the card is there');
+select is(pg_temp.learn(), 1, 'and taken when the card is there');
+select is(
+    (
+        select array_agg(card.video_id::text order by listed.place)
+        from private.watch_windows as known
+        cross join lateral unnest(known.videos[1:2]) with ordinality as listed (video_no, place)
+        inner join private.video_cards as card on listed.video_no = card.video_no
+        where known.user_id = '31111111-1111-4111-8111-111111111111'
+    ),
+    array['learnVideo20', 'learnLate'],
+    'in its place'
+);
 
--- Only so many neighbours, and only of so many people.
+-- Only so many neighbours, of only so many people, and only of enough.
 update private.learning_settings
 set neighbours_kept = 3;
 update private.video_audiences
-set rank_due = '-infinity';
+set changes = 1000;
 select pg_temp.learn();
 select is(
-    (select max(lists.kept) from (select count(*) as kept from private.video_neighbours group by video_no) as lists),
-    3::bigint,
-    'a list has an end'
+    (select max(cardinality(neighbour_nos)) from private.video_neighbours), 3, 'a list has an end'
 );
 update private.learning_settings
 set
     neighbours_kept = 100,
-    least_people = 2;
+    audience_size = 1;
 update private.video_audiences
-set rank_due = '-infinity';
+set changes = 1000;
 select pg_temp.learn();
 select is(
-    (
-        select count(*)
-        from private.video_neighbours as neighbour
-        inner join private.video_pairs as pair
-            on
-                least(neighbour.video_no, neighbour.neighbour_no) = pair.low_no
-                and greatest(neighbour.video_no, neighbour.neighbour_no) = pair.high_no
-        where pair.people < 2
-    ),
-    0::bigint,
-    'least_people keeps out what fewer watched'
+    (select array_agg(no order by no) from private.video_neighbours, unnest(neighbour_nos) as no where video_no = pg_temp.no(2)),
+    (select array_agg(no order by no) from unnest(array[pg_temp.no(1), pg_temp.no(3), pg_temp.no(5)]) as no),
+    'of a video with many people those who did something last say what goes with it'
 );
 update private.learning_settings
+set
+    audience_size = 500,
+    least_people = 2;
+update private.video_audiences
+set changes = 1000;
+select pg_temp.learn();
+select isnt(pg_temp.weight(1, 2), null, 'two people are enough when two are asked for');
+select is(pg_temp.weight(1, 5), null, 'and one is not');
+update private.learning_settings
 set least_people = 1;
+
+-- What changed enough is ranked again, what a week has passed over too, and what is gone is forgotten.
+update private.video_audiences
+set
+    people = 100,
+    changes = 19,
+    ranked_at = now() - interval '6 days'
+where video_no = pg_temp.no(1);
+update private.video_audiences
+set changes = 0, ranked_at = now()
+where video_no <> pg_temp.no(1);
+select is(private.rank_neighbours(1000, now()), 0, 'few changes among many people wait');
+update private.video_audiences
+set changes = 20
+where video_no = pg_temp.no(1);
+select is(private.rank_neighbours(1000, now()), 1, 'a fifth does not');
+update private.video_audiences
+set ranked_at = now() - interval '7 days'
+where video_no in (pg_temp.no(1), pg_temp.no(2));
+select is(private.rank_neighbours(1000, now()), 2, 'nor does a week');
+insert into private.video_audiences (video_no, people, likes, news, changes)
+values (2000000000, 1, 1, 1, 1);
+insert into private.video_neighbours (video_no, neighbour_nos, weights)
+values (2000000000, array[pg_temp.no(1)], array[1]);
+select private.rank_neighbours(1000, now());
+select is_empty(
+    $$
+        select video_no from private.video_audiences where video_no = 2000000000
+        union all
+        select video_no from private.video_neighbours where video_no = 2000000000
+    $$,
+    'of a video that is gone nothing is kept'
+);
+select throws_ok(
+    format('insert into private.video_neighbours values (%s, array[1, 2], array[1.0])', pg_temp.no(80)),
+    '23514',
+    null,
+    'a neighbour has a weight'
+);
 
 -- Tastes.
 select private.learn_tastes(100, now());
@@ -363,27 +440,27 @@ select is_empty(
     select from private.user_tastes where user_id = '11111111-1111-4111-8111-111111111111'$$,
     'nothing that names a person outlives the person'
 );
-select pg_temp.learn(now() + interval '60 days');
+update private.video_audiences
+set changes = 1000;
+select pg_temp.learn();
+select is(
+    (select array_agg(no order by no) from private.video_neighbours, unnest(neighbour_nos) as no where video_no = pg_temp.no(1)),
+    (select array_agg(no order by no) from unnest(array[pg_temp.no(2), pg_temp.no(3)]) as no),
+    'and what only they had watched beside it is no neighbour any more'
+);
 select private.relearn();
 select is(
-    (select count(*) from private.video_pairs) + (select count(*) from private.video_neighbours),
-    0::bigint,
+    (
+        select array[
+            (select count(*) from private.watch_windows), (select count(*) from private.video_neighbours),
+            (select count(*) from private.video_audiences), (select count(*) from private.user_tastes)
+        ]
+    ),
+    array[0, 0, 0, 0]::bigint[],
     'relearn forgets everything'
 );
 select pg_temp.learn();
-select is(pg_temp.pair(1, 2), 1, 'and learns from who is left');
-update private.learning_settings
-set landmark = landmark + interval '100 days';
-select private.prune_pairs(10000);
-select cmp_ok((select count(*) from private.video_pairs), '>', 0::bigint, 'what is worth more is kept');
-update private.video_pairs
-set
-    low_to_high = 0,
-    high_to_low = 0
-where low_no = pg_temp.no(1);
-select cmp_ok((private.prune_pairs(10000) ->> 'pairs_pruned')::integer, '>=', 0, 'what has faded goes');
-select private.prune_pairs(10000);
-select is_empty('select from private.video_pairs where low_no = pg_temp.no(1)', 'all of it');
+select isnt(pg_temp.weight(1, 2), null, 'and learns from who is left');
 select is(
     pg_temp.outcome('authenticated', :'one', statement),
     '42501 permission denied for ' || object,
