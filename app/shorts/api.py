@@ -21,6 +21,7 @@ from .summaries import SummariesApi
 from .surges import SurgesApi
 from .told_trends import ToldTrendsApi
 from .trends import TrendsApi
+from .vectors import VectorsApi
 
 __all__ = [
     "KeywordInput",
@@ -146,6 +147,7 @@ class ShortsApi(
     SurgesApi,
     ToldTrendsApi,
     TrendsApi,
+    VectorsApi,
 ):
     """The shorts room through `client`; ingest and detect need a client with the secret key."""
 

@@ -72,7 +72,7 @@ class FeedApi(Caller):
         """
         return await self._call("personalized_feed", {"limit": limit, "cursor": cursor}, answer=Feed)
 
-    async def similar_videos(self, video_id: str, limit: int = 20, *, region: str = "KR") -> SimilarVideos:
+    async def similar_videos(self, video_id: str, *, limit: int = 20, region: str = "KR") -> SimilarVideos:
         """At most 50 Shorts like this one that play in `region`; raises NotFoundError (PT404) for an unknown video."""
         arguments = {"video_id": video_id, "limit": limit, "region": region}
         return await self._call("similar_videos", arguments, answer=SimilarVideos)

@@ -66,7 +66,7 @@ async def test_a_refusal_and_another_form_are_named() -> None:
 
 async def test_similar_videos_are_asked_for_by_id() -> None:
     backend = Backend(similar_videos={"videos": [VIDEO]})
-    found = await backend.use(lambda api: api.similar_videos("abc", 3, region="US"))
+    found = await backend.use(lambda api: api.similar_videos("abc", limit=3, region="US"))
     assert backend.asked == [("similar_videos", {"video_id": "abc", "limit": 3, "region": "US"})]
     assert found == SimilarVideos.model_validate({"videos": [VIDEO]})
 
