@@ -141,6 +141,7 @@ if TYPE_CHECKING:
     from .told_trends import ToldTrend, ToldTrendsApi, UpsertedTrend
     from .trending import TrendingRow, parse_trending_row, read_trending
     from .trends import TimeSlot, TopTrend, TrendsApi
+    from .vectors import RejectedEmbedding, StoredEmbeddings, VectorsApi, VideoEmbedding
     from .velocity import parse_pool_row, parse_reading, read_pool, read_readings
     from .watch import watch_trends
     from .youtube import (
@@ -243,6 +244,7 @@ __all__ = [
     "RefreshTarget",
     "Refusal",
     "RegionLists",
+    "RejectedEmbedding",
     "RejectedRow",
     "Rejection",
     "ReleasedRefreshes",
@@ -267,6 +269,7 @@ __all__ = [
     "SimilarVideos",
     "SourcedVideo",
     "StartedSearch",
+    "StoredEmbeddings",
     "StoredRow",
     "SuggestedKeyword",
     "SummariesApi",
@@ -285,6 +288,8 @@ __all__ = [
     "UnansweredSearch",
     "Unusable",
     "UpsertedTrend",
+    "VectorsApi",
+    "VideoEmbedding",
     "VideoInput",
     "VideoRow",
     "Videos",
@@ -348,7 +353,8 @@ _MODULES = (  # the lightest first
     *("regions", "tables", "keywords", "dataset", "json_rows", "velocity", "trending", "csv_videos"),
     *("backtest_metrics", "backtest_nab", "backtest_surges"),
     *("batches", "activity", "channels", "detect", "feed", "forecast", "freshness", "quality", "search"),
-    *("summaries", "surges", "told_trends", "trends", "api", "youtube", "bright_data", "bright_data_fields"),
+    *("summaries", "surges", "told_trends", "trends", "vectors", "api", "youtube"),
+    *("bright_data", "bright_data_fields"),
     *("watch", "youtube_dump", "formats", "signals", "sending", "refresh", "discover", "ingest"),
     *("ingest_bright_data", "replay", "backtest_data", "backtest"),
 )

@@ -20,7 +20,8 @@ SHORTS = tuple(
         *("regions", "tables", "keywords", "dataset", "json_rows", "velocity", "trending", "csv_videos"),
         *("backtest_metrics", "backtest_nab", "backtest_surges"),
         *("batches", "activity", "channels", "detect", "feed", "forecast", "freshness", "quality", "search"),
-        *("summaries", "surges", "told_trends", "trends", "api", "youtube", "bright_data", "bright_data_fields"),
+        *("summaries", "surges", "told_trends", "trends", "vectors", "api", "youtube"),
+        *("bright_data", "bright_data_fields"),
         *("watch", "youtube_dump", "formats", "signals", "sending", "refresh", "discover", "ingest"),
         *("ingest_bright_data", "replay", "backtest_data", "backtest"),
     )
