@@ -6,10 +6,11 @@ immutable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
+begin
     -- Conjoining jamo (leads, vowels, finals), then the letters a keyboard types.
-    select translate(
+    return translate(
         compatibility_jamo.text,
         E'\u1100\u1101\u1102\u1103\u1104\u1105\u1106\u1107\u1108\u1109\u110A\u110B\u110C\u110D\u110E\u110F'
         '\u1110\u1111\u1112\u1161\u1162\u1163\u1164\u1165\u1166\u1167\u1168\u1169\u116A\u116B\u116C\u116D'
@@ -19,7 +20,8 @@ as $$
         'ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ'
         'ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ'
         'ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ'
-    )
+    );
+end
 $$;
 comment on function private.compatibility_jamo(text) is
 'The text with each conjoining jamo as the letter of the same look that stands alone: what stood first or last in a '
@@ -31,24 +33,26 @@ immutable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
+declare
+    -- pg_c_utf8 is the same on every machine.
+    lowered constant text := lower(normalize(left(text, 2000), nfkc) collate pg_c_utf8);
+begin
     -- Marks of scripts that write vowels as marks stay: they are letters to who reads them. NFKC makes conjoining jamo of
-    -- typed ones, ㅁㅈ: they are turned back. pg_c_utf8 is the same on every machine.
-    select btrim(
+    -- typed ones, ㅁㅈ: they are turned back.
+    return btrim(
         regexp_replace(
             case
-                when lowered.text ~ '[\u1100-\u11FF]' then private.compatibility_jamo(lowered.text)
-                else lowered.text
-            end,
+                when lowered ~ '[\u1100-\u11FF]' then private.compatibility_jamo(lowered)
+                else lowered
+            end collate pg_c_utf8,
             '[^[:alnum:]\u0300-\u036F\u0610-\u061A\u064B-\u065F\u0900-\u0963\u0966-\u109F\u1780-\u17D3]+',
             ' ',
             'g'
         )
-    )
-    from (
-        select lower(normalize(left(fold_text.text, 2000), nfkc) collate pg_c_utf8) as text
-    ) as lowered
+    );
+end
 $$;
 comment on function private.fold_text(text) is
 'NFKC, lower case, every run of what is neither letter nor digit as one space. Of its first 2,000 characters.';
@@ -71,10 +75,12 @@ immutable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
+begin
     -- Canonical decomposition writes a syllable as two or three jamo; what else it took apart is put together again.
-    select normalize(private.compatibility_jamo(normalize(jamo_of.text, nfd)), nfc)
+    return normalize(private.compatibility_jamo(normalize(text, nfd)), nfc);
+end
 $$;
 comment on function private.jamo_of(text) is
 '맛집 as ㅁㅏㅅㅈㅣㅂ: a letter for each jamo, compound vowels and finals whole; other letters stay as they are.';
@@ -85,10 +91,11 @@ immutable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
+begin
     -- Vowels and finals go, since translate has nothing to put in their place.
-    select normalize(
+    return normalize(
         translate(
             normalize(choseong_of.text, nfd),
             E'\u1100\u1101\u1102\u1103\u1104\u1105\u1106\u1107\u1108\u1109\u110A\u110B\u110C\u110D\u110E\u110F'
@@ -99,7 +106,8 @@ as $$
             'ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ'
         ),
         nfc
-    )
+    );
+end
 $$;
 comment on function private.choseong_of(text) is
 '맛집 as ㅁㅈ: the first consonant of each syllable; other letters and lone jamo stay as they are.';

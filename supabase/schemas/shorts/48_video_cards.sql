@@ -73,10 +73,12 @@ immutable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
+begin
     -- A keyword of emoji alone has no letters to fold.
-    select coalesce(nullif(private.fold_text(search_key.text), ''), private.normalize_keyword(search_key.text))
+    return coalesce(nullif(private.fold_text(text), ''), private.normalize_keyword(text));
+end
 $$;
 comment on function private.search_key(text) is
 'How a keyword is looked up: folded; normalised where nothing of it is a letter or a digit.';
@@ -92,21 +94,18 @@ as $$
 declare
     letters constant text[] := string_to_array(replace(folded, ' ', ''), null);
 begin
-    -- Across spaces too, so that 맛집 finds 맛 집 by the same pairs.
+    -- Across spaces too, so that 맛집 finds 맛 집 by the same pairs. What comes twice is twice in it: an index does not mind.
     return array(
-        select distinct gram.gram collate "C"
-        from (
-            select unnest(letters) as gram
-            union all
-            select one.letter || one.following
-            from unnest(letters, letters[2:]) as one (letter, following)
-            where one.following is not null
-        ) as gram
+        select unnest(letters) collate "C"
+        union all
+        select (one.letter || one.following) collate "C"
+        from unnest(letters, letters[2:]) as one (letter, following)
+        where one.following is not null
     );
 end
 $$;
 comment on function private.title_grams(text) is
-'Every letter and every two neighbouring letters of a folded text, spaces left out.';
+'Every letter and every two neighbouring letters of a folded text, spaces left out, as often as they are there.';
 
 create table private.video_cards (
     video_no integer generated always as identity primary key,
@@ -157,16 +156,16 @@ comment on column private.keywords.keyword is 'private.search_key of it: k-pop a
 comment on column private.keywords.videos is 'How many Shorts that play it leads to.';
 
 create table private.keyword_postings (
-    keyword_no integer not null references private.keywords (keyword_no),
-    video_no integer not null references private.video_cards (video_no) on delete cascade,
+    keyword_no integer not null,
+    video_no integer not null,
     score real not null,
-    primary key (keyword_no, video_no)
+    primary key (video_no, keyword_no)
 );
 alter table private.keyword_postings enable row level security;
 create index keyword_postings_in_order on private.keyword_postings (keyword_no, score desc, video_no desc);
-create index keyword_postings_by_video on private.keyword_postings (video_no) include (keyword_no);
 comment on table private.keyword_postings is
-'The Shorts that play of each keyword, in the order of search: no row of any other video. Derived, see video_cards.';
+'The Shorts that play of each keyword, in the order of search: no row of any other video. Derived, see video_cards. '
+'No foreign keys: they cost more than all else when millions are written. Keywords stay, and postings go by trigger.';
 comment on column private.keyword_postings.score is 'private.search_score. Never changes with time.';
 
 create table private.keyword_deltas (
@@ -256,27 +255,43 @@ select
     coalesce(video.view_count, 0) as view_count,
     nullif(video.region_restrictions, '{}') as region_restrictions,
     video.is_playable and video.is_shorts and video.expires_at > now() as is_servable,
-    private.search_score(
-        1, round(coalesce(video.quality_score, 0)::numeric, 2)::double precision, video.popularity, video.first_at
+    -- private.search_score, written out: a call costs as much as all the rest of a row.
+    (
+        ln(
+            0.1
+            + 0.6 * round(coalesce(video.quality_score, 0)::numeric, 2)::double precision
+            + 0.3 * video.popularity::double precision
+        )
+        + ln(2) * extract(epoch from video.first_at - '2020-01-01 00:00+00'::timestamptz)::double precision
+        / (180 * 86400)
     )::real as standing
 from figures as video;
 comment on view private.wanted_cards is 'What video_cards should say, from public.cached_videos as it is now.';
 
 create view private.wanted_postings as
+-- Each keyword is folded once, however many videos it leads to.
+with folded as materialized (
+    select
+        spelled.keyword,
+        private.search_key(spelled.keyword) collate "C" as search_key
+    from (select distinct mapping.keyword from public.keyword_video_mappings as mapping) as spelled
+)
+
 select
     card.video_no,
     card.video_id,
-    private.search_key(mapping.keyword) collate "C" as keyword,
+    folded.search_key as keyword,
     (card.standing + ln(greatest(max(private.keyword_relevance(mapping.relevance_score)), 0.01)))::real as score
 from private.video_cards as card
 inner join public.keyword_video_mappings as mapping on card.video_id = mapping.video_id
+inner join folded on mapping.keyword = folded.keyword
 where
     card.is_servable
-    and private.search_key(mapping.keyword) <> ''
+    and folded.search_key <> ''
 group by
     card.video_no,
     card.video_id,
-    private.search_key(mapping.keyword);
+    folded.search_key;
 comment on view private.wanted_postings is 'What keyword_postings should say, from public.keyword_video_mappings.';
 
 create function private.mark_cards(video_ids text[])
@@ -466,15 +481,50 @@ referencing old table as changed_rows
 for each statement
 execute function private.count_won_postings();
 
+create function private.forget_postings()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    if tg_op = 'TRUNCATE' then
+        delete from private.keyword_postings;
+    else
+        delete from private.keyword_postings as posting
+        where posting.video_no = any(array(select gone.video_no from gone));
+    end if;
+    return null;
+end
+$$;
+comment on function private.forget_postings() is 'Postings go with their cards, in the same transaction.';
+
+create trigger forget_postings
+after delete on private.video_cards
+referencing old table as gone
+for each statement
+execute function private.forget_postings();
+create trigger forget_all_postings
+after truncate on private.video_cards
+for each statement
+execute function private.forget_postings();
+
 create function private.write_cards(video_ids text[])
 returns jsonb
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set jit = off
+-- Whatever the statistics say: each table is read for these videos alone, by its index, and the rest is hashed. Planned
+-- for one row, loops within loops took 15 s for 400 videos.
+set enable_nestloop = off
+set plan_cache_mode = force_custom_plan
+set work_mem = '64MB'
 language plpgsql
 as $$
 declare
+    is_all constant boolean := video_ids is null;
     cards integer;
     postings integer;
 begin
@@ -482,82 +532,67 @@ begin
     -- them afterwards.
     perform
     from public.cached_videos as video
-    where video.video_id = any(write_cards.video_ids)
+    where is_all or video.video_id = any(write_cards.video_ids)
     order by video.video_id
     for key share;
 
-    with wanted as materialized (
-        select wanted.*
-        from private.wanted_cards as wanted
-        where wanted.video_id = any(write_cards.video_ids)
-    ),
-
-    changed as materialized (
+    with changed as materialized (
         select
             wanted.*,
-            card.video_no,
-            wanted.is_servable
+            coalesce(
+                card.video_no, nextval(pg_get_serial_sequence('private.video_cards', 'video_no'))::integer
+            ) as video_no,
+            -- A rebuild makes the lists anew.
+            not is_all
+            and wanted.is_servable
             and (
-                not card.is_servable
+                card.is_servable is not true
                 or wanted.title_folded <> card.title_folded
                 or wanted.standing <> card.standing
             ) as is_unlisted
-        from wanted
-        inner join private.video_cards as card on wanted.video_id = card.video_id
-        where (
-            wanted.title_folded,
-            wanted.category_id,
-            wanted.channel_id,
-            wanted.duration,
-            wanted.popularity,
-            wanted.quality,
-            wanted.view_count,
-            wanted.published_at,
-            wanted.expires_at,
-            wanted.region_restrictions,
-            wanted.is_servable,
-            wanted.standing
-        ) is distinct from (
-            card.title_folded,
-            card.category_id,
-            card.channel_id,
-            card.duration,
-            card.popularity,
-            card.quality,
-            card.view_count,
-            card.published_at,
-            card.expires_at,
-            card.region_restrictions,
-            card.is_servable,
-            card.standing
-        )
+        from private.wanted_cards as wanted
+        left join (
+            select known.*
+            from private.video_cards as known
+            where is_all or known.video_id = any(write_cards.video_ids)
+        ) as card on wanted.video_id = card.video_id
+        where
+            (is_all or wanted.video_id = any(write_cards.video_ids))
+            and (
+                card.video_no is null
+                or (
+                    wanted.title_folded,
+                    wanted.category_id,
+                    wanted.channel_id,
+                    wanted.duration,
+                    wanted.popularity,
+                    wanted.quality,
+                    wanted.view_count,
+                    wanted.published_at,
+                    wanted.expires_at,
+                    wanted.region_restrictions,
+                    wanted.is_servable,
+                    wanted.standing
+                ) is distinct from (
+                    card.title_folded,
+                    card.category_id,
+                    card.channel_id,
+                    card.duration,
+                    card.popularity,
+                    card.quality,
+                    card.view_count,
+                    card.published_at,
+                    card.expires_at,
+                    card.region_restrictions,
+                    card.is_servable,
+                    card.standing
+                )
+            )
     ),
 
-    updated as (
-        update private.video_cards as card
-        set
-            title_folded = changed.title_folded,
-            category_id = changed.category_id,
-            channel_id = changed.channel_id,
-            duration = changed.duration,
-            popularity = changed.popularity,
-            quality = changed.quality,
-            view_count = changed.view_count,
-            published_at = changed.published_at,
-            expires_at = changed.expires_at,
-            region_restrictions = changed.region_restrictions,
-            is_servable = changed.is_servable,
-            standing = changed.standing
-        from changed
-        where card.video_no = changed.video_no
-        returning
-            card.video_no,
-            card.title_folded,
-            changed.is_unlisted
-    ),
-
-    inserted as (
-        insert into private.video_cards (
+    -- By the number that it has, or is given here: no join to find the row again.
+    written as (
+        insert into private.video_cards as card (
             video_id,
             channel_id,
             duration,
@@ -570,37 +605,50 @@ begin
             view_count,
             region_restrictions,
             is_servable,
-            standing
+            standing,
+            video_no
         )
-        select wanted.*
-        from wanted
-        where
-            not exists (
-                select
-                from private.video_cards as card
-                where card.video_id = wanted.video_id
-            )
-        returning
-            video_no,
-            title_folded,
-            is_servable
-    ),
-
-    written as (
-        select *
-        from updated
-        union all
-        select *
-        from inserted
+        overriding system value
+        select
+            changed.video_id,
+            changed.channel_id,
+            changed.duration,
+            changed.popularity,
+            changed.published_at,
+            changed.expires_at,
+            changed.title_folded,
+            changed.category_id,
+            changed.quality,
+            changed.view_count,
+            changed.region_restrictions,
+            changed.is_servable,
+            changed.standing,
+            changed.video_no
+        from changed
+        on conflict (video_id) do update
+            set
+                title_folded = excluded.title_folded,
+                category_id = excluded.category_id,
+                channel_id = excluded.channel_id,
+                duration = excluded.duration,
+                popularity = excluded.popularity,
+                quality = excluded.quality,
+                view_count = excluded.view_count,
+                published_at = excluded.published_at,
+                expires_at = excluded.expires_at,
+                region_restrictions = excluded.region_restrictions,
+                is_servable = excluded.is_servable,
+                standing = excluded.standing
+        returning 1
     ),
 
     unlisted as (
         insert into private.unlisted_cards as unlisted (video_no, title_folded)
         select
-            written.video_no,
-            written.title_folded
-        from written
-        where written.is_unlisted
+            changed.video_no,
+            changed.title_folded
+        from changed
+        where changed.is_unlisted
         on conflict (video_no) do update
             set
                 change_no = excluded.change_no,
@@ -612,76 +660,145 @@ begin
     into cards
     from written;
 
+    with folded as materialized (
+        select distinct private.search_key(spelled.keyword) collate "C" as search_key
+        from (
+            select distinct mapping.keyword
+            from public.keyword_video_mappings as mapping
+            where is_all or mapping.video_id = any(write_cards.video_ids)
+        ) as spelled
+    )
+
     insert into private.keywords (keyword)
-    select distinct wanted.keyword
-    from private.wanted_postings as wanted
+    select folded.search_key
+    from folded
+    left join (
+        select stored.keyword
+        from private.keywords as stored
+        where is_all or stored.keyword = any(array(select folded.search_key from folded))
+    ) as known on folded.search_key = known.keyword
     where
-        wanted.video_id = any(write_cards.video_ids)
-        and not exists (
+        known.keyword is null
+        and folded.search_key <> ''
+    order by folded.search_key;
+
+    with card as materialized (
+        select
+            known.video_no,
+            known.video_id,
+            known.standing,
+            known.is_servable
+        from private.video_cards as known
+        where is_all or known.video_id = any(write_cards.video_ids)
+    ),
+
+    mapping as (
+        select
+            stored.video_id,
+            stored.keyword,
+            stored.relevance_score
+        from public.keyword_video_mappings as stored
+        where is_all or stored.video_id = any(write_cards.video_ids)
+    ),
+
+    -- Each keyword is folded once, however many videos it leads to.
+    folded as materialized (
+        select
+            spelled.keyword,
+            private.search_key(spelled.keyword) collate "C" as search_key
+        from (select distinct mapping.keyword from mapping) as spelled
+    ),
+
+    numbered as (
+        select
+            folded.keyword,
+            known.keyword_no
+        from folded
+        inner join (
             select
+                keyword.keyword,
+                keyword.keyword_no
             from private.keywords as keyword
-            where keyword.keyword = wanted.keyword
-        )
-    order by wanted.keyword;
+            where is_all or keyword.keyword = any(array(select folded.search_key from folded))
+        ) as known on folded.search_key = known.keyword
+    ),
 
-    with wanted as materialized (
+    wanted as (
         select
-            keyword.keyword_no,
-            wanted.video_no,
-            wanted.score
-        from private.wanted_postings as wanted
-        inner join private.keywords as keyword on wanted.keyword = keyword.keyword
-        where wanted.video_id = any(write_cards.video_ids)
+            numbered.keyword_no,
+            card.video_no,
+            (
+                card.standing
+                -- private.keyword_relevance, written out, which grows with what it is given.
+                + ln(
+                    greatest(
+                        max(
+                            case
+                                when mapping.relevance_score > 0.7 then mapping.relevance_score
+                                else 0.1 + mapping.relevance_score / 2
+                            end
+                        ),
+                        0.01
+                    )
+                )
+            )::real as score
+        from mapping
+        inner join card on mapping.video_id = card.video_id
+        inner join numbered on mapping.keyword = numbered.keyword
+        where card.is_servable
+        group by
+            numbered.keyword_no,
+            card.video_no,
+            card.standing
     ),
 
-    lost as (
-        delete from private.keyword_postings as posting
-        using private.video_cards as card
-        where
-            posting.video_no = card.video_no
-            and card.video_id = any(write_cards.video_ids)
-            and not exists (
-                select
-                from wanted
-                where
-                    wanted.keyword_no = posting.keyword_no
-                    and wanted.video_no = posting.video_no
-            )
-        returning posting.video_no
-    ),
-
-    moved as (
-        update private.keyword_postings as posting
-        set score = wanted.score
-        from wanted
-        where
-            posting.keyword_no = wanted.keyword_no
-            and posting.video_no = wanted.video_no
-            and posting.score <> wanted.score
-        returning posting.video_no
-    ),
-
-    won as (
-        insert into private.keyword_postings (keyword_no, video_no, score)
+    -- What is as it should be is not written.
+    changed as materialized (
         select
+            stored.place,
             wanted.keyword_no,
             wanted.video_no,
             wanted.score
         from wanted
-        where
-            not exists (
-                select
-                from private.keyword_postings as posting
-                where
-                    posting.keyword_no = wanted.keyword_no
-                    and posting.video_no = wanted.video_no
-            )
-        returning video_no
+        full join (
+            select
+                posting.ctid as place,
+                posting.keyword_no,
+                posting.video_no,
+                posting.score
+            from private.keyword_postings as posting
+            where is_all or posting.video_no = any(array(select card.video_no from card))
+        ) as stored
+            on
+                wanted.video_no = stored.video_no
+                and wanted.keyword_no = stored.keyword_no
+        where wanted.score is distinct from stored.score
+    ),
+
+    lost as (
+        delete from private.keyword_postings as posting
+        where posting.ctid = any(array(select changed.place from changed where changed.video_no is null))
+        returning 1
+    ),
+
+    won as (
+        insert into private.keyword_postings as posting (keyword_no, video_no, score)
+        select
+            changed.keyword_no,
+            changed.video_no,
+            changed.score
+        from changed
+        where changed.video_no is not null
+        order by
+            changed.keyword_no asc,
+            changed.score desc
+        on conflict (video_no, keyword_no) do update
+            set score = excluded.score
+        returning 1
     )
 
     select
         (select count(*) from lost)
-        + (select count(*) from moved)
         + (select count(*) from won)
     into postings;
 
@@ -690,25 +807,37 @@ begin
         returning
             keyword_no,
             videos
-    )
+    ),
 
-    update private.keywords as keyword
-    set videos = keyword.videos + delta.videos
-    from (
+    delta as materialized (
         select
             taken.keyword_no,
             sum(taken.videos) as videos
         from taken
         group by taken.keyword_no
         having sum(taken.videos) <> 0
-    ) as delta
-    where keyword.keyword_no = delta.keyword_no;
+    )
+
+    insert into private.keywords as keyword (keyword_no, keyword, videos)
+    overriding system value
+    select
+        known.keyword_no,
+        known.keyword,
+        known.videos + delta.videos
+    from delta
+    inner join (
+        select stored.*
+        from private.keywords as stored
+        where is_all or stored.keyword_no = any(array(select delta.keyword_no from delta))
+    ) as known on delta.keyword_no = known.keyword_no
+    on conflict (keyword_no) do update
+        set videos = excluded.videos;
 
     return jsonb_build_object('cards_written', cards, 'postings_written', postings);
 end
 $$;
 comment on function private.write_cards(text[]) is
-'Makes the cards and postings of these videos what the cache says. Returns how many differed.';
+'Makes the cards and postings of these videos, of all for null, what the cache says. Returns how many differed.';
 
 create function private.list_grams(batch_size integer)
 returns integer
@@ -759,7 +888,7 @@ begin
 
     -- Lists stay the highest standings without a gap: what sank below the last is left out, as others may stand between.
     with changed as materialized (
-        select
+        select distinct
             gram.gram collate "C" as gram,
             unlisted.video_no
         from private.unlisted_cards as unlisted
@@ -974,7 +1103,7 @@ begin
     perform pg_advisory_xact_lock(hashtextextended('shorts-fold-video-cards', 0));
     delete from private.card_marks;
     -- Numbers of videos stay, since other tables refer to them.
-    counts := private.write_cards(array(select video.video_id::text from public.cached_videos as video));
+    counts := private.write_cards(null);
     update private.keywords as keyword
     set videos = counted.videos
     from (
@@ -996,25 +1125,41 @@ begin
         listed_no = nextval('private.card_changes'),
         target_no = null,
         done_gram = '';
-    insert into private.frequent_grams (gram, videos, is_whole, last_standing, video_nos)
-    select
-        list.gram,
-        list.videos,
-        list.videos <= 2000,
-        case when list.videos <= 2000 then '-infinity'::real else list.standings[2000] end,
-        list.video_nos[1:2000]
-    from (
+    with ranked as materialized (
+        select
+            card.video_no,
+            card.standing,
+            card.title_folded,
+            row_number() over (order by card.standing desc, card.video_no desc)::integer as place
+        from private.video_cards as card
+        where card.is_servable
+    ),
+
+    listed as (
         select
             gram.gram,
             count(*) as videos,
-            array_agg(card.video_no order by card.standing desc, card.video_no desc) as video_nos,
-            array_agg(card.standing order by card.standing desc, card.video_no desc) as standings
-        from private.video_cards as card
-        cross join lateral unnest(private.title_grams(card.title_folded)) as gram (gram)
-        where card.is_servable
+            -- Places are small numbers, quickly sorted.
+            array_agg(ranked.place order by ranked.place) as places
+        from ranked
+        cross join lateral (select distinct unnest(private.title_grams(ranked.title_folded)) as gram) as gram
         group by gram.gram
         having count(*) > 100
-    ) as list;
+    )
+
+    insert into private.frequent_grams (gram, videos, is_whole, last_standing, video_nos)
+    select
+        listed.gram,
+        listed.videos,
+        listed.videos <= 2000,
+        case when listed.videos <= 2000 then '-infinity'::real else min(ranked.standing) end,
+        array_agg(ranked.video_no order by ranked.place)
+    from listed
+    cross join lateral unnest(listed.places[1:2000]) as entry (place)
+    inner join ranked on entry.place = ranked.place
+    group by
+        listed.gram,
+        listed.videos;
     return counts || jsonb_build_object('grams_listed', (select count(*) from private.frequent_grams));
 end
 $$;
@@ -1074,7 +1219,7 @@ as $$
                 false
             ) as is_apart
         from private.video_cards as card
-        cross join lateral unnest(private.title_grams(card.title_folded)) as gram (gram)
+        cross join lateral (select distinct unnest(private.title_grams(card.title_folded)) as gram) as gram
         cross join changes
         left join private.unlisted_cards as unlisted on card.video_no = unlisted.video_no
         where card.is_servable

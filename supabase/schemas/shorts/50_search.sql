@@ -33,6 +33,11 @@ declare
     problem text;
     wanted private.search_filters;
 begin
+    -- The same as the policy anonymous_limited_read of public.cached_videos.
+    wanted.least_views := case when is_anonymous is not false then 1001 end;
+    if coalesce(filters, '{}') in ('{}', '{"facets": true}', '{"facets": false}') then
+        return wanted;
+    end if;
     problem := case
         when jsonb_typeof(coalesce(filters, '{}'::jsonb)) <> 'object' then 'The filters are no JSON object.'
         when
@@ -78,13 +83,28 @@ begin
     wanted.region := filters ->> 'region';
     wanted.max_duration := (filters ->> 'max_duration')::integer;
     wanted.min_quality := (filters ->> 'min_quality')::real;
-    -- The same as the policy anonymous_limited_read of public.cached_videos.
-    wanted.least_views := case when is_anonymous is not false then 1001 end;
     return wanted;
 end
 $$;
 comment on function private.read_search_filters(jsonb, boolean) is
 'The filters of a search, or PT400 that says which cannot be true. Anonymous visitors see what has over 1,000 views.';
+
+create function private.search_digest(
+    key text,
+    wanted private.search_filters
+)
+returns text
+immutable
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    return left(encode(sha256(convert_to(jsonb_build_array(key, wanted)::text, 'UTF8')), 'hex'), 16);
+end
+$$;
+comment on function private.search_digest(text, private.search_filters) is
+'What tells the cursors of one question from those of another.';
 
 create function private.write_cursor(
     place private.search_place,
@@ -95,9 +115,10 @@ returns text
 immutable
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
-    select rtrim(
+begin
+    return rtrim(
         translate(
             encode(
                 convert_to(
@@ -113,7 +134,8 @@ as $$
             '-_'
         ),
         '='
-    )
+    );
+end
 $$;
 comment on function private.write_cursor(private.search_place, text, text) is
 'A place in the answer to one question, as text that can stand in an address.';
@@ -212,11 +234,37 @@ comment on function private.spaced_pattern(text) is
 comment on function private.title_answers(text, text[]) is
 'Whether a folded title has one of these folded texts, spaced in its way or another.';
 
+create function private.term_grams(term text)
+returns text[]
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    letters constant text[] := string_to_array(replace(term, ' ', ''), null);
+begin
+    -- A pair says all that its letters say, and fewer titles have it.
+    if cardinality(letters) < 2 then
+        return letters;
+    end if;
+    return array(
+        select distinct (one.letter || one.following) collate "C"
+        from unnest(letters, letters[2:]) as one (letter, following)
+        where one.following is not null
+    );
+end
+$$;
+comment on function private.term_grams(text) is
+'What of private.title_grams a title must have that has this folded text: its pairs of letters, or its only letter.';
+
 create function private.find_postings(
     wanted_keyword integer,
     wanted private.search_filters,
     after_place private.search_place,
     most integer,
+    is_served boolean,
     earlier_keywords integer[],
     earlier_terms text[]
 )
@@ -227,14 +275,10 @@ returns table (
 stable
 security definer
 set search_path = pg_catalog, pg_temp
-set jit = off
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
 language plpgsql
 as $$
 begin
+    -- What is served is looked up in the cache as it is now: cards may be a minute behind.
     return query
     select
         posting.video_no,
@@ -267,6 +311,24 @@ begin
                 )
             )
         )
+        and (
+            not is_served
+            or exists (
+                select
+                from public.cached_videos as video
+                where
+                    video.video_id = card.video_id
+                    and video.is_playable
+                    and video.is_shorts
+                    and video.expires_at > now()
+                    and (wanted.least_views is null or video.view_count >= wanted.least_views)
+                    and (
+                        wanted.region is null
+                        or video.region_restrictions = '{}'
+                        or private.plays_in(video.region_restrictions, wanted.region)
+                    )
+            )
+        )
     order by
         posting.score desc,
         posting.video_no desc
@@ -274,7 +336,7 @@ begin
 end
 $$;
 comment on function private.find_postings(
-    integer, private.search_filters, private.search_place, integer, integer[], text[]
+    integer, private.search_filters, private.search_place, integer, boolean, integer[], text[]
 ) is
 'The next videos of a keyword, best first, without those that earlier keywords and texts of the same search found.';
 
@@ -294,41 +356,48 @@ returns table (
 stable
 security definer
 set search_path = pg_catalog, pg_temp
-set jit = off
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
 language plpgsql
 as $$
 declare
     squeezed constant text := replace(term, ' ', '');
     spaced constant text := private.spaced_pattern(term);
-    grams constant text[] := private.title_grams(term);
-    slices constant integer[] := '{0, 100, 500, 2000}'::integer[];
+    grams text[] := private.term_grams(term);
+    slices constant integer[] := '{0, 60, 500, 2000}'::integer[];
     list private.frequent_grams;
-    frequent integer;
+    listed text[];
     known_no bigint;
-    nos integer[];
-    standings real[];
+    nos integer[] := '{}'::integer[];
+    standings real[] := '{}'::real[];
+    fresh_nos integer[];
+    fresh_standings real[];
     found_nos integer[];
     found_standings real[];
+    is_enough boolean := false;
+    is_left boolean := false;
 begin
     if cardinality(grams) = 0 then
         return;
     end if;
-    -- The list of the rarest, where all are frequent: any other gram leads to few videos by the index.
-    select count(*)
-    into frequent
-    from private.frequent_grams as one
-    where one.gram = any(grams);
-    if frequent = cardinality(grams) then
-        select one.*
-        into list
+    listed := array(
+        select one.gram
         from private.frequent_grams as one
         where one.gram = any(grams)
         order by one.videos
-        limit 1;
+    );
+    if cardinality(listed) < cardinality(grams) then
+        -- At most a hundred titles have what is in no list: the others need not be looked for.
+        grams := array(
+            select rare.gram collate "C"
+            from unnest(grams) as rare (gram)
+            where rare.gram <> all(listed)
+            limit 4
+        );
+    else
+        -- The list of the rarest.
+        select one.*
+        into list
+        from private.frequent_grams as one
+        where one.gram = listed[1];
         select
             case
                 when list.gram <= round.done_gram then coalesce(round.target_no, round.listed_no)
@@ -338,62 +407,26 @@ begin
         from private.list_round as round;
 
         -- What changed since the list was made.
-        select
-            array_agg(card.video_no),
-            array_agg(card.standing)
-        into
-            nos,
-            standings
-        from private.unlisted_cards as unlisted
-        inner join private.video_cards as card on unlisted.video_no = card.video_no
-        where
-            private.title_grams(unlisted.title_folded) @> grams
-            and unlisted.change_no > known_no
-            and card.is_servable
-            and (card.standing, card.video_no) < (after_place.score, after_place.video_no)
-            and (
-                strpos(card.title_folded, term) > 0
-                or strpos(card.title_folded, squeezed) > 0
-                or card.title_folded ~ spaced
-            )
-            and (wanted.least_views is null or card.view_count >= wanted.least_views)
-            and (wanted.category_id is null or card.category_id = wanted.category_id)
-            and (wanted.max_duration is null or card.duration <= wanted.max_duration)
-            and (wanted.min_quality is null or card.quality >= wanted.min_quality)
-            and (
-                wanted.region is null
-                or card.region_restrictions is null
-                or private.plays_in(card.region_restrictions, wanted.region)
-            )
-            and not exists (
-                select
-                from private.keyword_postings as other
-                where
-                    other.keyword_no = any(earlier_keywords)
-                    and other.video_no = card.video_no
-            )
-            and (earlier_terms is null or not private.title_answers(card.title_folded, earlier_terms));
-
-        -- The best hundred mostly suffice; most is wanted of few.
-        for part in 1 .. 3 loop
-            exit when slices[part] >= cardinality(list.video_nos);
+        if exists (select from private.unlisted_cards as unlisted where unlisted.change_no > known_no) then
             select
                 array_agg(card.video_no),
                 array_agg(card.standing)
             into
-                found_nos,
-                found_standings
-            from unnest(list.video_nos[slices[part] + 1:slices[part + 1]]) as entry (video_no)
-            inner join private.video_cards as card on entry.video_no = card.video_no
+                fresh_nos,
+                fresh_standings
+            from private.unlisted_cards as unlisted
+            inner join private.video_cards as card on unlisted.video_no = card.video_no
             where
-                card.is_servable
+                private.title_grams(unlisted.title_folded) @> grams
+                and unlisted.change_no > known_no
+                and card.is_servable
                 and (card.standing, card.video_no) < (after_place.score, after_place.video_no)
+                and (list.is_whole or card.standing > list.last_standing)
                 and (
                     strpos(card.title_folded, term) > 0
                     or strpos(card.title_folded, squeezed) > 0
                     or card.title_folded ~ spaced
                 )
-                and (list.is_whole or card.standing > list.last_standing)
                 and (wanted.least_views is null or card.view_count >= wanted.least_views)
                 and (wanted.category_id is null or card.category_id = wanted.category_id)
                 and (wanted.max_duration is null or card.duration <= wanted.max_duration)
@@ -403,52 +436,133 @@ begin
                     or card.region_restrictions is null
                     or private.plays_in(card.region_restrictions, wanted.region)
                 )
-                and not exists (
-                    select
-                    from private.unlisted_cards as unlisted
-                    where
-                        unlisted.video_no = card.video_no
-                        and unlisted.change_no > known_no
+                and (
+                    earlier_keywords is null
+                    or not exists (
+                        select
+                        from private.keyword_postings as other
+                        where
+                            other.keyword_no = any(earlier_keywords)
+                            and other.video_no = card.video_no
+                    )
                 )
-                and not exists (
-                    select
-                    from private.keyword_postings as other
-                    where
-                        other.keyword_no = any(earlier_keywords)
-                        and other.video_no = card.video_no
-                )
-                and (earlier_terms is null or not private.title_answers(card.title_folded, earlier_terms));
+                and (earlier_terms is null or not private.title_answers(card.title_folded, earlier_terms))
+                and (
+                    not is_exact
+                    or exists (
+                        select
+                        from public.cached_videos as video
+                        where
+                            video.video_id = card.video_id
+                            and video.is_playable
+                            and video.is_shorts
+                            and video.expires_at > now()
+                            and (wanted.least_views is null or video.view_count >= wanted.least_views)
+                            and (
+                                wanted.region is null
+                                or video.region_restrictions = '{}'
+                                or private.plays_in(video.region_restrictions, wanted.region)
+                            )
+                    )
+                );
+        end if;
+
+        -- The list is in order: mostly its first sixty fill a page.
+        for part in 1 .. 3 loop
+            exit when slices[part] >= cardinality(list.video_nos);
+            select
+                array_agg(hit.video_no),
+                array_agg(hit.standing)
+            into
+                found_nos,
+                found_standings
+            from (
+                select
+                    card.video_no,
+                    card.standing
+                from unnest(list.video_nos[slices[part] + 1:slices[part + 1]])
+                    with ordinality as entry (video_no, place)
+                inner join private.video_cards as card on entry.video_no = card.video_no
+                where
+                    card.is_servable
+                    and (card.standing, card.video_no) < (after_place.score, after_place.video_no)
+                    and (list.is_whole or card.standing > list.last_standing)
+                    and (
+                        strpos(card.title_folded, term) > 0
+                        or strpos(card.title_folded, squeezed) > 0
+                        or card.title_folded ~ spaced
+                    )
+                    and (wanted.least_views is null or card.view_count >= wanted.least_views)
+                    and (wanted.category_id is null or card.category_id = wanted.category_id)
+                    and (wanted.max_duration is null or card.duration <= wanted.max_duration)
+                    and (wanted.min_quality is null or card.quality >= wanted.min_quality)
+                    and (
+                        wanted.region is null
+                        or card.region_restrictions is null
+                        or private.plays_in(card.region_restrictions, wanted.region)
+                    )
+                    and (
+                        earlier_keywords is null
+                        or not exists (
+                            select
+                            from private.keyword_postings as other
+                            where
+                                other.keyword_no = any(earlier_keywords)
+                                and other.video_no = card.video_no
+                        )
+                    )
+                    and (earlier_terms is null or not private.title_answers(card.title_folded, earlier_terms))
+                    and (
+                        not is_exact
+                        or exists (
+                            select
+                            from public.cached_videos as video
+                            where
+                                video.video_id = card.video_id
+                                and video.is_playable
+                                and video.is_shorts
+                                and video.expires_at > now()
+                                and (wanted.least_views is null or video.view_count >= wanted.least_views)
+                                and (
+                                    wanted.region is null
+                                    or video.region_restrictions = '{}'
+                                    or private.plays_in(video.region_restrictions, wanted.region)
+                                )
+                        )
+                    )
+                    and (
+                        fresh_nos is null
+                        or not exists (
+                            select
+                            from private.unlisted_cards as unlisted
+                            where
+                                unlisted.video_no = card.video_no
+                                and unlisted.change_no > known_no
+                        )
+                    )
+                order by entry.place
+                limit most - cardinality(nos)
+            ) as hit;
             nos := nos || found_nos;
             standings := standings || found_standings;
-            exit when cardinality(nos) >= most;
+            is_enough := cardinality(nos) >= most;
+            exit when is_enough;
+            -- Where few of the best have it, few of all have: the index finds them sooner.
+            is_left := is_exact and part = 2 and cardinality(nos) * 4 < most and slices[3] < cardinality(list.video_nos);
+            exit when is_left;
         end loop;
 
         -- Beyond a list that is cut off nothing is known: only what stands above its end is certain to come first.
-        select
-            array_agg(hit.video_no order by hit.standing desc, hit.video_no desc),
-            array_agg(hit.standing order by hit.standing desc, hit.video_no desc)
-        into
-            found_nos,
-            found_standings
-        from (
-            select
-                one.video_no,
-                one.standing
-            from unnest(nos, standings) as one (video_no, standing)
-            where
-                list.is_whole
-                or one.standing > list.last_standing
-            order by
-                one.standing desc,
-                one.video_no desc
-            limit most
-        ) as hit;
-        if list.is_whole or cardinality(found_nos) >= most or not is_exact then
+        if is_enough or not is_exact or (list.is_whole and not is_left) then
             return query
             select
                 one.video_no,
                 one.standing
-            from unnest(found_nos, found_standings) as one (video_no, standing);
+            from unnest(nos || fresh_nos, standings || fresh_standings) as one (video_no, standing)
+            order by
+                one.standing desc,
+                one.video_no desc
+            limit most;
             return;
         end if;
     end if;
@@ -476,14 +590,35 @@ begin
             or card.region_restrictions is null
             or private.plays_in(card.region_restrictions, wanted.region)
         )
-        and not exists (
-            select
-            from private.keyword_postings as other
-            where
-                other.keyword_no = any(earlier_keywords)
-                and other.video_no = card.video_no
+        and (
+            earlier_keywords is null
+            or not exists (
+                select
+                from private.keyword_postings as other
+                where
+                    other.keyword_no = any(earlier_keywords)
+                    and other.video_no = card.video_no
+            )
         )
         and (earlier_terms is null or not private.title_answers(card.title_folded, earlier_terms))
+        and (
+            not is_exact
+            or exists (
+                select
+                from public.cached_videos as video
+                where
+                    video.video_id = card.video_id
+                    and video.is_playable
+                    and video.is_shorts
+                    and video.expires_at > now()
+                    and (wanted.least_views is null or video.view_count >= wanted.least_views)
+                    and (
+                        wanted.region is null
+                        or video.region_restrictions = '{}'
+                        or private.plays_in(video.region_restrictions, wanted.region)
+                    )
+            )
+        )
     order by
         card.standing desc,
         card.video_no desc
@@ -557,6 +692,20 @@ begin
         cross join lateral unnest(string_to_array(placed.folded, null)) with ordinality as letter (letter, number);
     end if;
 
+    -- The most frequent case, at a tenth of the cost: one word, as it stands.
+    if starts is null and strpos(term, ' ') = 0 then
+        place := strpos(readable, term);
+        if place > 0 then
+            while place > 0 and jsonb_array_length(marks) < 10 loop
+                begins := coalesce(beyond, 1) + place - 1;
+                beyond := begins + length(term);
+                marks := marks || jsonb_build_array(jsonb_build_array(begins - 1, length(term)));
+                place := strpos(substr(readable, beyond), term);
+            end loop;
+            return marks;
+        end if;
+    end if;
+
     -- As it was asked; else spaced otherwise; else its words.
     foreach pattern in array array[
         replace(term, ' ', gap || '+'),
@@ -587,132 +736,112 @@ comment on function private.title_highlights(text, text) is
 create function private.render_videos(
     video_nos integer[],
     scores real[],
+    phases integer[],
     terms text[]
 )
 returns jsonb
 stable
 security definer
 set search_path = pg_catalog, pg_temp
-set jit = off
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-language sql
+language plpgsql
 as $$
+declare
+    elapsed constant double precision
+        := ln(2) * extract(epoch from now() - '2020-01-01 00:00+00'::timestamptz)::double precision / (180 * 86400);
+    half constant double precision := ln(2);
+    answer jsonb;
+begin
     select
-        coalesce(
-            jsonb_agg(
-                jsonb_build_object(
-                    'video_id', video.video_id,
-                    'title', video.title,
-                    'highlights', private.title_highlights(video.title, hit.term),
-                    'channel_id', video.channel_id,
-                    'channel_name', video.channel_name,
-                    'thumbnail_url', video.thumbnail_url,
-                    'duration', video.duration,
-                    'view_count', video.view_count,
-                    'published_at', video.published_at,
-                    'category_id', video.category_id,
-                    'quality_score', video.quality_score,
-                    'score', round(private.search_score_at(hit.score, now())::numeric, 6)
+        jsonb_agg(
+            jsonb_build_object(
+                'video_id', video.video_id,
+                'title', video.title,
+                'highlights', case
+                    -- Most of what a keyword leads to does not have it in the title.
+                    when
+                        strpos(card.title_folded, hit.term) > 0
+                        or strpos(replace(card.title_folded, ' ', ''), replace(hit.term, ' ', '')) > 0
+                        or (strpos(hit.term, ' ') > 0 and card.title_folded ~ replace(hit.term, ' ', '|'))
+                        then private.title_highlights(video.title, hit.term)
+                    else '[]'::jsonb
+                end,
+                'channel_id', video.channel_id,
+                'channel_name', video.channel_name,
+                'thumbnail_url', video.thumbnail_url,
+                'duration', video.duration,
+                'view_count', video.view_count,
+                'published_at', video.published_at,
+                'category_id', video.category_id,
+                'quality_score', video.quality_score,
+                -- private.search_score_at, where a title that has it answers half as well as a keyword that is it, and
+                -- a correction half as well again.
+                'score', round(
+                    exp(least(hit.score - half * (hit.phase % 2 + least(hit.phase / 2, 1)) - elapsed, 0))::numeric, 6
                 )
-                order by hit.place
-            ),
-            '[]'
+            )
+            order by hit.place
         )
-    from unnest(
-        render_videos.video_nos, render_videos.scores, render_videos.terms
-    ) with ordinality as hit (video_no, score, term, place)
+    into answer
+    from (
+        select
+            listed.*,
+            terms[listed.phase / 2 + 1] as term
+        from unnest(video_nos, scores, phases) with ordinality as listed (video_no, score, phase, place)
+    ) as hit
     inner join private.video_cards as card on hit.video_no = card.video_no
-    inner join public.cached_videos as video on card.video_id = video.video_id
+    inner join public.cached_videos as video on card.video_id = video.video_id;
+    return coalesce(answer, '[]'::jsonb);
+end
 $$;
-comment on function private.render_videos(integer[], real[], text[]) is
+comment on function private.render_videos(integer[], real[], integer[], text[]) is
 'The rows of an answer, as everybody may see them: from the cache as it is now.';
-
-create function private.playing_videos(
-    video_nos integer[],
-    wanted private.search_filters
-)
-returns integer[]
-stable
-security definer
-set search_path = pg_catalog, pg_temp
-set jit = off
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-language sql
-as $$
-    select coalesce(array_agg(card.video_no), '{}')
-    from unnest(playing_videos.video_nos) as hit (video_no)
-    inner join private.video_cards as card on hit.video_no = card.video_no
-    inner join public.cached_videos as video on card.video_id = video.video_id
-    where
-        video.is_playable
-        and video.is_shorts
-        and video.expires_at > now()
-        and ((wanted).least_views is null or video.view_count >= (wanted).least_views)
-        and (
-            (wanted).region is null
-            or video.region_restrictions = '{}'
-            or private.plays_in(video.region_restrictions, (wanted).region)
-        )
-$$;
-comment on function private.playing_videos(integer[], private.search_filters) is
-'Those that the cache, as it is now, lets be served: cards may be a minute behind.';
 
 create function private.search_facets(video_nos integer[])
 returns jsonb
 stable
 security definer
 set search_path = pg_catalog, pg_temp
-set jit = off
-set enable_seqscan = off
-language sql
+language plpgsql
 as $$
-    with matches as materialized (
+declare
+    facets jsonb;
+begin
+    with counted as (
         select
             card.category_id,
-            card.duration
-        from private.video_cards as card
-        where card.video_no = any(search_facets.video_nos)
+            count(*) as videos,
+            count(*) filter (where card.duration <= 60) as videos_of_a_minute
+        from unnest(video_nos) as hit (video_no)
+        inner join private.video_cards as card on hit.video_no = card.video_no
+        group by card.category_id
     )
 
     select
         jsonb_build_object(
-            'categories', (
-                select
-                    coalesce(
-                        jsonb_agg(
-                            jsonb_build_object(
-                                'category_id', counted.category_id,
-                                'name', name.korean,
-                                'videos', counted.videos
-                            )
-                            order by counted.videos desc, counted.category_id
-                        ),
-                        '[]'
+            'categories', coalesce(
+                jsonb_agg(
+                    jsonb_build_object(
+                        'category_id', counted.category_id,
+                        'name', name.korean,
+                        'videos', counted.videos
                     )
-                from (
-                    select
-                        matches.category_id,
-                        count(*) as videos
-                    from matches
-                    group by matches.category_id
-                ) as counted
-                left join private.video_category_names() as name on counted.category_id = name.category_id
+                    order by counted.videos desc, counted.category_id
+                ),
+                '[]'
             ),
             'durations', jsonb_build_array(
-                jsonb_build_object(
-                    'max_duration', 60,
-                    'videos', (select count(*) from matches where matches.duration <= 60)
-                ),
+                jsonb_build_object('max_duration', 60, 'videos', coalesce(sum(counted.videos_of_a_minute), 0)),
                 jsonb_build_object(
                     'max_duration', private.shorts_limit_seconds(),
-                    'videos', (select count(*) from matches)
+                    'videos', coalesce(sum(counted.videos), 0)
                 )
             )
         )
+    into facets
+    from counted
+    left join private.video_category_names() as name on counted.category_id = name.category_id;
+    return facets;
+end
 $$;
 comment on function private.search_facets(integer[]) is 'How many of these videos are of each category and length.';
 
@@ -727,39 +856,48 @@ returns jsonb
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+-- For all that is called from here: lists and indexes only, planned once. Each setting costs a microsecond a call.
+set jit = off
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 language plpgsql
 as $$
 declare
     most_matches constant integer := 1000;
-    key text;
+    folded constant text := private.fold_text(query);
+    key text := nullif(folded, '');
     digest text;
     wanted private.search_filters;
     opened jsonb;
     place private.search_place;
     facet_place private.search_place;
-    end_place private.search_place;
     answered_how text := 'none';
-    kinds text[];
+    kinds text[] := '{keyword}'::text[];
     terms text[];
     keyword_nos integer[];
+    keyword_no integer;
     has_corrections boolean := false;
+    earlier_keywords integer[];
     earlier_terms text[];
     nos integer[];
     scores real[];
-    playing integer[];
     page_nos integer[] := '{}'::integer[];
     page_scores real[] := '{}'::real[];
-    page_shown real[] := '{}'::real[];
     page_phases integer[] := '{}'::integer[];
-    page_terms text[] := '{}'::text[];
     facet_nos integer[] := '{}'::integer[];
     facets jsonb;
+    next_cursor text;
     is_more boolean := false;
     is_whole boolean := true;
-    rounds integer := 0;
     short_by integer;
 begin
-    if length(query) > 200 or coalesce(private.normalize_keyword(query), '') = '' then
+    if key is null then
+        -- A keyword of emoji alone has no letters to fold.
+        key := private.normalize_keyword(query);
+    end if;
+    if length(query) > 200 or coalesce(key, '') = '' then
         raise exception using
             errcode = 'PT400',
             message = 'The query is not 1 to 200 characters.',
@@ -774,32 +912,33 @@ begin
             hint = 'Ask for at most 50 videos, and for more with next_cursor.';
     end if;
     wanted := private.read_search_filters(filters, is_anonymous);
-    key := private.search_key(query);
-    digest := left(encode(sha256(convert_to(jsonb_build_array(key, wanted)::text, 'UTF8')), 'hex'), 16);
     place := (0, 'infinity'::real, 2147483647);
     if cursor is not null then
+        digest := private.search_digest(key, wanted);
         opened := private.read_cursor(cursor, digest);
         place := ((opened ->> 'p')::integer, (opened ->> 's')::real, (opened ->> 'v')::integer);
         answered_how := opened ->> 'h';
     end if;
 
     -- terms[1] is what was asked; corrections follow when they are needed. What has no letters is in no folded title.
-    terms := array[private.fold_text(query)];
-    kinds := array['keyword'];
-    -- Spaced as it was asked, or not at all: 맛 집 is 맛집.
-    keyword_nos := array[
-        coalesce(
-            (select keyword.keyword_no from private.keywords as keyword where keyword.keyword = key),
-            (select keyword.keyword_no from private.keywords as keyword where keyword.keyword = replace(key, ' ', '')),
-            0
-        )
-    ];
-    facet_place := (0, 'infinity'::real, 2147483647);
+    terms := array[folded];
+    select keyword.keyword_no
+    into keyword_no
+    from private.keywords as keyword
+    where keyword.keyword = key;
+    if not found and strpos(key, ' ') > 0 then
+        -- Spaced as it was asked, or not at all: 맛 집 is 맛집.
+        select keyword.keyword_no
+        into keyword_no
+        from private.keywords as keyword
+        where keyword.keyword = replace(key, ' ', '');
+    end if;
+    keyword_nos := array[coalesce(keyword_no, 0)];
     loop
         if place.phase >= 2 and not has_corrections then
             -- Only to fill the first page; who pages on has found enough. Typing errors are looked for where nothing is
             -- as it was typed.
-            exit when (cursor is not null and (opened ->> 'p')::integer < 2) or terms[1] = '';
+            exit when (cursor is not null and (opened ->> 'p')::integer < 2) or folded = '';
             has_corrections := true;
             select
                 terms || array_agg(correction.keyword order by correction.place),
@@ -811,27 +950,16 @@ begin
                 terms,
                 kinds,
                 keyword_nos
-            from private.corrected_keywords(query, 3)
+            from private.corrected_keywords(query, 3, answered_how not in ('keyword', 'title'))
                 with ordinality as correction (keyword, distance, how, place)
-            inner join private.keywords as keyword on correction.keyword = keyword.keyword
-            where
-                correction.how <> 'corrected'
-                or answered_how not in ('keyword', 'title');
+            inner join private.keywords as keyword on correction.keyword = keyword.keyword;
         end if;
         exit when place.phase >= 2 * cardinality(terms);
         short_by := most + 1 - cardinality(page_nos);
+        earlier_keywords := nullif(array_remove(keyword_nos[1:(place.phase + 1) / 2], 0), '{}');
         earlier_terms := nullif(terms[1:place.phase / 2], '{}');
-        if place.phase % 2 = 0 then
-            select
-                array_agg(hit.video_no),
-                array_agg(hit.score)
-            into
-                nos,
-                scores
-            from private.find_postings(
-                keyword_nos[place.phase / 2 + 1], wanted, place, short_by, keyword_nos[1:place.phase / 2], earlier_terms
-            ) as hit;
-        else
+        nos := null;
+        if place.phase % 2 = 1 then
             select
                 array_agg(hit.video_no),
                 array_agg(hit.score)
@@ -839,30 +967,24 @@ begin
                 nos,
                 scores
             from private.find_titles(
-                terms[place.phase / 2 + 1], wanted, place, short_by, true,
-                keyword_nos[1:place.phase / 2 + 1], earlier_terms
+                terms[place.phase / 2 + 1], wanted, place, short_by, true, earlier_keywords, earlier_terms
+            ) as hit;
+        elsif keyword_nos[place.phase / 2 + 1] > 0 then
+            select
+                array_agg(hit.video_no),
+                array_agg(hit.score)
+            into
+                nos,
+                scores
+            from private.find_postings(
+                keyword_nos[place.phase / 2 + 1], wanted, place, short_by, true, earlier_keywords, earlier_terms
             ) as hit;
         end if;
         if nos is not null then
-            playing := private.playing_videos(nos, wanted);
-            select
-                page_nos || array_agg(hit.video_no order by hit.number),
-                page_scores || array_agg(hit.score order by hit.number),
-                page_shown || array_agg(
-                    -- A title that has it answers half as well as a keyword that is it; a correction half as well again.
-                    (hit.score - ln(2) * (place.phase % 2 + least(place.phase / 2, 1)))::real order by hit.number
-                ),
-                page_phases || array_agg(place.phase order by hit.number),
-                page_terms || array_agg(terms[place.phase / 2 + 1] order by hit.number)
-            into
-                page_nos,
-                page_scores,
-                page_shown,
-                page_phases,
-                page_terms
-            from unnest(nos, scores) with ordinality as hit (video_no, score, number)
-            where hit.video_no = any(playing);
-            if answered_how = 'none' and cardinality(page_nos) > 0 then
+            page_nos := page_nos || nos;
+            page_scores := page_scores || scores;
+            page_phases := page_phases || array_fill(place.phase, array[cardinality(nos)]);
+            if answered_how = 'none' then
                 answered_how := case
                     when place.phase >= 2 then kinds[place.phase / 2 + 1]
                     when place.phase = 1 then 'title'
@@ -870,57 +992,52 @@ begin
                 end;
             end if;
         end if;
-        if cardinality(page_nos) > most then
-            is_more := true;
-            exit;
-        end if;
-        if coalesce(cardinality(nos), 0) < short_by then
-            place := (place.phase + 1, 'infinity'::real, 2147483647);
-        else
-            -- Some of them did not play any more: on from the last of them, for as long as that is work for one answer.
-            place := (place.phase, scores[cardinality(scores)], nos[cardinality(nos)]);
-            rounds := rounds + 1;
-            if rounds >= 20 then
-                is_more := true;
-                end_place := place;
-                exit;
-            end if;
-        end if;
+        is_more := cardinality(page_nos) > most;
+        exit when is_more;
+        place := (place.phase + 1, 'infinity'::real, 2147483647);
     end loop;
-    if cardinality(page_nos) >= most and is_more and end_place is null then
-        end_place := (page_phases[most], page_scores[most], page_nos[most]);
+    if is_more then
+        place := (page_phases[most], page_scores[most], page_nos[most]);
+        next_cursor := private.write_cursor(
+            place, answered_how, coalesce(digest, private.search_digest(key, wanted))
+        );
+        page_nos := page_nos[1:most];
+        page_scores := page_scores[1:most];
+        page_phases := page_phases[1:most];
     end if;
 
     if coalesce((filters ->> 'facets')::boolean, true) then
+        facet_place := (0, 'infinity'::real, 2147483647);
         while facet_place.phase < least(2 * cardinality(terms), 8) loop
             short_by := most_matches + 1 - cardinality(facet_nos);
+            earlier_keywords := nullif(array_remove(keyword_nos[1:(facet_place.phase + 1) / 2], 0), '{}');
             earlier_terms := nullif(terms[1:facet_place.phase / 2], '{}');
-            if facet_place.phase % 2 = 0 then
-                nos := array(
-                    select hit.video_no
-                    from private.find_postings(
-                        keyword_nos[facet_place.phase / 2 + 1], wanted, facet_place, short_by,
-                        keyword_nos[1:facet_place.phase / 2], earlier_terms
-                    ) as hit
-                );
-            else
+            if facet_place.phase % 2 = 1 then
                 nos := array(
                     select hit.video_no
                     from private.find_titles(
                         terms[facet_place.phase / 2 + 1], wanted, facet_place, short_by, false,
-                        keyword_nos[1:facet_place.phase / 2 + 1], earlier_terms
+                        earlier_keywords, earlier_terms
                     ) as hit
                 );
                 -- A list that is cut off may have left some out.
                 is_whole := is_whole and coalesce(
                     (
                         select
-                            count(*) < cardinality(private.title_grams(terms[facet_place.phase / 2 + 1]))
+                            count(*) < cardinality(private.term_grams(terms[facet_place.phase / 2 + 1]))
                             or (array_agg(list.is_whole order by list.videos))[1]
                         from private.frequent_grams as list
-                        where list.gram = any(private.title_grams(terms[facet_place.phase / 2 + 1]))
+                        where list.gram = any(private.term_grams(terms[facet_place.phase / 2 + 1]))
                     ),
                     true
+                );
+            else
+                nos := array(
+                    select hit.video_no
+                    from private.find_postings(
+                        keyword_nos[facet_place.phase / 2 + 1], wanted, facet_place, short_by, false,
+                        earlier_keywords, earlier_terms
+                    ) as hit
                 );
             end if;
             facet_nos := facet_nos || nos;
@@ -933,7 +1050,7 @@ begin
     else
         -- What a first page shows to the end needs no counting.
         is_whole := cursor is null and not is_more;
-        facet_nos := page_nos[1:most];
+        facet_nos := page_nos;
     end if;
 
     return jsonb_build_object(
@@ -941,13 +1058,13 @@ begin
         'how', answered_how,
         'answered', case
             when answered_how in ('keyword', 'title') then key
-            when cardinality(page_terms) > 0 then page_terms[1]
+            when cardinality(page_nos) > 0 then terms[page_phases[1] / 2 + 1]
         end,
-        'videos', private.render_videos(page_nos[1:most], page_shown[1:most], page_terms[1:most]),
+        'videos', private.render_videos(page_nos, page_scores, page_phases, terms),
         'facets', facets,
         'total', cardinality(facet_nos),
         'total_is_exact', is_whole,
-        'next_cursor', case when end_place is not null then private.write_cursor(end_place, answered_how, digest) end
+        'next_cursor', next_cursor
     );
 end
 $$;

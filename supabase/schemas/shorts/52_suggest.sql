@@ -9,8 +9,11 @@ immutable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
+declare
+    hashes integer[];
+begin
     -- Hashes, for they are a fifth of the size; whoever looks one up compares the words themselves.
     with recursive left_out as (
         select
@@ -28,7 +31,10 @@ as $$
     )
 
     select array_agg(distinct hashtext(left_out.form))
-    from left_out
+    into hashes
+    from left_out;
+    return hashes;
+end
 $$;
 comment on function private.deletions_of(text, integer) is
 'Hashes of a text and of what is left of it without 1 to `most` letters. Two texts with no hash in common differ by '
@@ -43,14 +49,16 @@ immutable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
-    select
+begin
+    return
         case
             when length(jamo) < 4 then 0
             when length(squeezed) >= 4 and length(jamo) between 8 and 20 then 2
             else 1
-        end
+        end;
+end
 $$;
 comment on function private.typos_allowed(text, text) is
 'How many jamo may be wrong: 2 from four syllables on, 1 below and beyond 20 jamo, none in words of three jamo.';
@@ -571,7 +579,8 @@ values
 
 create function private.corrected_keywords(
     query text,
-    most integer
+    most integer,
+    is_mistyped boolean default true
 )
 returns table (
     keyword text,
@@ -722,7 +731,9 @@ begin
         left_to_find := left_to_find - found_here;
     end if;
 
-    if left_to_find > 0 and typos > 0 then
+    -- One wrong first, which few words could be; two are looked for among the 200 that people watch most.
+    for wrong in 1 .. typos loop
+        exit when left_to_find = 0 or not is_mistyped;
         return query
         select
             near.keyword,
@@ -730,30 +741,41 @@ begin
             'corrected'
         from (
             select
-                known.keyword,
-                known.popularity,
+                candidate.keyword,
+                candidate.popularity,
                 private.jamo_distance(
-                    known.jamo,
+                    candidate.jamo,
                     spelled,
-                    least(typos, private.typos_allowed(known.squeezed, known.jamo))
+                    least(wrong, private.typos_allowed(candidate.squeezed, candidate.jamo))
                 ) as distance
-            from private.suggestions as known
-            where
-                known.deletions && private.deletions_of(spelled, typos)
-                and known.squeezed <> bare
+            from (
+                select
+                    known.keyword,
+                    known.squeezed,
+                    known.jamo,
+                    known.popularity
+                from private.suggestions as known
+                where
+                    known.deletions && private.deletions_of(spelled, wrong)
+                    and known.squeezed <> bare
+                    and abs(length(known.jamo) - length(spelled)) <= wrong
+                order by known.popularity desc
+                limit 200
+            ) as candidate
         ) as near
-        where near.distance is not null
+        where near.distance = wrong
         order by
-            near.distance asc,
             near.popularity desc,
             near.keyword asc
         limit left_to_find;
-    end if;
+        get diagnostics found_here = row_count;
+        left_to_find := left_to_find - found_here;
+    end loop;
 end
 $$;
-comment on function private.corrected_keywords(text, integer) is
+comment on function private.corrected_keywords(text, integer, boolean) is
 'Keywords that could be meant: the same without regard to spaces, without particles, by synonyms, and with a jamo or '
-'two typed wrongly; in this order.';
+'two typed wrongly; in this order. Of the last none unless it may be mistyped.';
 
 create table private.unanswered_searches (
     day date,
