@@ -1,7 +1,10 @@
-"""The questions that people ask of search and feed: ours beside what it replaces, and how their answers are compared."""
+"""The questions that people ask of search and feed, ours beside what it replaces, and how answers are compared."""
+
+# ruff: noqa: S608 - what is put into statements is ours or quoted here; pgbench takes no parameters.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +19,7 @@ COMPARED = 20
 Connection = psycopg.Connection[Any]
 SERVABLE = "video.is_playable and video.is_shorts and video.expires_at > now()"
 
-# The source's search: every mapping of the keyword joined to its video, sorted, the first twenty kept. Its order is ours.
+# The source's search: every mapping of the keyword joined to its video, sorted, the first twenty kept. Ordered as ours.
 SOURCE_SEARCH = f"""
 select json_agg(best) from (
     select video.*,
@@ -80,13 +83,8 @@ class Pair:
     prepare: Callable[[Connection], None] = lambda connection: None
 
 
-def pairs(connection: Connection) -> Iterator[Pair]:
-    """The pairs; each compares its answers before it is handed out, and what differs ends the run."""
-    keywords = column(
-        connection,
-        "select keyword from (select keyword from public.keyword_video_mappings tablesample bernoulli (1)) as drawn"
-        f" group by keyword order by md5(keyword) limit {QUESTIONS}",
-    )
+def pairs(connection: Connection, only: str = "") -> Iterator[Pair]:
+    """The pairs whose question fits `only`; each compares its answers first, and what differs ends the run."""
     lookups = [
         f"select video.* from public.cached_videos as video where video.video_id = {quoted(video)}"
         for video in column(
@@ -94,30 +92,26 @@ def pairs(connection: Connection) -> Iterator[Pair]:
             f"select video_id from private.video_cards where is_servable order by md5(video_id) limit {QUESTIONS}",
         )
     ]
-    pages = [f"select public.search_videos({quoted(keyword)})" for keyword in keywords]
     by_key = Contender("a video by its key", lookups)
-    yield Pair("keyword, page kept", by_key, Contender("search_videos", pages), warm(pages))
-
-    live = [
-        f"select private.find_videos({quoted(keyword)}, '{{\"facets\":false}}', 20, null, false)"
-        for keyword in keywords
-    ]
-    source = Contender(
-        "the source's search", [SOURCE_SEARCH.format(text=quoted(each)) for each in keywords], "postgres"
-    )
-    compare_search(connection, keywords)
-    yield Pair("keyword, ranked anew", source, Contender("find_videos", live, "postgres"))
+    for of, keywords in keyword_questions(connection).items():
+        question = f"keyword of {of}, page kept"
+        if re.search(only, question):
+            pages = [f"select public.search_videos({quoted(keyword)})" for keyword in keywords]
+            yield Pair(question, by_key, Contender("search_videos", pages), warm(pages))
+        question = f"keyword of {of}, ranked anew"
+        if re.search(only, question):
+            compare_search(connection, keywords)
+            source = [SOURCE_SEARCH.format(text=quoted(each)) for each in keywords]
+            yield Pair(question, Contender("the source's search", source, "postgres"), find(keywords))
 
     for kind, texts in title_questions(connection).items():
+        question = f"title, {kind}"
+        if not re.search(only, question):
+            continue
         compare_titles(connection, texts)
-        ours = Contender(
-            "find_videos",
-            [f"select private.find_videos({quoted(text)}, '{{\"facets\":false}}', 20, null, false)" for text in texts],
-            "postgres",
-        )
         ilike = Contender("ILIKE", [ILIKE.format(text=quoted(text)) for text in texts], "postgres")
-        yield Pair(f"title, {kind}", ilike, ours, prepare=without_trigrams)
-        yield Pair(f"title, {kind}", Contender("pg_trgm", ilike.statements, "postgres"), ours, prepare=with_trigrams)
+        yield Pair(question, ilike, find(texts), prepare=without_trigrams)
+        yield Pair(question, Contender("pg_trgm", ilike.statements, "postgres"), find(texts), prepare=with_trigrams)
     without_trigrams(connection)
 
     people = column(
@@ -125,35 +119,55 @@ def pairs(connection: Connection) -> Iterator[Pair]:
         "select user_id::text from public.user_profiles as profile where exists (select from public.video_interactions"
         " as done where done.user_id = profile.user_id) order by md5(user_id::text) limit 60",
     )
-    yield Pair(
-        "feed, computed",
-        Contender(
-            "the source's six weights over all",
-            [SOURCE_FEED.format(person=quoted(each)) for each in people],
-            "postgres",
-        ),
-        Contender(
-            "personalized_feed",
-            [
-                AS_PERSON.format(person=quoted(each), statement="select public.personalized_feed(20) from claims")
-                for each in people
-            ],
-        ),
+    if re.search(only, "feed, computed"):
+        yield Pair(
+            "feed, computed",
+            Contender(
+                "the source's six weights over all",
+                [SOURCE_FEED.format(person=quoted(each)) for each in people],
+                "postgres",
+            ),
+            Contender(
+                "personalized_feed",
+                [
+                    AS_PERSON.format(person=quoted(each), statement="select public.personalized_feed(20) from claims")
+                    for each in people
+                ],
+            ),
+        )
+    if re.search(only, "similar videos"):
+        videos = column(
+            connection,
+            f"select video_id from private.video_cards where is_servable order by md5(video_id) limit {QUESTIONS}",
+        )
+        yield Pair(
+            "similar videos",
+            by_key,
+            Contender("similar_videos", [f"select public.similar_videos({quoted(video)})" for video in videos]),
+        )
+
+
+def find(texts: Sequence[str]) -> Contender:
+    """Searches that no page answers, without counts by category."""
+    return Contender(
+        "find_videos",
+        [f"select private.find_videos({quoted(text)}, '{{\"facets\": false}}', 20, null, false)" for text in texts],
+        "postgres",
     )
-    yield Pair(
-        "similar videos",
-        by_key,
-        Contender(
-            "similar_videos",
-            [
-                f"select public.similar_videos({quoted(video)})"
-                for video in column(
-                    connection,
-                    f"select video_id from private.video_cards where is_servable order by md5(video_id) limit {QUESTIONS}",
-                )
-            ],
+
+
+def keyword_questions(connection: Connection) -> dict[str, list[str]]:
+    """Keywords by how much they lead to: those of the most videos, and as often as videos have them."""
+    return {
+        "many videos": column(
+            connection, f"select keyword from private.keywords order by videos desc, keyword limit {QUESTIONS}"
         ),
-    )
+        "any size": column(
+            connection,
+            "select keyword from (select keyword from public.keyword_video_mappings tablesample bernoulli (1)"
+            f" repeatable (7)) as drawn group by keyword order by md5(keyword) limit {QUESTIONS}",
+        ),
+    }
 
 
 def title_questions(connection: Connection) -> dict[str, list[str]]:
@@ -173,10 +187,16 @@ def title_questions(connection: Connection) -> dict[str, list[str]]:
         )
         for kind, text in kinds.items()
     }
+    # Two syllables that follow each other in most titles.
     found["common words"] = column(
         connection,
-        "select gram from private.frequent_grams where length(gram) = 2 order by videos desc, gram limit 40",
+        "select gram from (select substr(word, place, 2) as gram from (select title_folded from private.video_cards"
+        " where is_servable order by md5(video_id) limit 5000) as card cross join string_to_table(title_folded, ' ') as"
+        " word cross join generate_series(1, length(word) - 1) as place) as pair where not exists (select from"
+        " private.keywords as known where known.keyword = pair.gram) group by gram order by count(*) desc, gram"
+        " limit 40",
     )
+    found["no hit"] = [f"{text}뷁" for text in found["two syllables"]]
     return {kind: texts for kind, texts in found.items() if texts}
 
 
@@ -207,12 +227,13 @@ def compare_search(connection: Connection, keywords: Sequence[str]) -> None:
         source = column(connection, SOURCE_SEARCH.replace("json_agg(best)", "best.score").format(text=quoted(keyword)))
         ours = column(
             connection,
-            "select posting.score from jsonb_array_elements(private.find_videos("
-            f"{quoted(keyword)}, '{{\"facets\":false}}', 20, null, false) -> 'videos') with ordinality as answer (video, place)"
-            " inner join private.video_cards as card on answer.video ->> 'video_id' = card.video_id inner join"
-            " private.keyword_postings as posting on card.video_no = posting.video_no inner join private.keywords as known"
-            f" on posting.keyword_no = known.keyword_no where known.keyword = private.search_key({quoted(keyword)})"
-            " order by answer.place",
+            "select posting.score"
+            f" from jsonb_array_elements(private.find_videos({quoted(keyword)}, '{{\"facets\": false}}', 20, null,"
+            " false) -> 'videos') with ordinality as answer (video, place)"
+            " inner join private.video_cards as card on answer.video ->> 'video_id' = card.video_id"
+            " inner join private.keyword_postings as posting on card.video_no = posting.video_no"
+            " inner join private.keywords as known on posting.keyword_no = known.keyword_no"
+            f" where known.keyword = private.search_key({quoted(keyword)}) order by answer.place",
         )
         short = min(len(source), len(ours))
         if short == 0 or any(abs(a - b) > 0.02 for a, b in zip(source[:short], ours[:short], strict=True)):
@@ -223,7 +244,7 @@ def compare_titles(connection: Connection, texts: Sequence[str]) -> None:
     """What ILIKE finds on folded titles of Shorts that play, ours must find: all of it."""
     for text in texts[:COMPARED]:
         row = connection.execute(
-            "select (select count(*) from private.video_cards where is_servable and title_folded like '%' || %s || '%'),"
+            "select (select count(*) from private.video_cards where is_servable and strpos(title_folded, %s) > 0),"
             " (private.find_videos(%s, '{\"facets\":false}', 50, null, false) -> 'videos')",
             [text, text],
         ).fetchone()

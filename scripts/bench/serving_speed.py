@@ -1,7 +1,7 @@
 """Search and the feed through SQL, each beside the query that it replaces, in one run over invented data.
 
-A Postgres of its own is built, filled (`serving_data.sql`), folded and learned from; pgbench runs the pairs in rotation, 8
-clients, prepared statements, as a signed-in person under row-level security. Answers are compared before times.
+A Postgres of its own is built, filled (`serving_data.sql`), folded and learned from; pgbench runs the pairs in turn,
+8 clients, prepared statements, as a signed-in person under row-level security. Answers are compared before times.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def main() -> int:
     parser.add_argument("--videos", type=int, help="a size of your own, with 2.5 people and 10 interactions a video")
     parser.add_argument("--seconds", type=float, default=3, help="of pgbench, a pair and round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", metavar="TEXT", help="only questions that contain this")
+    parser.add_argument("--only", metavar="TEXT", default="", help="only questions that fit this regular expression")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     options = parser.parse_args()
     if options.videos:
@@ -86,22 +86,27 @@ def main() -> int:
 
 
 def measure_size(
-    name: str, numbers: tuple[int, int, int, int], *, seconds: float, rounds: int, only: str | None, quiet: bool
+    name: str, numbers: tuple[int, int, int, int], *, seconds: float, rounds: int, only: str, quiet: bool
 ) -> Iterator[Result]:
     log = Console(stderr=True, quiet=quiet)
     with schemas.empty_databases("bench") as (stack,):
         schemas.build_from_migrations(stack)
         with psycopg.connect(stack.database_url("supabase_admin"), autocommit=True) as connection:
-            for doing, done in build(connection, numbers):
+            for doing, done in build(
+                connection,
+                numbers,
+                is_learned=bool(re.search(only, "feed, computed") or re.search(only, "similar videos")),
+            ):
                 log.print(f"{name}: {doing} in {done:.1f} s")
-            for pair in pairs(connection):
-                if only is None or only in pair.question:
-                    log.print(f"{name}: {pair.question}")
-                    yield measure(stack, connection, pair, name, seconds=seconds, rounds=rounds)
+            for pair in pairs(connection, only):
+                log.print(f"{name}: {pair.question} beside {pair.baseline.name}")
+                yield measure(stack, connection, pair, name, seconds=seconds, rounds=rounds)
 
 
-def build(connection: psycopg.Connection[Any], numbers: tuple[int, int, int, int]) -> Iterator[tuple[str, float]]:
-    """Fill the tables, then do what the jobs would do until nothing is left to do."""
+def build(
+    connection: psycopg.Connection[Any], numbers: tuple[int, int, int, int], *, is_learned: bool
+) -> Iterator[tuple[str, float]]:
+    """Fill the tables, then do what the jobs would do until nothing is left to do; search alone learns nothing."""
     # The schedule would fold beside the measurements.
     connection.execute("select cron.alter_job(jobid, active => false) from cron.job")
     script = DATA.read_text(encoding="utf-8")
@@ -111,6 +116,7 @@ def build(connection: psycopg.Connection[Any], numbers: tuple[int, int, int, int
         ("filled", script),
         ("analyzed", "vacuum analyze"),
         ("cards and lists built", "select private.rebuild_video_cards()"),
+        ("suggestions made", "select private.refresh_suggestions(1000000)"),
     ):
         begun = time.monotonic()
         connection.execute(statement.encode())
@@ -120,6 +126,8 @@ def build(connection: psycopg.Connection[Any], numbers: tuple[int, int, int, int
         ("neighbours learned", "private.learn_neighbours"),
         ("tastes learned", "private.learn_tastes"),
     ):
+        if not is_learned:
+            break
         begun = time.monotonic()
         previous = None
         while (answer := connection.execute(f"select {function}()::text".encode()).fetchone()) != previous:
@@ -185,7 +193,7 @@ def bench(stack: Stack, contender: Contender, *, seconds: float) -> tuple[float,
 
 def blocks(connection: psycopg.Connection[Any], contender: Contender) -> float:
     """Buffer blocks that an answer touches, the mean over some statements; the first run warms the plans."""
-    touched = []
+    touched: list[float] = []
     with connection.transaction(force_rollback=True):
         connection.execute(f"set local role {contender.role}".encode())
         for statement in contender.statements[:20]:

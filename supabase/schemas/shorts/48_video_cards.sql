@@ -231,7 +231,9 @@ insert into private.list_round default values;
 comment on table private.list_round is
 'How far the lists of grams are: all know the changes up to listed_no, those up to done_gram the ones up to target_no.';
 
-create view private.wanted_cards as
+create view private.wanted_cards
+with (security_invoker = true)
+as
 with figures as (
     select
         video.*,
@@ -268,7 +270,9 @@ select
 from figures as video;
 comment on view private.wanted_cards is 'What video_cards should say, from public.cached_videos as it is now.';
 
-create view private.wanted_postings as
+create view private.wanted_postings
+with (security_invoker = true)
+as
 -- Each keyword is folded once, however many videos it leads to.
 with folded as materialized (
     select
@@ -1080,6 +1084,10 @@ begin
         limit batch_size
     );
     counts := private.write_cards(marked);
+    if (counts ->> 'cards_written')::integer > 0 then
+        -- Each search would read what waits to be sorted into the index.
+        perform gin_clean_pending_list('private.video_cards_by_gram');
+    end if;
     return
         jsonb_build_object('videos_marked', cardinality(marked))
         || counts
@@ -1095,6 +1103,9 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set jit = off
+set work_mem = '64MB'
+-- Millions of grams are sorted into their index at once.
+set gin_pending_list_limit = '256MB'
 language plpgsql
 as $$
 declare
@@ -1104,6 +1115,7 @@ begin
     delete from private.card_marks;
     -- Numbers of videos stay, since other tables refer to them.
     counts := private.write_cards(null);
+    perform gin_clean_pending_list('private.video_cards_by_gram');
     update private.keywords as keyword
     set videos = counted.videos
     from (

@@ -180,33 +180,6 @@ end
 $$;
 comment on function private.read_cursor(text, text) is 'What a cursor says; PT400 where it is not of this question.';
 
-create function private.title_answers(
-    title_folded text,
-    terms text[]
-)
-returns boolean
-immutable
-parallel safe
-security invoker
-set search_path = pg_catalog, pg_temp
-language plpgsql
-as $$
-declare
-    term text;
-begin
-    foreach term in array terms loop
-        if
-            strpos(title_folded, term) > 0
-            or strpos(title_folded, replace(term, ' ', '')) > 0
-            or title_folded ~ private.spaced_pattern(term)
-        then
-            return true;
-        end if;
-    end loop;
-    return false;
-end
-$$;
-
 create function private.spaced_pattern(folded text)
 returns text
 immutable
@@ -231,8 +204,25 @@ end
 $$;
 comment on function private.spaced_pattern(text) is
 'Finds folded text where it is spaced otherwise and made of whole words, with a particle or none: 맛집 in 제주 맛 집을.';
-comment on function private.title_answers(text, text[]) is
-'Whether a folded title has one of these folded texts, spaced in its way or another.';
+
+create function private.answer_pattern(terms text[])
+returns text
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    -- What is folded has letters, digits and spaces, none of which means anything else in a pattern.
+    return (
+        select string_agg(concat_ws('|', one.term, replace(one.term, ' ', ''), private.spaced_pattern(one.term)), '|')
+        from unnest(terms) as one (term)
+    );
+end
+$$;
+comment on function private.answer_pattern(text[]) is
+'Finds folded titles that have one of these folded texts, spaced in its way or another. Null for none.';
 
 create function private.term_grams(term text)
 returns text[]
@@ -270,19 +260,25 @@ create function private.find_postings(
 )
 returns table (
     video_no integer,
-    score real
+    score real,
+    category_id smallint,
+    duration integer
 )
 stable
 security definer
 set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
+declare
+    earlier_pattern constant text := private.answer_pattern(earlier_terms);
 begin
     -- What is served is looked up in the cache as it is now: cards may be a minute behind.
     return query
     select
         posting.video_no,
-        posting.score
+        posting.score,
+        card.category_id,
+        card.duration
     from private.keyword_postings as posting
     inner join private.video_cards as card on posting.video_no = card.video_no
     where
@@ -299,9 +295,9 @@ begin
             or private.plays_in(card.region_restrictions, wanted.region)
         )
         and (
-            earlier_terms is null
+            earlier_pattern is null
             or not (
-                private.title_answers(card.title_folded, earlier_terms)
+                card.title_folded ~ earlier_pattern
                 or exists (
                     select
                     from private.keyword_postings as other
@@ -351,7 +347,9 @@ create function private.find_titles(
 )
 returns table (
     video_no integer,
-    score real
+    score real,
+    category_id smallint,
+    duration integer
 )
 stable
 security definer
@@ -361,6 +359,7 @@ as $$
 declare
     squeezed constant text := replace(term, ' ', '');
     spaced constant text := private.spaced_pattern(term);
+    earlier_pattern constant text := private.answer_pattern(earlier_terms);
     grams text[] := private.term_grams(term);
     slices constant integer[] := '{0, 60, 500, 2000}'::integer[];
     list private.frequent_grams;
@@ -446,7 +445,7 @@ begin
                             and other.video_no = card.video_no
                     )
                 )
-                and (earlier_terms is null or not private.title_answers(card.title_folded, earlier_terms))
+                and (earlier_pattern is null or card.title_folded !~ earlier_pattern)
                 and (
                     not is_exact
                     or exists (
@@ -511,7 +510,7 @@ begin
                                 and other.video_no = card.video_no
                         )
                     )
-                    and (earlier_terms is null or not private.title_answers(card.title_folded, earlier_terms))
+                    and (earlier_pattern is null or card.title_folded !~ earlier_pattern)
                     and (
                         not is_exact
                         or exists (
@@ -557,8 +556,11 @@ begin
             return query
             select
                 one.video_no,
-                one.standing
+                one.standing,
+                card.category_id,
+                card.duration
             from unnest(nos || fresh_nos, standings || fresh_standings) as one (video_no, standing)
+            inner join private.video_cards as card on one.video_no = card.video_no
             order by
                 one.standing desc,
                 one.video_no desc
@@ -570,7 +572,9 @@ begin
     return query
     select
         card.video_no,
-        card.standing
+        card.standing,
+        card.category_id,
+        card.duration
     from private.video_cards as card
     where
         private.title_grams(card.title_folded) @> grams
@@ -600,7 +604,7 @@ begin
                     and other.video_no = card.video_no
             )
         )
-        and (earlier_terms is null or not private.title_answers(card.title_folded, earlier_terms))
+        and (earlier_pattern is null or card.title_folded !~ earlier_pattern)
         and (
             not is_exact
             or exists (
@@ -796,7 +800,10 @@ $$;
 comment on function private.render_videos(integer[], real[], integer[], text[]) is
 'The rows of an answer, as everybody may see them: from the cache as it is now.';
 
-create function private.search_facets(video_nos integer[])
+create function private.search_facets(
+    categories integer[],
+    durations integer[]
+)
 returns jsonb
 stable
 security definer
@@ -808,12 +815,11 @@ declare
 begin
     with counted as (
         select
-            card.category_id,
+            hit.category_id,
             count(*) as videos,
-            count(*) filter (where card.duration <= 60) as videos_of_a_minute
-        from unnest(video_nos) as hit (video_no)
-        inner join private.video_cards as card on hit.video_no = card.video_no
-        group by card.category_id
+            count(*) filter (where hit.duration <= 60) as videos_of_a_minute
+        from unnest(categories, durations) as hit (category_id, duration)
+        group by hit.category_id
     )
 
     select
@@ -843,7 +849,8 @@ begin
     return facets;
 end
 $$;
-comment on function private.search_facets(integer[]) is 'How many of these videos are of each category and length.';
+comment on function private.search_facets(integer[], integer[]) is
+'How many of videos of these categories and lengths are of each.';
 
 create function private.find_videos(
     query text,
@@ -886,7 +893,11 @@ declare
     page_nos integer[] := '{}'::integer[];
     page_scores real[] := '{}'::real[];
     page_phases integer[] := '{}'::integer[];
-    facet_nos integer[] := '{}'::integer[];
+    categories integer[] := '{}'::integer[];
+    durations integer[] := '{}'::integer[];
+    found_categories integer[];
+    found_durations integer[];
+    total integer;
     facets jsonb;
     next_cursor text;
     is_more boolean := false;
@@ -1009,17 +1020,20 @@ begin
     if coalesce((filters ->> 'facets')::boolean, true) then
         facet_place := (0, 'infinity'::real, 2147483647);
         while facet_place.phase < least(2 * cardinality(terms), 8) loop
-            short_by := most_matches + 1 - cardinality(facet_nos);
+            short_by := most_matches + 1 - cardinality(categories);
             earlier_keywords := nullif(array_remove(keyword_nos[1:(facet_place.phase + 1) / 2], 0), '{}');
             earlier_terms := nullif(terms[1:facet_place.phase / 2], '{}');
             if facet_place.phase % 2 = 1 then
-                nos := array(
-                    select hit.video_no
-                    from private.find_titles(
-                        terms[facet_place.phase / 2 + 1], wanted, facet_place, short_by, false,
-                        earlier_keywords, earlier_terms
-                    ) as hit
-                );
+                select
+                    array_agg(hit.category_id),
+                    array_agg(hit.duration)
+                into
+                    found_categories,
+                    found_durations
+                from private.find_titles(
+                    terms[facet_place.phase / 2 + 1], wanted, facet_place, short_by, false,
+                    earlier_keywords, earlier_terms
+                ) as hit;
                 -- A list that is cut off may have left some out.
                 is_whole := is_whole and coalesce(
                     (
@@ -1032,25 +1046,29 @@ begin
                     true
                 );
             else
-                nos := array(
-                    select hit.video_no
-                    from private.find_postings(
-                        keyword_nos[facet_place.phase / 2 + 1], wanted, facet_place, short_by, false,
-                        earlier_keywords, earlier_terms
-                    ) as hit
-                );
+                select
+                    array_agg(hit.category_id),
+                    array_agg(hit.duration)
+                into
+                    found_categories,
+                    found_durations
+                from private.find_postings(
+                    keyword_nos[facet_place.phase / 2 + 1], wanted, facet_place, short_by, false,
+                    earlier_keywords, earlier_terms
+                ) as hit;
             end if;
-            facet_nos := facet_nos || nos;
-            exit when cardinality(facet_nos) > most_matches;
+            categories := categories || found_categories;
+            durations := durations || found_durations;
+            exit when cardinality(categories) > most_matches;
             facet_place.phase := facet_place.phase + 1;
         end loop;
-        is_whole := is_whole and cardinality(facet_nos) <= most_matches;
-        facet_nos := facet_nos[1:most_matches];
-        facets := private.search_facets(facet_nos);
+        is_whole := is_whole and cardinality(categories) <= most_matches;
+        total := least(cardinality(categories), most_matches);
+        facets := private.search_facets(categories[1:total], durations[1:total]);
     else
         -- What a first page shows to the end needs no counting.
         is_whole := cursor is null and not is_more;
-        facet_nos := page_nos;
+        total := cardinality(page_nos);
     end if;
 
     return jsonb_build_object(
@@ -1062,7 +1080,7 @@ begin
         end,
         'videos', private.render_videos(page_nos, page_scores, page_phases, terms),
         'facets', facets,
-        'total', cardinality(facet_nos),
+        'total', total,
         'total_is_exact', is_whole,
         'next_cursor', next_cursor
     );

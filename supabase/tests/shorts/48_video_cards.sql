@@ -1,7 +1,7 @@
 -- Cards, postings and lists are what the cache says, after the fold and after a rebuild, and nobody waits for them.
 begin;
 \ir ../outcome.psql
-select plan(41);
+select plan(45);
 
 -- The house as it stands counts for nothing in here.
 delete from public.cached_videos;
@@ -237,6 +237,41 @@ select set_has(
 );
 select private.rebuild_video_cards();
 select is((select count(*) from private.video_card_problems()), 0::bigint, 'a rebuild mends all');
+
+-- Where the statistics know nothing of it.
+delete from public.cached_videos;
+select private.fold_video_cards(10000);
+select is((select count(*) from private.keyword_postings), 0::bigint, 'postings go with their cards');
+analyze public.cached_videos, public.keyword_video_mappings, private.video_cards, private.keywords,
+private.keyword_postings, private.unlisted_cards;
+insert into public.cached_videos (video_id, title, duration, is_embeddable, privacy_status, published_at)
+select
+    'unplanned' || n,
+    '아무도 모르는 말 ' || n,
+    50,
+    true,
+    'public',
+    '2026-11-01'
+from generate_series(1, 1000) as n;
+insert into public.keyword_video_mappings (keyword, video_id, relevance_score)
+select
+    '낱말' || (n * k) % 700,
+    'unplanned' || n,
+    0.5 + 0.01 * k
+from generate_series(1, 1000) as n
+cross join generate_series(1, 10) as k
+on conflict do nothing;
+select set_config('fold.begun', clock_timestamp()::text, true);
+select is(
+    (private.fold_video_cards() ->> 'cards_written')::integer,
+    1000,
+    'a thousand videos with ten keywords each are folded'
+);
+select ok(
+    clock_timestamp() - current_setting('fold.begun')::timestamptz < interval '10 seconds',
+    'though planned for none: in loops it took minutes'
+);
+select is((select count(*) from private.video_card_problems()), 0::bigint, 'and rightly');
 
 select finish();
 rollback;
