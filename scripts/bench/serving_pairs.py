@@ -150,8 +150,11 @@ def pairs(connection: Connection, only: str = "") -> Iterator[Pair]:
 def find(texts: Sequence[str]) -> Contender:
     """Searches that no page answers, without counts by category."""
     return Contender(
-        "find_videos",
-        [f"select private.find_videos({quoted(text)}, '{{\"facets\": false}}', 20, null, false)" for text in texts],
+        "answer_search",
+        [
+            f"select private.answer_search({quoted(text)}, null, '{{\"facets\": false}}', 20, null, false)"
+            for text in texts
+        ],
         "postgres",
     )
 

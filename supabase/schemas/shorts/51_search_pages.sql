@@ -286,7 +286,7 @@ execute function private.drop_pages_of_keywords();
 create function private.keep_search_page(
     keyword text,
     is_anonymous boolean,
-    answer jsonb
+    answer json
 )
 returns void
 volatile
@@ -299,7 +299,7 @@ as $$
     select
         keep_search_page.keyword,
         keep_search_page.is_anonymous,
-        keep_search_page.answer::text::json,
+        keep_search_page.answer,
         array_agg(video.video_id::text),
         least(
             min(video.expires_at),
@@ -308,10 +308,10 @@ as $$
                 else interval '10 minutes'
             end
         )
-    from jsonb_array_elements(keep_search_page.answer -> 'videos') as listed (card)
+    from json_array_elements(keep_search_page.answer -> 'videos') as listed (card)
     inner join public.cached_videos as video on listed.card ->> 'video_id' = video.video_id
     having
-        count(*) = jsonb_array_length(keep_search_page.answer -> 'videos')
+        count(*) = json_array_length(keep_search_page.answer -> 'videos')
         and bool_and(video.is_playable and video.is_shorts)
         and count(*) > 0
     on conflict on constraint keyword_pages_pkey do update
@@ -321,7 +321,7 @@ as $$
             min_expires_at = excluded.min_expires_at,
             rendered_at = excluded.rendered_at
 $$;
-comment on function private.keep_search_page(text, boolean, jsonb) is
+comment on function private.keep_search_page(text, boolean, json) is
 'Keeps an answer that found something, for an hour, or 10 minutes when no keyword gave it, and never longer than its '
 'videos are known.';
 
@@ -348,7 +348,7 @@ declare
     problem record;
     is_page boolean;
     page json;
-    answer jsonb;
+    answer json;
 begin
     select
         rule.message,
@@ -444,8 +444,9 @@ begin
         end;
     end if;
 
-    answer := private.find_videos(
+    answer := private.answer_search(
         query,
+        folded,
         jsonb_strip_nulls(
             jsonb_build_object(
                 'category_id', search_afresh.category_id,
@@ -459,11 +460,10 @@ begin
         search_afresh.cursor,
         is_visitor
     );
-    answer := answer || jsonb_build_object('query', folded);
-    if is_page and jsonb_array_length(answer -> 'videos') > 0 then
+    if is_page then
         perform private.keep_search_page(folded, is_visitor, answer);
     end if;
-    return answer::text::json;
+    return answer;
 end
 $$;
 comment on function private.search_afresh(
