@@ -256,6 +256,11 @@ begin
         'public.user_session_details',
         'public.user_feedback',
         'public.user_search_patterns',
+        'private.feed_impressions',
+        'private.feed_rankings',
+        'private.user_tastes',
+        'private.watch_windows',
+        'private.ai_turn_days',
         'public.user_profiles',
         'public.user_tiers'
     ] loop
@@ -14526,10 +14531,11 @@ immutable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
+begin
     -- Conjoining jamo (leads, vowels, finals), then the letters a keyboard types.
-    select translate(
+    return translate(
         compatibility_jamo.text,
         E'\u1100\u1101\u1102\u1103\u1104\u1105\u1106\u1107\u1108\u1109\u110A\u110B\u110C\u110D\u110E\u110F'
         '\u1110\u1111\u1112\u1161\u1162\u1163\u1164\u1165\u1166\u1167\u1168\u1169\u116A\u116B\u116C\u116D'
@@ -14539,7 +14545,8 @@ as $$
         'ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ'
         'ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ'
         'ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ'
-    )
+    );
+end
 $$;
 comment on function private.compatibility_jamo(text) is
 'The text with each conjoining jamo as the letter of the same look that stands alone: what stood first or last in a '
@@ -14551,24 +14558,26 @@ immutable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
+declare
+    -- pg_c_utf8 is the same on every machine.
+    lowered constant text := lower(normalize(left(text, 2000), nfkc) collate pg_c_utf8);
+begin
     -- Marks of scripts that write vowels as marks stay: they are letters to who reads them. NFKC makes conjoining jamo of
-    -- typed ones, ㅁㅈ: they are turned back. pg_c_utf8 is the same on every machine.
-    select btrim(
+    -- typed ones, ㅁㅈ: they are turned back.
+    return btrim(
         regexp_replace(
             case
-                when lowered.text ~ '[\u1100-\u11FF]' then private.compatibility_jamo(lowered.text)
-                else lowered.text
-            end,
+                when lowered ~ '[\u1100-\u11FF]' then private.compatibility_jamo(lowered)
+                else lowered
+            end collate pg_c_utf8,
             '[^[:alnum:]\u0300-\u036F\u0610-\u061A\u064B-\u065F\u0900-\u0963\u0966-\u109F\u1780-\u17D3]+',
             ' ',
             'g'
         )
-    )
-    from (
-        select lower(normalize(left(fold_text.text, 2000), nfkc) collate pg_c_utf8) as text
-    ) as lowered
+    );
+end
 $$;
 comment on function private.fold_text(text) is
 'NFKC, lower case, every run of what is neither letter nor digit as one space. Of its first 2,000 characters.';
@@ -14591,10 +14600,12 @@ immutable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
+begin
     -- Canonical decomposition writes a syllable as two or three jamo; what else it took apart is put together again.
-    select normalize(private.compatibility_jamo(normalize(jamo_of.text, nfd)), nfc)
+    return normalize(private.compatibility_jamo(normalize(text, nfd)), nfc);
+end
 $$;
 comment on function private.jamo_of(text) is
 '맛집 as ㅁㅏㅅㅈㅣㅂ: a letter for each jamo, compound vowels and finals whole; other letters stay as they are.';
@@ -14605,10 +14616,11 @@ immutable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
+begin
     -- Vowels and finals go, since translate has nothing to put in their place.
-    select normalize(
+    return normalize(
         translate(
             normalize(choseong_of.text, nfd),
             E'\u1100\u1101\u1102\u1103\u1104\u1105\u1106\u1107\u1108\u1109\u110A\u110B\u110C\u110D\u110E\u110F'
@@ -14619,7 +14631,8 @@ as $$
             'ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ'
         ),
         nfc
-    )
+    );
+end
 $$;
 comment on function private.choseong_of(text) is
 '맛집 as ㅁㅈ: the first consonant of each syllable; other letters and lone jamo stay as they are.';
@@ -14752,10 +14765,12 @@ immutable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
+begin
     -- A keyword of emoji alone has no letters to fold.
-    select coalesce(nullif(private.fold_text(search_key.text), ''), private.normalize_keyword(search_key.text))
+    return coalesce(nullif(private.fold_text(text), ''), private.normalize_keyword(text));
+end
 $$;
 comment on function private.search_key(text) is
 'How a keyword is looked up: folded; normalised where nothing of it is a letter or a digit.';
@@ -14771,21 +14786,18 @@ as $$
 declare
     letters constant text[] := string_to_array(replace(folded, ' ', ''), null);
 begin
-    -- Across spaces too, so that 맛집 finds 맛 집 by the same pairs.
+    -- Across spaces too, so that 맛집 finds 맛 집 by the same pairs. What comes twice is twice in it: an index does not mind.
     return array(
-        select distinct gram.gram collate "C"
-        from (
-            select unnest(letters) as gram
-            union all
-            select one.letter || one.following
-            from unnest(letters, letters[2:]) as one (letter, following)
-            where one.following is not null
-        ) as gram
+        select unnest(letters) collate "C"
+        union all
+        select (one.letter || one.following) collate "C"
+        from unnest(letters, letters[2:]) as one (letter, following)
+        where one.following is not null
     );
 end
 $$;
 comment on function private.title_grams(text) is
-'Every letter and every two neighbouring letters of a folded text, spaces left out.';
+'Every letter and every two neighbouring letters of a folded text, spaces left out, as often as they are there.';
 
 create table private.video_cards (
     video_no integer generated always as identity primary key,
@@ -14836,16 +14848,16 @@ comment on column private.keywords.keyword is 'private.search_key of it: k-pop a
 comment on column private.keywords.videos is 'How many Shorts that play it leads to.';
 
 create table private.keyword_postings (
-    keyword_no integer not null references private.keywords (keyword_no),
-    video_no integer not null references private.video_cards (video_no) on delete cascade,
+    keyword_no integer not null,
+    video_no integer not null,
     score real not null,
-    primary key (keyword_no, video_no)
+    primary key (video_no, keyword_no)
 );
 alter table private.keyword_postings enable row level security;
 create index keyword_postings_in_order on private.keyword_postings (keyword_no, score desc, video_no desc);
-create index keyword_postings_by_video on private.keyword_postings (video_no) include (keyword_no);
 comment on table private.keyword_postings is
-'The Shorts that play of each keyword, in the order of search: no row of any other video. Derived, see video_cards.';
+'The Shorts that play of each keyword, in the order of search: no row of any other video. Derived, see video_cards. '
+'No foreign keys: they cost more than all else when millions are written. Keywords stay, and postings go by trigger.';
 comment on column private.keyword_postings.score is 'private.search_score. Never changes with time.';
 
 create table private.keyword_deltas (
@@ -14911,7 +14923,9 @@ insert into private.list_round default values;
 comment on table private.list_round is
 'How far the lists of grams are: all know the changes up to listed_no, those up to done_gram the ones up to target_no.';
 
-create view private.wanted_cards as
+create view private.wanted_cards
+with (security_invoker = true)
+as
 with figures as (
     select
         video.*,
@@ -14935,27 +14949,45 @@ select
     coalesce(video.view_count, 0) as view_count,
     nullif(video.region_restrictions, '{}') as region_restrictions,
     video.is_playable and video.is_shorts and video.expires_at > now() as is_servable,
-    private.search_score(
-        1, round(coalesce(video.quality_score, 0)::numeric, 2)::double precision, video.popularity, video.first_at
+    -- private.search_score, written out: a call costs as much as all the rest of a row.
+    (
+        ln(
+            0.1
+            + 0.6 * round(coalesce(video.quality_score, 0)::numeric, 2)::double precision
+            + 0.3 * video.popularity::double precision
+        )
+        + ln(2) * extract(epoch from video.first_at - '2020-01-01 00:00+00'::timestamptz)::double precision
+        / (180 * 86400)
     )::real as standing
 from figures as video;
 comment on view private.wanted_cards is 'What video_cards should say, from public.cached_videos as it is now.';
 
-create view private.wanted_postings as
+create view private.wanted_postings
+with (security_invoker = true)
+as
+-- Each keyword is folded once, however many videos it leads to.
+with folded as materialized (
+    select
+        spelled.keyword,
+        private.search_key(spelled.keyword) collate "C" as search_key
+    from (select distinct mapping.keyword from public.keyword_video_mappings as mapping) as spelled
+)
+
 select
     card.video_no,
     card.video_id,
-    private.search_key(mapping.keyword) collate "C" as keyword,
+    folded.search_key as keyword,
     (card.standing + ln(greatest(max(private.keyword_relevance(mapping.relevance_score)), 0.01)))::real as score
 from private.video_cards as card
 inner join public.keyword_video_mappings as mapping on card.video_id = mapping.video_id
+inner join folded on mapping.keyword = folded.keyword
 where
     card.is_servable
-    and private.search_key(mapping.keyword) <> ''
+    and folded.search_key <> ''
 group by
     card.video_no,
     card.video_id,
-    private.search_key(mapping.keyword);
+    folded.search_key;
 comment on view private.wanted_postings is 'What keyword_postings should say, from public.keyword_video_mappings.';
 
 create function private.mark_cards(video_ids text[])
@@ -15145,15 +15177,50 @@ referencing old table as changed_rows
 for each statement
 execute function private.count_won_postings();
 
+create function private.forget_postings()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    if tg_op = 'TRUNCATE' then
+        delete from private.keyword_postings;
+    else
+        delete from private.keyword_postings as posting
+        where posting.video_no = any(array(select gone.video_no from gone));
+    end if;
+    return null;
+end
+$$;
+comment on function private.forget_postings() is 'Postings go with their cards, in the same transaction.';
+
+create trigger forget_postings
+after delete on private.video_cards
+referencing old table as gone
+for each statement
+execute function private.forget_postings();
+create trigger forget_all_postings
+after truncate on private.video_cards
+for each statement
+execute function private.forget_postings();
+
 create function private.write_cards(video_ids text[])
 returns jsonb
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set jit = off
+-- Whatever the statistics say: each table is read for these videos alone, by its index, and the rest is hashed. Planned
+-- for one row, loops within loops took 15 s for 400 videos.
+set enable_nestloop = off
+set plan_cache_mode = force_custom_plan
+set work_mem = '64MB'
 language plpgsql
 as $$
 declare
+    is_all constant boolean := video_ids is null;
     cards integer;
     postings integer;
 begin
@@ -15161,82 +15228,67 @@ begin
     -- them afterwards.
     perform
     from public.cached_videos as video
-    where video.video_id = any(write_cards.video_ids)
+    where is_all or video.video_id = any(write_cards.video_ids)
     order by video.video_id
     for key share;
 
-    with wanted as materialized (
-        select wanted.*
-        from private.wanted_cards as wanted
-        where wanted.video_id = any(write_cards.video_ids)
-    ),
-
-    changed as materialized (
+    with changed as materialized (
         select
             wanted.*,
-            card.video_no,
-            wanted.is_servable
+            coalesce(
+                card.video_no, nextval(pg_get_serial_sequence('private.video_cards', 'video_no'))::integer
+            ) as video_no,
+            -- A rebuild makes the lists anew.
+            not is_all
+            and wanted.is_servable
             and (
-                not card.is_servable
+                card.is_servable is not true
                 or wanted.title_folded <> card.title_folded
                 or wanted.standing <> card.standing
             ) as is_unlisted
-        from wanted
-        inner join private.video_cards as card on wanted.video_id = card.video_id
-        where (
-            wanted.title_folded,
-            wanted.category_id,
-            wanted.channel_id,
-            wanted.duration,
-            wanted.popularity,
-            wanted.quality,
-            wanted.view_count,
-            wanted.published_at,
-            wanted.expires_at,
-            wanted.region_restrictions,
-            wanted.is_servable,
-            wanted.standing
-        ) is distinct from (
-            card.title_folded,
-            card.category_id,
-            card.channel_id,
-            card.duration,
-            card.popularity,
-            card.quality,
-            card.view_count,
-            card.published_at,
-            card.expires_at,
-            card.region_restrictions,
-            card.is_servable,
-            card.standing
-        )
+        from private.wanted_cards as wanted
+        left join (
+            select known.*
+            from private.video_cards as known
+            where is_all or known.video_id = any(write_cards.video_ids)
+        ) as card on wanted.video_id = card.video_id
+        where
+            (is_all or wanted.video_id = any(write_cards.video_ids))
+            and (
+                card.video_no is null
+                or (
+                    wanted.title_folded,
+                    wanted.category_id,
+                    wanted.channel_id,
+                    wanted.duration,
+                    wanted.popularity,
+                    wanted.quality,
+                    wanted.view_count,
+                    wanted.published_at,
+                    wanted.expires_at,
+                    wanted.region_restrictions,
+                    wanted.is_servable,
+                    wanted.standing
+                ) is distinct from (
+                    card.title_folded,
+                    card.category_id,
+                    card.channel_id,
+                    card.duration,
+                    card.popularity,
+                    card.quality,
+                    card.view_count,
+                    card.published_at,
+                    card.expires_at,
+                    card.region_restrictions,
+                    card.is_servable,
+                    card.standing
+                )
+            )
     ),
 
-    updated as (
-        update private.video_cards as card
-        set
-            title_folded = changed.title_folded,
-            category_id = changed.category_id,
-            channel_id = changed.channel_id,
-            duration = changed.duration,
-            popularity = changed.popularity,
-            quality = changed.quality,
-            view_count = changed.view_count,
-            published_at = changed.published_at,
-            expires_at = changed.expires_at,
-            region_restrictions = changed.region_restrictions,
-            is_servable = changed.is_servable,
-            standing = changed.standing
-        from changed
-        where card.video_no = changed.video_no
-        returning
-            card.video_no,
-            card.title_folded,
-            changed.is_unlisted
-    ),
-
-    inserted as (
-        insert into private.video_cards (
+    -- By the number that it has, or is given here: no join to find the row again.
+    written as (
+        insert into private.video_cards as card (
             video_id,
             channel_id,
             duration,
@@ -15249,37 +15301,50 @@ begin
             view_count,
             region_restrictions,
             is_servable,
-            standing
+            standing,
+            video_no
         )
-        select wanted.*
-        from wanted
-        where
-            not exists (
-                select
-                from private.video_cards as card
-                where card.video_id = wanted.video_id
-            )
-        returning
-            video_no,
-            title_folded,
-            is_servable
-    ),
-
-    written as (
-        select *
-        from updated
-        union all
-        select *
-        from inserted
+        overriding system value
+        select
+            changed.video_id,
+            changed.channel_id,
+            changed.duration,
+            changed.popularity,
+            changed.published_at,
+            changed.expires_at,
+            changed.title_folded,
+            changed.category_id,
+            changed.quality,
+            changed.view_count,
+            changed.region_restrictions,
+            changed.is_servable,
+            changed.standing,
+            changed.video_no
+        from changed
+        on conflict (video_id) do update
+            set
+                title_folded = excluded.title_folded,
+                category_id = excluded.category_id,
+                channel_id = excluded.channel_id,
+                duration = excluded.duration,
+                popularity = excluded.popularity,
+                quality = excluded.quality,
+                view_count = excluded.view_count,
+                published_at = excluded.published_at,
+                expires_at = excluded.expires_at,
+                region_restrictions = excluded.region_restrictions,
+                is_servable = excluded.is_servable,
+                standing = excluded.standing
+        returning 1
     ),
 
     unlisted as (
         insert into private.unlisted_cards as unlisted (video_no, title_folded)
         select
-            written.video_no,
-            written.title_folded
-        from written
-        where written.is_unlisted
+            changed.video_no,
+            changed.title_folded
+        from changed
+        where changed.is_unlisted
         on conflict (video_no) do update
             set
                 change_no = excluded.change_no,
@@ -15291,76 +15356,145 @@ begin
     into cards
     from written;
 
+    with folded as materialized (
+        select distinct private.search_key(spelled.keyword) collate "C" as search_key
+        from (
+            select distinct mapping.keyword
+            from public.keyword_video_mappings as mapping
+            where is_all or mapping.video_id = any(write_cards.video_ids)
+        ) as spelled
+    )
+
     insert into private.keywords (keyword)
-    select distinct wanted.keyword
-    from private.wanted_postings as wanted
+    select folded.search_key
+    from folded
+    left join (
+        select stored.keyword
+        from private.keywords as stored
+        where is_all or stored.keyword = any(array(select folded.search_key from folded))
+    ) as known on folded.search_key = known.keyword
     where
-        wanted.video_id = any(write_cards.video_ids)
-        and not exists (
+        known.keyword is null
+        and folded.search_key <> ''
+    order by folded.search_key;
+
+    with card as materialized (
+        select
+            known.video_no,
+            known.video_id,
+            known.standing,
+            known.is_servable
+        from private.video_cards as known
+        where is_all or known.video_id = any(write_cards.video_ids)
+    ),
+
+    mapping as (
+        select
+            stored.video_id,
+            stored.keyword,
+            stored.relevance_score
+        from public.keyword_video_mappings as stored
+        where is_all or stored.video_id = any(write_cards.video_ids)
+    ),
+
+    -- Each keyword is folded once, however many videos it leads to.
+    folded as materialized (
+        select
+            spelled.keyword,
+            private.search_key(spelled.keyword) collate "C" as search_key
+        from (select distinct mapping.keyword from mapping) as spelled
+    ),
+
+    numbered as (
+        select
+            folded.keyword,
+            known.keyword_no
+        from folded
+        inner join (
             select
+                keyword.keyword,
+                keyword.keyword_no
             from private.keywords as keyword
-            where keyword.keyword = wanted.keyword
-        )
-    order by wanted.keyword;
+            where is_all or keyword.keyword = any(array(select folded.search_key from folded))
+        ) as known on folded.search_key = known.keyword
+    ),
 
-    with wanted as materialized (
+    wanted as (
         select
-            keyword.keyword_no,
-            wanted.video_no,
-            wanted.score
-        from private.wanted_postings as wanted
-        inner join private.keywords as keyword on wanted.keyword = keyword.keyword
-        where wanted.video_id = any(write_cards.video_ids)
+            numbered.keyword_no,
+            card.video_no,
+            (
+                card.standing
+                -- private.keyword_relevance, written out, which grows with what it is given.
+                + ln(
+                    greatest(
+                        max(
+                            case
+                                when mapping.relevance_score > 0.7 then mapping.relevance_score
+                                else 0.1 + mapping.relevance_score / 2
+                            end
+                        ),
+                        0.01
+                    )
+                )
+            )::real as score
+        from mapping
+        inner join card on mapping.video_id = card.video_id
+        inner join numbered on mapping.keyword = numbered.keyword
+        where card.is_servable
+        group by
+            numbered.keyword_no,
+            card.video_no,
+            card.standing
     ),
 
-    lost as (
-        delete from private.keyword_postings as posting
-        using private.video_cards as card
-        where
-            posting.video_no = card.video_no
-            and card.video_id = any(write_cards.video_ids)
-            and not exists (
-                select
-                from wanted
-                where
-                    wanted.keyword_no = posting.keyword_no
-                    and wanted.video_no = posting.video_no
-            )
-        returning posting.video_no
-    ),
-
-    moved as (
-        update private.keyword_postings as posting
-        set score = wanted.score
-        from wanted
-        where
-            posting.keyword_no = wanted.keyword_no
-            and posting.video_no = wanted.video_no
-            and posting.score <> wanted.score
-        returning posting.video_no
-    ),
-
-    won as (
-        insert into private.keyword_postings (keyword_no, video_no, score)
+    -- What is as it should be is not written.
+    changed as materialized (
         select
+            stored.place,
             wanted.keyword_no,
             wanted.video_no,
             wanted.score
         from wanted
-        where
-            not exists (
-                select
-                from private.keyword_postings as posting
-                where
-                    posting.keyword_no = wanted.keyword_no
-                    and posting.video_no = wanted.video_no
-            )
-        returning video_no
+        full join (
+            select
+                posting.ctid as place,
+                posting.keyword_no,
+                posting.video_no,
+                posting.score
+            from private.keyword_postings as posting
+            where is_all or posting.video_no = any(array(select card.video_no from card))
+        ) as stored
+            on
+                wanted.video_no = stored.video_no
+                and wanted.keyword_no = stored.keyword_no
+        where wanted.score is distinct from stored.score
+    ),
+
+    lost as (
+        delete from private.keyword_postings as posting
+        where posting.ctid = any(array(select changed.place from changed where changed.video_no is null))
+        returning 1
+    ),
+
+    won as (
+        insert into private.keyword_postings as posting (keyword_no, video_no, score)
+        select
+            changed.keyword_no,
+            changed.video_no,
+            changed.score
+        from changed
+        where changed.video_no is not null
+        order by
+            changed.keyword_no asc,
+            changed.score desc
+        on conflict (video_no, keyword_no) do update
+            set score = excluded.score
+        returning 1
     )
 
     select
         (select count(*) from lost)
-        + (select count(*) from moved)
         + (select count(*) from won)
     into postings;
 
@@ -15369,25 +15503,37 @@ begin
         returning
             keyword_no,
             videos
-    )
+    ),
 
-    update private.keywords as keyword
-    set videos = keyword.videos + delta.videos
-    from (
+    delta as materialized (
         select
             taken.keyword_no,
             sum(taken.videos) as videos
         from taken
         group by taken.keyword_no
         having sum(taken.videos) <> 0
-    ) as delta
-    where keyword.keyword_no = delta.keyword_no;
+    )
+
+    insert into private.keywords as keyword (keyword_no, keyword, videos)
+    overriding system value
+    select
+        known.keyword_no,
+        known.keyword,
+        known.videos + delta.videos
+    from delta
+    inner join (
+        select stored.*
+        from private.keywords as stored
+        where is_all or stored.keyword_no = any(array(select delta.keyword_no from delta))
+    ) as known on delta.keyword_no = known.keyword_no
+    on conflict (keyword_no) do update
+        set videos = excluded.videos;
 
     return jsonb_build_object('cards_written', cards, 'postings_written', postings);
 end
 $$;
 comment on function private.write_cards(text[]) is
-'Makes the cards and postings of these videos what the cache says. Returns how many differed.';
+'Makes the cards and postings of these videos, of all for null, what the cache says. Returns how many differed.';
 
 create function private.list_grams(batch_size integer)
 returns integer
@@ -15438,7 +15584,7 @@ begin
 
     -- Lists stay the highest standings without a gap: what sank below the last is left out, as others may stand between.
     with changed as materialized (
-        select
+        select distinct
             gram.gram collate "C" as gram,
             unlisted.video_no
         from private.unlisted_cards as unlisted
@@ -15630,6 +15776,10 @@ begin
         limit batch_size
     );
     counts := private.write_cards(marked);
+    if (counts ->> 'cards_written')::integer > 0 then
+        -- Each search would read what waits to be sorted into the index.
+        perform gin_clean_pending_list('private.video_cards_by_gram');
+    end if;
     return
         jsonb_build_object('videos_marked', cardinality(marked))
         || counts
@@ -15645,6 +15795,9 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set jit = off
+set work_mem = '64MB'
+-- Millions of grams are sorted into their index at once.
+set gin_pending_list_limit = '256MB'
 language plpgsql
 as $$
 declare
@@ -15653,7 +15806,8 @@ begin
     perform pg_advisory_xact_lock(hashtextextended('shorts-fold-video-cards', 0));
     delete from private.card_marks;
     -- Numbers of videos stay, since other tables refer to them.
-    counts := private.write_cards(array(select video.video_id::text from public.cached_videos as video));
+    counts := private.write_cards(null);
+    perform gin_clean_pending_list('private.video_cards_by_gram');
     update private.keywords as keyword
     set videos = counted.videos
     from (
@@ -15675,25 +15829,41 @@ begin
         listed_no = nextval('private.card_changes'),
         target_no = null,
         done_gram = '';
-    insert into private.frequent_grams (gram, videos, is_whole, last_standing, video_nos)
-    select
-        list.gram,
-        list.videos,
-        list.videos <= 2000,
-        case when list.videos <= 2000 then '-infinity'::real else list.standings[2000] end,
-        list.video_nos[1:2000]
-    from (
+    with ranked as materialized (
+        select
+            card.video_no,
+            card.standing,
+            card.title_folded,
+            row_number() over (order by card.standing desc, card.video_no desc)::integer as place
+        from private.video_cards as card
+        where card.is_servable
+    ),
+
+    listed as (
         select
             gram.gram,
             count(*) as videos,
-            array_agg(card.video_no order by card.standing desc, card.video_no desc) as video_nos,
-            array_agg(card.standing order by card.standing desc, card.video_no desc) as standings
-        from private.video_cards as card
-        cross join lateral unnest(private.title_grams(card.title_folded)) as gram (gram)
-        where card.is_servable
+            -- Places are small numbers, quickly sorted.
+            array_agg(ranked.place order by ranked.place) as places
+        from ranked
+        cross join lateral (select distinct unnest(private.title_grams(ranked.title_folded)) as gram) as gram
         group by gram.gram
         having count(*) > 100
-    ) as list;
+    )
+
+    insert into private.frequent_grams (gram, videos, is_whole, last_standing, video_nos)
+    select
+        listed.gram,
+        listed.videos,
+        listed.videos <= 2000,
+        case when listed.videos <= 2000 then '-infinity'::real else min(ranked.standing) end,
+        array_agg(ranked.video_no order by ranked.place)
+    from listed
+    cross join lateral unnest(listed.places[1:2000]) as entry (place)
+    inner join ranked on entry.place = ranked.place
+    group by
+        listed.gram,
+        listed.videos;
     return counts || jsonb_build_object('grams_listed', (select count(*) from private.frequent_grams));
 end
 $$;
@@ -15753,7 +15923,7 @@ as $$
                 false
             ) as is_apart
         from private.video_cards as card
-        cross join lateral unnest(private.title_grams(card.title_folded)) as gram (gram)
+        cross join lateral (select distinct unnest(private.title_grams(card.title_folded)) as gram) as gram
         cross join changes
         left join private.unlisted_cards as unlisted on card.video_no = unlisted.video_no
         where card.is_servable
@@ -15880,6 +16050,11 @@ declare
     problem text;
     wanted private.search_filters;
 begin
+    -- The same as the policy anonymous_limited_read of public.cached_videos.
+    wanted.least_views := case when is_anonymous is not false then 1001 end;
+    if coalesce(filters, '{}') in ('{}', '{"facets": true}', '{"facets": false}') then
+        return wanted;
+    end if;
     problem := case
         when jsonb_typeof(coalesce(filters, '{}'::jsonb)) <> 'object' then 'The filters are no JSON object.'
         when
@@ -15925,13 +16100,28 @@ begin
     wanted.region := filters ->> 'region';
     wanted.max_duration := (filters ->> 'max_duration')::integer;
     wanted.min_quality := (filters ->> 'min_quality')::real;
-    -- The same as the policy anonymous_limited_read of public.cached_videos.
-    wanted.least_views := case when is_anonymous is not false then 1001 end;
     return wanted;
 end
 $$;
 comment on function private.read_search_filters(jsonb, boolean) is
 'The filters of a search, or PT400 that says which cannot be true. Anonymous visitors see what has over 1,000 views.';
+
+create function private.search_digest(
+    key text,
+    wanted private.search_filters
+)
+returns text
+immutable
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    return left(encode(sha256(convert_to(jsonb_build_array(key, wanted)::text, 'UTF8')), 'hex'), 16);
+end
+$$;
+comment on function private.search_digest(text, private.search_filters) is
+'What tells the cursors of one question from those of another.';
 
 create function private.write_cursor(
     place private.search_place,
@@ -15942,9 +16132,10 @@ returns text
 immutable
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
-    select rtrim(
+begin
+    return rtrim(
         translate(
             encode(
                 convert_to(
@@ -15960,7 +16151,8 @@ as $$
             '-_'
         ),
         '='
-    )
+    );
+end
 $$;
 comment on function private.write_cursor(private.search_place, text, text) is
 'A place in the answer to one question, as text that can stand in an address.';
@@ -16005,33 +16197,6 @@ end
 $$;
 comment on function private.read_cursor(text, text) is 'What a cursor says; PT400 where it is not of this question.';
 
-create function private.title_answers(
-    title_folded text,
-    terms text[]
-)
-returns boolean
-immutable
-parallel safe
-security invoker
-set search_path = pg_catalog, pg_temp
-language plpgsql
-as $$
-declare
-    term text;
-begin
-    foreach term in array terms loop
-        if
-            strpos(title_folded, term) > 0
-            or strpos(title_folded, replace(term, ' ', '')) > 0
-            or title_folded ~ private.spaced_pattern(term)
-        then
-            return true;
-        end if;
-    end loop;
-    return false;
-end
-$$;
-
 create function private.spaced_pattern(folded text)
 returns text
 immutable
@@ -16056,36 +16221,81 @@ end
 $$;
 comment on function private.spaced_pattern(text) is
 'Finds folded text where it is spaced otherwise and made of whole words, with a particle or none: 맛집 in 제주 맛 집을.';
-comment on function private.title_answers(text, text[]) is
-'Whether a folded title has one of these folded texts, spaced in its way or another.';
+
+create function private.answer_pattern(terms text[])
+returns text
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    -- What is folded has letters, digits and spaces, none of which means anything else in a pattern.
+    return (
+        select string_agg(concat_ws('|', one.term, replace(one.term, ' ', ''), private.spaced_pattern(one.term)), '|')
+        from unnest(terms) as one (term)
+    );
+end
+$$;
+comment on function private.answer_pattern(text[]) is
+'Finds folded titles that have one of these folded texts, spaced in its way or another. Null for none.';
+
+create function private.term_grams(term text)
+returns text[]
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    letters constant text[] := string_to_array(replace(term, ' ', ''), null);
+begin
+    -- A pair says all that its letters say, and fewer titles have it.
+    if cardinality(letters) < 2 then
+        return letters;
+    end if;
+    return array(
+        select distinct (one.letter || one.following) collate "C"
+        from unnest(letters, letters[2:]) as one (letter, following)
+        where one.following is not null
+    );
+end
+$$;
+comment on function private.term_grams(text) is
+'What of private.title_grams a title must have that has this folded text: its pairs of letters, or its only letter.';
 
 create function private.find_postings(
     wanted_keyword integer,
     wanted private.search_filters,
     after_place private.search_place,
     most integer,
+    is_served boolean,
     earlier_keywords integer[],
     earlier_terms text[]
 )
 returns table (
     video_no integer,
-    score real
+    score real,
+    category_id smallint,
+    duration integer
 )
 stable
 security definer
 set search_path = pg_catalog, pg_temp
-set jit = off
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
 language plpgsql
 as $$
+declare
+    earlier_pattern constant text := private.answer_pattern(earlier_terms);
 begin
+    -- What is served is looked up in the cache as it is now: cards may be a minute behind.
     return query
     select
         posting.video_no,
-        posting.score
+        posting.score,
+        card.category_id,
+        card.duration
     from private.keyword_postings as posting
     inner join private.video_cards as card on posting.video_no = card.video_no
     where
@@ -16102,9 +16312,9 @@ begin
             or private.plays_in(card.region_restrictions, wanted.region)
         )
         and (
-            earlier_terms is null
+            earlier_pattern is null
             or not (
-                private.title_answers(card.title_folded, earlier_terms)
+                card.title_folded ~ earlier_pattern
                 or exists (
                     select
                     from private.keyword_postings as other
@@ -16114,6 +16324,24 @@ begin
                 )
             )
         )
+        and (
+            not is_served
+            or exists (
+                select
+                from public.cached_videos as video
+                where
+                    video.video_id = card.video_id
+                    and video.is_playable
+                    and video.is_shorts
+                    and video.expires_at > now()
+                    and (wanted.least_views is null or video.view_count >= wanted.least_views)
+                    and (
+                        wanted.region is null
+                        or video.region_restrictions = '{}'
+                        or private.plays_in(video.region_restrictions, wanted.region)
+                    )
+            )
+        )
     order by
         posting.score desc,
         posting.video_no desc
@@ -16121,7 +16349,7 @@ begin
 end
 $$;
 comment on function private.find_postings(
-    integer, private.search_filters, private.search_place, integer, integer[], text[]
+    integer, private.search_filters, private.search_place, integer, boolean, integer[], text[]
 ) is
 'The next videos of a keyword, best first, without those that earlier keywords and texts of the same search found.';
 
@@ -16136,46 +16364,56 @@ create function private.find_titles(
 )
 returns table (
     video_no integer,
-    score real
+    score real,
+    category_id smallint,
+    duration integer
 )
 stable
 security definer
 set search_path = pg_catalog, pg_temp
-set jit = off
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
 language plpgsql
 as $$
 declare
     squeezed constant text := replace(term, ' ', '');
     spaced constant text := private.spaced_pattern(term);
-    grams constant text[] := private.title_grams(term);
-    slices constant integer[] := '{0, 100, 500, 2000}'::integer[];
+    earlier_pattern constant text := private.answer_pattern(earlier_terms);
+    grams text[] := private.term_grams(term);
+    slices constant integer[] := '{0, 60, 500, 2000}'::integer[];
     list private.frequent_grams;
-    frequent integer;
+    listed text[];
     known_no bigint;
-    nos integer[];
-    standings real[];
+    nos integer[] := '{}'::integer[];
+    standings real[] := '{}'::real[];
+    fresh_nos integer[];
+    fresh_standings real[];
     found_nos integer[];
     found_standings real[];
+    is_enough boolean := false;
+    is_left boolean := false;
 begin
     if cardinality(grams) = 0 then
         return;
     end if;
-    -- The list of the rarest, where all are frequent: any other gram leads to few videos by the index.
-    select count(*)
-    into frequent
-    from private.frequent_grams as one
-    where one.gram = any(grams);
-    if frequent = cardinality(grams) then
-        select one.*
-        into list
+    listed := array(
+        select one.gram
         from private.frequent_grams as one
         where one.gram = any(grams)
         order by one.videos
-        limit 1;
+    );
+    if cardinality(listed) < cardinality(grams) then
+        -- At most a hundred titles have what is in no list: the others need not be looked for.
+        grams := array(
+            select rare.gram collate "C"
+            from unnest(grams) as rare (gram)
+            where rare.gram <> all(listed)
+            limit 4
+        );
+    else
+        -- The list of the rarest.
+        select one.*
+        into list
+        from private.frequent_grams as one
+        where one.gram = listed[1];
         select
             case
                 when list.gram <= round.done_gram then coalesce(round.target_no, round.listed_no)
@@ -16185,62 +16423,26 @@ begin
         from private.list_round as round;
 
         -- What changed since the list was made.
-        select
-            array_agg(card.video_no),
-            array_agg(card.standing)
-        into
-            nos,
-            standings
-        from private.unlisted_cards as unlisted
-        inner join private.video_cards as card on unlisted.video_no = card.video_no
-        where
-            private.title_grams(unlisted.title_folded) @> grams
-            and unlisted.change_no > known_no
-            and card.is_servable
-            and (card.standing, card.video_no) < (after_place.score, after_place.video_no)
-            and (
-                strpos(card.title_folded, term) > 0
-                or strpos(card.title_folded, squeezed) > 0
-                or card.title_folded ~ spaced
-            )
-            and (wanted.least_views is null or card.view_count >= wanted.least_views)
-            and (wanted.category_id is null or card.category_id = wanted.category_id)
-            and (wanted.max_duration is null or card.duration <= wanted.max_duration)
-            and (wanted.min_quality is null or card.quality >= wanted.min_quality)
-            and (
-                wanted.region is null
-                or card.region_restrictions is null
-                or private.plays_in(card.region_restrictions, wanted.region)
-            )
-            and not exists (
-                select
-                from private.keyword_postings as other
-                where
-                    other.keyword_no = any(earlier_keywords)
-                    and other.video_no = card.video_no
-            )
-            and (earlier_terms is null or not private.title_answers(card.title_folded, earlier_terms));
-
-        -- The best hundred mostly suffice; most is wanted of few.
-        for part in 1 .. 3 loop
-            exit when slices[part] >= cardinality(list.video_nos);
+        if exists (select from private.unlisted_cards as unlisted where unlisted.change_no > known_no) then
             select
                 array_agg(card.video_no),
                 array_agg(card.standing)
             into
-                found_nos,
-                found_standings
-            from unnest(list.video_nos[slices[part] + 1:slices[part + 1]]) as entry (video_no)
-            inner join private.video_cards as card on entry.video_no = card.video_no
+                fresh_nos,
+                fresh_standings
+            from private.unlisted_cards as unlisted
+            inner join private.video_cards as card on unlisted.video_no = card.video_no
             where
-                card.is_servable
+                private.title_grams(unlisted.title_folded) @> grams
+                and unlisted.change_no > known_no
+                and card.is_servable
                 and (card.standing, card.video_no) < (after_place.score, after_place.video_no)
+                and (list.is_whole or card.standing > list.last_standing)
                 and (
                     strpos(card.title_folded, term) > 0
                     or strpos(card.title_folded, squeezed) > 0
                     or card.title_folded ~ spaced
                 )
-                and (list.is_whole or card.standing > list.last_standing)
                 and (wanted.least_views is null or card.view_count >= wanted.least_views)
                 and (wanted.category_id is null or card.category_id = wanted.category_id)
                 and (wanted.max_duration is null or card.duration <= wanted.max_duration)
@@ -16250,52 +16452,136 @@ begin
                     or card.region_restrictions is null
                     or private.plays_in(card.region_restrictions, wanted.region)
                 )
-                and not exists (
-                    select
-                    from private.unlisted_cards as unlisted
-                    where
-                        unlisted.video_no = card.video_no
-                        and unlisted.change_no > known_no
+                and (
+                    earlier_keywords is null
+                    or not exists (
+                        select
+                        from private.keyword_postings as other
+                        where
+                            other.keyword_no = any(earlier_keywords)
+                            and other.video_no = card.video_no
+                    )
                 )
-                and not exists (
-                    select
-                    from private.keyword_postings as other
-                    where
-                        other.keyword_no = any(earlier_keywords)
-                        and other.video_no = card.video_no
-                )
-                and (earlier_terms is null or not private.title_answers(card.title_folded, earlier_terms));
+                and (earlier_pattern is null or card.title_folded !~ earlier_pattern)
+                and (
+                    not is_exact
+                    or exists (
+                        select
+                        from public.cached_videos as video
+                        where
+                            video.video_id = card.video_id
+                            and video.is_playable
+                            and video.is_shorts
+                            and video.expires_at > now()
+                            and (wanted.least_views is null or video.view_count >= wanted.least_views)
+                            and (
+                                wanted.region is null
+                                or video.region_restrictions = '{}'
+                                or private.plays_in(video.region_restrictions, wanted.region)
+                            )
+                    )
+                );
+        end if;
+
+        -- The list is in order: mostly its first sixty fill a page.
+        for part in 1 .. 3 loop
+            exit when slices[part] >= cardinality(list.video_nos);
+            select
+                array_agg(hit.video_no),
+                array_agg(hit.standing)
+            into
+                found_nos,
+                found_standings
+            from (
+                select
+                    card.video_no,
+                    card.standing
+                from unnest(list.video_nos[slices[part] + 1:slices[part + 1]])
+                    with ordinality as entry (video_no, place)
+                inner join private.video_cards as card on entry.video_no = card.video_no
+                where
+                    card.is_servable
+                    and (card.standing, card.video_no) < (after_place.score, after_place.video_no)
+                    and (list.is_whole or card.standing > list.last_standing)
+                    and (
+                        strpos(card.title_folded, term) > 0
+                        or strpos(card.title_folded, squeezed) > 0
+                        or card.title_folded ~ spaced
+                    )
+                    and (wanted.least_views is null or card.view_count >= wanted.least_views)
+                    and (wanted.category_id is null or card.category_id = wanted.category_id)
+                    and (wanted.max_duration is null or card.duration <= wanted.max_duration)
+                    and (wanted.min_quality is null or card.quality >= wanted.min_quality)
+                    and (
+                        wanted.region is null
+                        or card.region_restrictions is null
+                        or private.plays_in(card.region_restrictions, wanted.region)
+                    )
+                    and (
+                        earlier_keywords is null
+                        or not exists (
+                            select
+                            from private.keyword_postings as other
+                            where
+                                other.keyword_no = any(earlier_keywords)
+                                and other.video_no = card.video_no
+                        )
+                    )
+                    and (earlier_pattern is null or card.title_folded !~ earlier_pattern)
+                    and (
+                        not is_exact
+                        or exists (
+                            select
+                            from public.cached_videos as video
+                            where
+                                video.video_id = card.video_id
+                                and video.is_playable
+                                and video.is_shorts
+                                and video.expires_at > now()
+                                and (wanted.least_views is null or video.view_count >= wanted.least_views)
+                                and (
+                                    wanted.region is null
+                                    or video.region_restrictions = '{}'
+                                    or private.plays_in(video.region_restrictions, wanted.region)
+                                )
+                        )
+                    )
+                    and (
+                        fresh_nos is null
+                        or not exists (
+                            select
+                            from private.unlisted_cards as unlisted
+                            where
+                                unlisted.video_no = card.video_no
+                                and unlisted.change_no > known_no
+                        )
+                    )
+                order by entry.place
+                limit most - cardinality(nos)
+            ) as hit;
             nos := nos || found_nos;
             standings := standings || found_standings;
-            exit when cardinality(nos) >= most;
+            is_enough := cardinality(nos) >= most;
+            exit when is_enough;
+            -- Where few of the best have it, few of all have: the index finds them sooner.
+            is_left := is_exact and part = 2 and cardinality(nos) * 4 < most and slices[3] < cardinality(list.video_nos);
+            exit when is_left;
         end loop;
 
         -- Beyond a list that is cut off nothing is known: only what stands above its end is certain to come first.
-        select
-            array_agg(hit.video_no order by hit.standing desc, hit.video_no desc),
-            array_agg(hit.standing order by hit.standing desc, hit.video_no desc)
-        into
-            found_nos,
-            found_standings
-        from (
-            select
-                one.video_no,
-                one.standing
-            from unnest(nos, standings) as one (video_no, standing)
-            where
-                list.is_whole
-                or one.standing > list.last_standing
-            order by
-                one.standing desc,
-                one.video_no desc
-            limit most
-        ) as hit;
-        if list.is_whole or cardinality(found_nos) >= most or not is_exact then
+        if is_enough or not is_exact or (list.is_whole and not is_left) then
             return query
             select
                 one.video_no,
-                one.standing
-            from unnest(found_nos, found_standings) as one (video_no, standing);
+                one.standing,
+                card.category_id,
+                card.duration
+            from unnest(nos || fresh_nos, standings || fresh_standings) as one (video_no, standing)
+            inner join private.video_cards as card on one.video_no = card.video_no
+            order by
+                one.standing desc,
+                one.video_no desc
+            limit most;
             return;
         end if;
     end if;
@@ -16303,7 +16589,9 @@ begin
     return query
     select
         card.video_no,
-        card.standing
+        card.standing,
+        card.category_id,
+        card.duration
     from private.video_cards as card
     where
         private.title_grams(card.title_folded) @> grams
@@ -16323,14 +16611,35 @@ begin
             or card.region_restrictions is null
             or private.plays_in(card.region_restrictions, wanted.region)
         )
-        and not exists (
-            select
-            from private.keyword_postings as other
-            where
-                other.keyword_no = any(earlier_keywords)
-                and other.video_no = card.video_no
+        and (
+            earlier_keywords is null
+            or not exists (
+                select
+                from private.keyword_postings as other
+                where
+                    other.keyword_no = any(earlier_keywords)
+                    and other.video_no = card.video_no
+            )
         )
-        and (earlier_terms is null or not private.title_answers(card.title_folded, earlier_terms))
+        and (earlier_pattern is null or card.title_folded !~ earlier_pattern)
+        and (
+            not is_exact
+            or exists (
+                select
+                from public.cached_videos as video
+                where
+                    video.video_id = card.video_id
+                    and video.is_playable
+                    and video.is_shorts
+                    and video.expires_at > now()
+                    and (wanted.least_views is null or video.view_count >= wanted.least_views)
+                    and (
+                        wanted.region is null
+                        or video.region_restrictions = '{}'
+                        or private.plays_in(video.region_restrictions, wanted.region)
+                    )
+            )
+        )
     order by
         card.standing desc,
         card.video_no desc
@@ -16404,6 +16713,20 @@ begin
         cross join lateral unnest(string_to_array(placed.folded, null)) with ordinality as letter (letter, number);
     end if;
 
+    -- The most frequent case, at a tenth of the cost: one word, as it stands.
+    if starts is null and strpos(term, ' ') = 0 then
+        place := strpos(readable, term);
+        if place > 0 then
+            while place > 0 and jsonb_array_length(marks) < 10 loop
+                begins := coalesce(beyond, 1) + place - 1;
+                beyond := begins + length(term);
+                marks := marks || jsonb_build_array(jsonb_build_array(begins - 1, length(term)));
+                place := strpos(substr(readable, beyond), term);
+            end loop;
+            return marks;
+        end if;
+    end if;
+
     -- As it was asked; else spaced otherwise; else its words.
     foreach pattern in array array[
         replace(term, ' ', gap || '+'),
@@ -16434,141 +16757,78 @@ comment on function private.title_highlights(text, text) is
 create function private.render_videos(
     video_nos integer[],
     scores real[],
+    phases integer[],
     terms text[]
 )
-returns jsonb
+returns json
 stable
 security definer
 set search_path = pg_catalog, pg_temp
-set jit = off
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-language sql
+language plpgsql
 as $$
-    select
-        coalesce(
-            jsonb_agg(
-                jsonb_build_object(
-                    'video_id', video.video_id,
-                    'title', video.title,
-                    'highlights', private.title_highlights(video.title, hit.term),
-                    'channel_id', video.channel_id,
-                    'channel_name', video.channel_name,
-                    'thumbnail_url', video.thumbnail_url,
-                    'duration', video.duration,
-                    'view_count', video.view_count,
-                    'published_at', video.published_at,
-                    'category_id', video.category_id,
-                    'quality_score', video.quality_score,
-                    'score', round(private.search_score_at(hit.score, now())::numeric, 6)
-                )
-                order by hit.place
-            ),
-            '[]'
-        )
-    from unnest(
-        render_videos.video_nos, render_videos.scores, render_videos.terms
-    ) with ordinality as hit (video_no, score, term, place)
-    inner join private.video_cards as card on hit.video_no = card.video_no
-    inner join public.cached_videos as video on card.video_id = video.video_id
-$$;
-comment on function private.render_videos(integer[], real[], text[]) is
-'The rows of an answer, as everybody may see them: from the cache as it is now.';
-
-create function private.playing_videos(
-    video_nos integer[],
-    wanted private.search_filters
-)
-returns integer[]
-stable
-security definer
-set search_path = pg_catalog, pg_temp
-set jit = off
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-language sql
-as $$
-    select coalesce(array_agg(card.video_no), '{}')
-    from unnest(playing_videos.video_nos) as hit (video_no)
-    inner join private.video_cards as card on hit.video_no = card.video_no
-    inner join public.cached_videos as video on card.video_id = video.video_id
-    where
-        video.is_playable
-        and video.is_shorts
-        and video.expires_at > now()
-        and ((wanted).least_views is null or video.view_count >= (wanted).least_views)
-        and (
-            (wanted).region is null
-            or video.region_restrictions = '{}'
-            or private.plays_in(video.region_restrictions, (wanted).region)
-        )
-$$;
-comment on function private.playing_videos(integer[], private.search_filters) is
-'Those that the cache, as it is now, lets be served: cards may be a minute behind.';
-
-create function private.search_facets(video_nos integer[])
-returns jsonb
-stable
-security definer
-set search_path = pg_catalog, pg_temp
-set jit = off
-set enable_seqscan = off
-language sql
-as $$
-    with matches as materialized (
+declare
+    elapsed constant double precision
+        := ln(2) * extract(epoch from now() - '2020-01-01 00:00+00'::timestamptz)::double precision / (180 * 86400);
+    half constant double precision := ln(2);
+    answer json;
+begin
+    -- json, and of rows: written once and never read here, it costs a quarter of jsonb built by keys.
+    select json_agg(shown.video order by shown.place)
+    into answer
+    from (
         select
-            card.category_id,
-            card.duration
-        from private.video_cards as card
-        where card.video_no = any(search_facets.video_nos)
-    )
-
-    select
-        jsonb_build_object(
-            'categories', (
-                select
-                    coalesce(
-                        jsonb_agg(
-                            jsonb_build_object(
-                                'category_id', counted.category_id,
-                                'name', name.korean,
-                                'videos', counted.videos
-                            )
-                            order by counted.videos desc, counted.category_id
-                        ),
-                        '[]'
-                    )
+            hit.place,
+            (
+                select rendered
                 from (
                     select
-                        matches.category_id,
-                        count(*) as videos
-                    from matches
-                    group by matches.category_id
-                ) as counted
-                left join private.video_category_names() as name on counted.category_id = name.category_id
-            ),
-            'durations', jsonb_build_array(
-                jsonb_build_object(
-                    'max_duration', 60,
-                    'videos', (select count(*) from matches where matches.duration <= 60)
-                ),
-                jsonb_build_object(
-                    'max_duration', private.shorts_limit_seconds(),
-                    'videos', (select count(*) from matches)
-                )
-            )
-        )
+                        video.video_id,
+                        video.title,
+                        case
+                            -- Most of what a keyword leads to does not have it in the title.
+                            when
+                                strpos(card.title_folded, hit.term) > 0
+                                or strpos(replace(card.title_folded, ' ', ''), replace(hit.term, ' ', '')) > 0
+                                or (strpos(hit.term, ' ') > 0 and card.title_folded ~ replace(hit.term, ' ', '|'))
+                                then private.title_highlights(video.title, hit.term)
+                            else '[]'::jsonb
+                        end as highlights,
+                        video.channel_id,
+                        video.channel_name,
+                        video.thumbnail_url,
+                        video.duration,
+                        video.view_count,
+                        video.published_at,
+                        video.category_id,
+                        video.quality_score,
+                        -- private.search_score_at, where a title that has it answers half as well as a keyword that is
+                        -- it, and a correction half as well again.
+                        round(
+                            exp(
+                                least(hit.score - half * (hit.phase % 2 + least(hit.phase / 2, 1)) - elapsed, 0)
+                            )::numeric,
+                            6
+                        ) as score
+                ) as rendered
+            ) as video
+        from (
+            select
+                listed.*,
+                terms[listed.phase / 2 + 1] as term
+            from unnest(video_nos, scores, phases) with ordinality as listed (video_no, score, phase, place)
+        ) as hit
+        inner join private.video_cards as card on hit.video_no = card.video_no
+        inner join public.cached_videos as video on card.video_id = video.video_id
+    ) as shown;
+    return coalesce(answer, '[]'::json);
+end
 $$;
-comment on function private.search_facets(integer[]) is 'How many of these videos are of each category and length.';
+comment on function private.render_videos(integer[], real[], integer[], text[]) is
+'The rows of an answer, as everybody may see them: from the cache as it is now.';
 
-create function private.find_videos(
-    query text,
-    filters jsonb,
-    most integer,
-    cursor text,
-    is_anonymous boolean
+create function private.search_facets(
+    categories integer[],
+    durations integer[]
 )
 returns jsonb
 stable
@@ -16577,36 +16837,105 @@ set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
 declare
+    facets jsonb;
+begin
+    with counted as (
+        select
+            hit.category_id,
+            count(*) as videos,
+            count(*) filter (where hit.duration <= 60) as videos_of_a_minute
+        from unnest(categories, durations) as hit (category_id, duration)
+        group by hit.category_id
+    )
+
+    select
+        jsonb_build_object(
+            'categories', coalesce(
+                jsonb_agg(
+                    jsonb_build_object(
+                        'category_id', counted.category_id,
+                        'name', name.korean,
+                        'videos', counted.videos
+                    )
+                    order by counted.videos desc, counted.category_id
+                ),
+                '[]'
+            ),
+            'durations', jsonb_build_array(
+                jsonb_build_object('max_duration', 60, 'videos', coalesce(sum(counted.videos_of_a_minute), 0)),
+                jsonb_build_object(
+                    'max_duration', private.shorts_limit_seconds(),
+                    'videos', coalesce(sum(counted.videos), 0)
+                )
+            )
+        )
+    into facets
+    from counted
+    left join private.video_category_names() as name on counted.category_id = name.category_id;
+    return facets;
+end
+$$;
+comment on function private.search_facets(integer[], integer[]) is
+'How many of videos of these categories and lengths are of each.';
+
+create function private.answer_search(
+    query text,
+    shown_query text,
+    filters jsonb,
+    most integer,
+    cursor text,
+    is_anonymous boolean
+)
+returns json
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+-- For all that is called from here: lists and indexes only, planned once. Each setting costs a microsecond a call.
+set jit = off
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+language plpgsql
+as $$
+declare
     most_matches constant integer := 1000;
-    key text;
+    folded constant text := private.fold_text(query);
+    key text := nullif(folded, '');
     digest text;
     wanted private.search_filters;
     opened jsonb;
     place private.search_place;
     facet_place private.search_place;
-    end_place private.search_place;
     answered_how text := 'none';
-    kinds text[];
+    kinds text[] := '{keyword}'::text[];
     terms text[];
     keyword_nos integer[];
+    keyword_no integer;
     has_corrections boolean := false;
+    earlier_keywords integer[];
     earlier_terms text[];
     nos integer[];
     scores real[];
-    playing integer[];
     page_nos integer[] := '{}'::integer[];
     page_scores real[] := '{}'::real[];
-    page_shown real[] := '{}'::real[];
     page_phases integer[] := '{}'::integer[];
-    page_terms text[] := '{}'::text[];
-    facet_nos integer[] := '{}'::integer[];
+    categories integer[] := '{}'::integer[];
+    durations integer[] := '{}'::integer[];
+    found_categories integer[];
+    found_durations integer[];
+    total integer;
     facets jsonb;
+    next_cursor text;
     is_more boolean := false;
     is_whole boolean := true;
-    rounds integer := 0;
     short_by integer;
 begin
-    if length(query) > 200 or coalesce(private.normalize_keyword(query), '') = '' then
+    if key is null then
+        -- A keyword of emoji alone has no letters to fold.
+        key := private.normalize_keyword(query);
+    end if;
+    if length(query) > 200 or coalesce(key, '') = '' then
         raise exception using
             errcode = 'PT400',
             message = 'The query is not 1 to 200 characters.',
@@ -16621,32 +16950,33 @@ begin
             hint = 'Ask for at most 50 videos, and for more with next_cursor.';
     end if;
     wanted := private.read_search_filters(filters, is_anonymous);
-    key := private.search_key(query);
-    digest := left(encode(sha256(convert_to(jsonb_build_array(key, wanted)::text, 'UTF8')), 'hex'), 16);
     place := (0, 'infinity'::real, 2147483647);
     if cursor is not null then
+        digest := private.search_digest(key, wanted);
         opened := private.read_cursor(cursor, digest);
         place := ((opened ->> 'p')::integer, (opened ->> 's')::real, (opened ->> 'v')::integer);
         answered_how := opened ->> 'h';
     end if;
 
     -- terms[1] is what was asked; corrections follow when they are needed. What has no letters is in no folded title.
-    terms := array[private.fold_text(query)];
-    kinds := array['keyword'];
-    -- Spaced as it was asked, or not at all: 맛 집 is 맛집.
-    keyword_nos := array[
-        coalesce(
-            (select keyword.keyword_no from private.keywords as keyword where keyword.keyword = key),
-            (select keyword.keyword_no from private.keywords as keyword where keyword.keyword = replace(key, ' ', '')),
-            0
-        )
-    ];
-    facet_place := (0, 'infinity'::real, 2147483647);
+    terms := array[folded];
+    select keyword.keyword_no
+    into keyword_no
+    from private.keywords as keyword
+    where keyword.keyword = key;
+    if not found and strpos(key, ' ') > 0 then
+        -- Spaced as it was asked, or not at all: 맛 집 is 맛집.
+        select keyword.keyword_no
+        into keyword_no
+        from private.keywords as keyword
+        where keyword.keyword = replace(key, ' ', '');
+    end if;
+    keyword_nos := array[coalesce(keyword_no, 0)];
     loop
         if place.phase >= 2 and not has_corrections then
             -- Only to fill the first page; who pages on has found enough. Typing errors are looked for where nothing is
             -- as it was typed.
-            exit when (cursor is not null and (opened ->> 'p')::integer < 2) or terms[1] = '';
+            exit when (cursor is not null and (opened ->> 'p')::integer < 2) or folded = '';
             has_corrections := true;
             select
                 terms || array_agg(correction.keyword order by correction.place),
@@ -16658,27 +16988,16 @@ begin
                 terms,
                 kinds,
                 keyword_nos
-            from private.corrected_keywords(query, 3)
+            from private.corrected_keywords(query, 3, answered_how not in ('keyword', 'title'))
                 with ordinality as correction (keyword, distance, how, place)
-            inner join private.keywords as keyword on correction.keyword = keyword.keyword
-            where
-                correction.how <> 'corrected'
-                or answered_how not in ('keyword', 'title');
+            inner join private.keywords as keyword on correction.keyword = keyword.keyword;
         end if;
         exit when place.phase >= 2 * cardinality(terms);
         short_by := most + 1 - cardinality(page_nos);
+        earlier_keywords := nullif(array_remove(keyword_nos[1:(place.phase + 1) / 2], 0), '{}');
         earlier_terms := nullif(terms[1:place.phase / 2], '{}');
-        if place.phase % 2 = 0 then
-            select
-                array_agg(hit.video_no),
-                array_agg(hit.score)
-            into
-                nos,
-                scores
-            from private.find_postings(
-                keyword_nos[place.phase / 2 + 1], wanted, place, short_by, keyword_nos[1:place.phase / 2], earlier_terms
-            ) as hit;
-        else
+        nos := null;
+        if place.phase % 2 = 1 then
             select
                 array_agg(hit.video_no),
                 array_agg(hit.score)
@@ -16686,30 +17005,24 @@ begin
                 nos,
                 scores
             from private.find_titles(
-                terms[place.phase / 2 + 1], wanted, place, short_by, true,
-                keyword_nos[1:place.phase / 2 + 1], earlier_terms
+                terms[place.phase / 2 + 1], wanted, place, short_by, true, earlier_keywords, earlier_terms
+            ) as hit;
+        elsif keyword_nos[place.phase / 2 + 1] > 0 then
+            select
+                array_agg(hit.video_no),
+                array_agg(hit.score)
+            into
+                nos,
+                scores
+            from private.find_postings(
+                keyword_nos[place.phase / 2 + 1], wanted, place, short_by, true, earlier_keywords, earlier_terms
             ) as hit;
         end if;
         if nos is not null then
-            playing := private.playing_videos(nos, wanted);
-            select
-                page_nos || array_agg(hit.video_no order by hit.number),
-                page_scores || array_agg(hit.score order by hit.number),
-                page_shown || array_agg(
-                    -- A title that has it answers half as well as a keyword that is it; a correction half as well again.
-                    (hit.score - ln(2) * (place.phase % 2 + least(place.phase / 2, 1)))::real order by hit.number
-                ),
-                page_phases || array_agg(place.phase order by hit.number),
-                page_terms || array_agg(terms[place.phase / 2 + 1] order by hit.number)
-            into
-                page_nos,
-                page_scores,
-                page_shown,
-                page_phases,
-                page_terms
-            from unnest(nos, scores) with ordinality as hit (video_no, score, number)
-            where hit.video_no = any(playing);
-            if answered_how = 'none' and cardinality(page_nos) > 0 then
+            page_nos := page_nos || nos;
+            page_scores := page_scores || scores;
+            page_phases := page_phases || array_fill(place.phase, array[cardinality(nos)]);
+            if answered_how = 'none' then
                 answered_how := case
                     when place.phase >= 2 then kinds[place.phase / 2 + 1]
                     when place.phase = 1 then 'title'
@@ -16717,89 +17030,112 @@ begin
                 end;
             end if;
         end if;
-        if cardinality(page_nos) > most then
-            is_more := true;
-            exit;
-        end if;
-        if coalesce(cardinality(nos), 0) < short_by then
-            place := (place.phase + 1, 'infinity'::real, 2147483647);
-        else
-            -- Some of them did not play any more: on from the last of them, for as long as that is work for one answer.
-            place := (place.phase, scores[cardinality(scores)], nos[cardinality(nos)]);
-            rounds := rounds + 1;
-            if rounds >= 20 then
-                is_more := true;
-                end_place := place;
-                exit;
-            end if;
-        end if;
+        is_more := cardinality(page_nos) > most;
+        exit when is_more;
+        place := (place.phase + 1, 'infinity'::real, 2147483647);
     end loop;
-    if cardinality(page_nos) >= most and is_more and end_place is null then
-        end_place := (page_phases[most], page_scores[most], page_nos[most]);
+    if is_more then
+        place := (page_phases[most], page_scores[most], page_nos[most]);
+        next_cursor := private.write_cursor(
+            place, answered_how, coalesce(digest, private.search_digest(key, wanted))
+        );
+        page_nos := page_nos[1:most];
+        page_scores := page_scores[1:most];
+        page_phases := page_phases[1:most];
     end if;
 
     if coalesce((filters ->> 'facets')::boolean, true) then
+        facet_place := (0, 'infinity'::real, 2147483647);
         while facet_place.phase < least(2 * cardinality(terms), 8) loop
-            short_by := most_matches + 1 - cardinality(facet_nos);
+            short_by := most_matches + 1 - cardinality(categories);
+            earlier_keywords := nullif(array_remove(keyword_nos[1:(facet_place.phase + 1) / 2], 0), '{}');
             earlier_terms := nullif(terms[1:facet_place.phase / 2], '{}');
-            if facet_place.phase % 2 = 0 then
-                nos := array(
-                    select hit.video_no
-                    from private.find_postings(
-                        keyword_nos[facet_place.phase / 2 + 1], wanted, facet_place, short_by,
-                        keyword_nos[1:facet_place.phase / 2], earlier_terms
-                    ) as hit
-                );
-            else
-                nos := array(
-                    select hit.video_no
-                    from private.find_titles(
-                        terms[facet_place.phase / 2 + 1], wanted, facet_place, short_by, false,
-                        keyword_nos[1:facet_place.phase / 2 + 1], earlier_terms
-                    ) as hit
-                );
+            if facet_place.phase % 2 = 1 then
+                select
+                    array_agg(hit.category_id),
+                    array_agg(hit.duration)
+                into
+                    found_categories,
+                    found_durations
+                from private.find_titles(
+                    terms[facet_place.phase / 2 + 1], wanted, facet_place, short_by, false,
+                    earlier_keywords, earlier_terms
+                ) as hit;
                 -- A list that is cut off may have left some out.
                 is_whole := is_whole and coalesce(
                     (
                         select
-                            count(*) < cardinality(private.title_grams(terms[facet_place.phase / 2 + 1]))
+                            count(*) < cardinality(private.term_grams(terms[facet_place.phase / 2 + 1]))
                             or (array_agg(list.is_whole order by list.videos))[1]
                         from private.frequent_grams as list
-                        where list.gram = any(private.title_grams(terms[facet_place.phase / 2 + 1]))
+                        where list.gram = any(private.term_grams(terms[facet_place.phase / 2 + 1]))
                     ),
                     true
                 );
+            else
+                select
+                    array_agg(hit.category_id),
+                    array_agg(hit.duration)
+                into
+                    found_categories,
+                    found_durations
+                from private.find_postings(
+                    keyword_nos[facet_place.phase / 2 + 1], wanted, facet_place, short_by, false,
+                    earlier_keywords, earlier_terms
+                ) as hit;
             end if;
-            facet_nos := facet_nos || nos;
-            exit when cardinality(facet_nos) > most_matches;
+            categories := categories || found_categories;
+            durations := durations || found_durations;
+            exit when cardinality(categories) > most_matches;
             facet_place.phase := facet_place.phase + 1;
         end loop;
-        is_whole := is_whole and cardinality(facet_nos) <= most_matches;
-        facet_nos := facet_nos[1:most_matches];
-        facets := private.search_facets(facet_nos);
+        is_whole := is_whole and cardinality(categories) <= most_matches;
+        total := least(cardinality(categories), most_matches);
+        facets := private.search_facets(categories[1:total], durations[1:total]);
     else
         -- What a first page shows to the end needs no counting.
         is_whole := cursor is null and not is_more;
-        facet_nos := page_nos[1:most];
+        total := cardinality(page_nos);
     end if;
 
-    return jsonb_build_object(
-        'query', query,
+    return json_build_object(
+        'query', shown_query,
         'how', answered_how,
         'answered', case
             when answered_how in ('keyword', 'title') then key
-            when cardinality(page_terms) > 0 then page_terms[1]
+            when cardinality(page_nos) > 0 then terms[page_phases[1] / 2 + 1]
         end,
-        'videos', private.render_videos(page_nos[1:most], page_shown[1:most], page_terms[1:most]),
+        'videos', private.render_videos(page_nos, page_scores, page_phases, terms),
         'facets', facets,
-        'total', cardinality(facet_nos),
+        'total', total,
         'total_is_exact', is_whole,
-        'next_cursor', case when end_place is not null then private.write_cursor(end_place, answered_how, digest) end
+        'next_cursor', next_cursor
     );
 end
 $$;
+comment on function private.answer_search(text, text, jsonb, integer, text, boolean) is
+'Answers a search without any cache, and says that it was asked what is shown: see docs/search.md. Stable, so that all '
+'of it is read from one moment.';
+
+create function private.find_videos(
+    query text,
+    filters jsonb,
+    most integer,
+    cursor text,
+    is_anonymous boolean
+)
+returns jsonb
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    return private.answer_search(query, query, filters, most, cursor, is_anonymous)::jsonb;
+end
+$$;
 comment on function private.find_videos(text, jsonb, integer, text, boolean) is
-'Answers a search without any cache: see docs/search.md. Stable, so that all of it is read from one moment.';
+'private.answer_search, to be looked into by SQL.';
 
 -- supabase/schemas/shorts/51_search_pages.sql
 
@@ -17091,7 +17427,7 @@ execute function private.drop_pages_of_keywords();
 create function private.keep_search_page(
     keyword text,
     is_anonymous boolean,
-    answer jsonb
+    answer json
 )
 returns void
 volatile
@@ -17104,7 +17440,7 @@ as $$
     select
         keep_search_page.keyword,
         keep_search_page.is_anonymous,
-        keep_search_page.answer::text::json,
+        keep_search_page.answer,
         array_agg(video.video_id::text),
         least(
             min(video.expires_at),
@@ -17113,10 +17449,10 @@ as $$
                 else interval '10 minutes'
             end
         )
-    from jsonb_array_elements(keep_search_page.answer -> 'videos') as listed (card)
+    from json_array_elements(keep_search_page.answer -> 'videos') as listed (card)
     inner join public.cached_videos as video on listed.card ->> 'video_id' = video.video_id
     having
-        count(*) = jsonb_array_length(keep_search_page.answer -> 'videos')
+        count(*) = json_array_length(keep_search_page.answer -> 'videos')
         and bool_and(video.is_playable and video.is_shorts)
         and count(*) > 0
     on conflict on constraint keyword_pages_pkey do update
@@ -17126,7 +17462,7 @@ as $$
             min_expires_at = excluded.min_expires_at,
             rendered_at = excluded.rendered_at
 $$;
-comment on function private.keep_search_page(text, boolean, jsonb) is
+comment on function private.keep_search_page(text, boolean, json) is
 'Keeps an answer that found something, for an hour, or 10 minutes when no keyword gave it, and never longer than its '
 'videos are known.';
 
@@ -17153,7 +17489,7 @@ declare
     problem record;
     is_page boolean;
     page json;
-    answer jsonb;
+    answer json;
 begin
     select
         rule.message,
@@ -17249,8 +17585,9 @@ begin
         end;
     end if;
 
-    answer := private.find_videos(
+    answer := private.answer_search(
         query,
+        folded,
         jsonb_strip_nulls(
             jsonb_build_object(
                 'category_id', search_afresh.category_id,
@@ -17264,11 +17601,10 @@ begin
         search_afresh.cursor,
         is_visitor
     );
-    answer := answer || jsonb_build_object('query', folded);
-    if is_page and jsonb_array_length(answer -> 'videos') > 0 then
+    if is_page then
         perform private.keep_search_page(folded, is_visitor, answer);
     end if;
-    return answer::text::json;
+    return answer;
 end
 $$;
 comment on function private.search_afresh(
@@ -17463,8 +17799,11 @@ immutable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
+declare
+    hashes integer[];
+begin
     -- Hashes, for they are a fifth of the size; whoever looks one up compares the words themselves.
     with recursive left_out as (
         select
@@ -17482,7 +17821,10 @@ as $$
     )
 
     select array_agg(distinct hashtext(left_out.form))
-    from left_out
+    into hashes
+    from left_out;
+    return hashes;
+end
 $$;
 comment on function private.deletions_of(text, integer) is
 'Hashes of a text and of what is left of it without 1 to `most` letters. Two texts with no hash in common differ by '
@@ -17497,14 +17839,16 @@ immutable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
-    select
+begin
+    return
         case
             when length(jamo) < 4 then 0
             when length(squeezed) >= 4 and length(jamo) between 8 and 20 then 2
             else 1
-        end
+        end;
+end
 $$;
 comment on function private.typos_allowed(text, text) is
 'How many jamo may be wrong: 2 from four syllables on, 1 below and beyond 20 jamo, none in words of three jamo.';
@@ -18025,7 +18369,8 @@ values
 
 create function private.corrected_keywords(
     query text,
-    most integer
+    most integer,
+    is_mistyped boolean default true
 )
 returns table (
     keyword text,
@@ -18176,7 +18521,9 @@ begin
         left_to_find := left_to_find - found_here;
     end if;
 
-    if left_to_find > 0 and typos > 0 then
+    -- One wrong first, which few words could be; two are looked for among the 200 that people watch most.
+    for wrong in 1 .. typos loop
+        exit when left_to_find = 0 or not is_mistyped;
         return query
         select
             near.keyword,
@@ -18184,30 +18531,41 @@ begin
             'corrected'
         from (
             select
-                known.keyword,
-                known.popularity,
+                candidate.keyword,
+                candidate.popularity,
                 private.jamo_distance(
-                    known.jamo,
+                    candidate.jamo,
                     spelled,
-                    least(typos, private.typos_allowed(known.squeezed, known.jamo))
+                    least(wrong, private.typos_allowed(candidate.squeezed, candidate.jamo))
                 ) as distance
-            from private.suggestions as known
-            where
-                known.deletions && private.deletions_of(spelled, typos)
-                and known.squeezed <> bare
+            from (
+                select
+                    known.keyword,
+                    known.squeezed,
+                    known.jamo,
+                    known.popularity
+                from private.suggestions as known
+                where
+                    known.deletions && private.deletions_of(spelled, wrong)
+                    and known.squeezed <> bare
+                    and abs(length(known.jamo) - length(spelled)) <= wrong
+                order by known.popularity desc
+                limit 200
+            ) as candidate
         ) as near
-        where near.distance is not null
+        where near.distance = wrong
         order by
-            near.distance asc,
             near.popularity desc,
             near.keyword asc
         limit left_to_find;
-    end if;
+        get diagnostics found_here = row_count;
+        left_to_find := left_to_find - found_here;
+    end loop;
 end
 $$;
-comment on function private.corrected_keywords(text, integer) is
+comment on function private.corrected_keywords(text, integer, boolean) is
 'Keywords that could be meant: the same without regard to spaces, without particles, by synonyms, and with a jamo or '
-'two typed wrongly; in this order.';
+'two typed wrongly; in this order. Of the last none unless it may be mistyped.';
 
 create table private.unanswered_searches (
     day date,
@@ -18370,7 +18728,7 @@ insert into private.learning_walks (job) values
 ('neighbours'),
 ('tastes'),
 ('vectors'),
-('pairs');
+('ranks');
 
 create function private.unit_vector(numbers double precision[])
 returns extensions.vector
@@ -18998,9 +19356,8 @@ comment on function public.similar_videos(text, integer, text) is
 
 create table private.learning_settings (
     is_the_one boolean primary key default true,
-    window_size integer not null default 50,
-    memory_size integer not null default 2000,
-    most_a_day integer not null default 200,
+    window_size integer not null default 30,
+    audience_size integer not null default 500,
     half_life interval not null default '3 days',
     landmark timestamptz not null default '2026-01-01 00:00+00',
     least_people integer not null default 1,
@@ -19013,8 +19370,7 @@ create table private.learning_settings (
     constraint there_is_one_row check (is_the_one),
     constraint sizes_are_possible check (
         window_size between 1 and 500
-        and memory_size between window_size and 10000
-        and most_a_day between 1 and 10000
+        and audience_size between 1 and 10000
         and least_people between 1 and 1000
         and neighbours_kept between 1 and 1000
     ),
@@ -19030,9 +19386,9 @@ create table private.learning_settings (
 );
 alter table private.learning_settings enable row level security;
 comment on table private.learning_settings is 'What learning goes by, one row. Explained in docs/learning.md.';
-comment on column private.learning_settings.window_size is 'Videos before it that a watched one is paired with.';
-comment on column private.learning_settings.memory_size is 'Watched videos of a person that are known not to be new.';
-comment on column private.learning_settings.most_a_day is 'Videos of a person and day in Korea that are paired.';
+comment on column private.learning_settings.window_size is 'The newest videos of a person, which go together.';
+comment on column private.learning_settings.audience_size is
+'People, those who did something last, of whom the neighbours of a video are ranked.';
 comment on column private.learning_settings.half_life is 'After which having been watched counts half.';
 comment on column private.learning_settings.landmark is
 'What was watched then counts 1. Moved by private.relearn, to be called before 480 half-lives have passed.';
@@ -19051,73 +19407,54 @@ create table private.watch_windows (
     user_id uuid primary key references public.users (id) on delete cascade,
     videos integer[] not null,
     strengths real[] not null,
-    watched_at timestamptz[] not null,
-    events integer not null,
+    worths double precision[] not null,
     learned_to timestamptz not null,
-    day date not null,
-    taken integer not null
+    constraint a_window_is_parallel check (
+        cardinality(strengths) = cardinality(videos)
+        and cardinality(worths) = cardinality(videos)
+    )
 );
 alter table private.watch_windows enable row level security;
+create index watch_windows_of_a_video on private.watch_windows using gin (videos)
+-- A list of what waits to be sorted in would be read again for each video that is ranked.
+with (fastupdate = off);
 comment on table private.watch_windows is
-'How far pairs were learned from each person: the position that moves in the transaction that counts them.';
-comment on column private.watch_windows.videos is 'What the person watched, each once, the newest first.';
-comment on column private.watch_windows.strengths is
-'What the newest of them count, as many as new ones are paired with.';
-comment on column private.watch_windows.watched_at is 'When these were watched.';
-comment on column private.watch_windows.events is 'How many videos there were in all.';
-comment on column private.watch_windows.learned_to is 'Interactions stored until then are counted.';
-comment on column private.watch_windows.day is 'The last day in Korea of which pairs were counted.';
-comment on column private.watch_windows.taken is 'Videos of that day that were paired.';
+'What each person watched last, and until when that is known: all that neighbours are ranked from.';
+comment on column private.watch_windows.videos is 'The newest videos that the person watched, each once, newest first.';
+comment on column private.watch_windows.strengths is 'What each counts: 1 when it was liked, less when it was begun.';
+comment on column private.watch_windows.worths is
+'The same, worth twice as much each half-life later that it was watched.';
+comment on column private.watch_windows.learned_to is 'Interactions stored until then are in it.';
 
 create table private.video_audiences (
     video_no integer primary key,
     people integer not null,
     likes integer not null,
-    reach double precision not null,
     news double precision not null,
-    rank_due timestamptz not null default '-infinity'
-);
+    changes integer not null,
+    ranked_at timestamptz not null default '-infinity'
+)
+with (fillfactor = 70);
 alter table private.video_audiences enable row level security;
-create index video_audiences_to_rank on private.video_audiences (rank_due);
 comment on table private.video_audiences is 'How many people watched a video: sums without anybody''s id.';
 comment on column private.video_audiences.people is 'People who did not skip it.';
 comment on column private.video_audiences.likes is 'Those who liked it.';
-comment on column private.video_audiences.reach is 'People, each divided by how many videos the person watched.';
 comment on column private.video_audiences.news is
 'People, each worth twice as much each half-life later: what is watched now counts more.';
-comment on column private.video_audiences.rank_due is
-'When its neighbours must be ranked again: at once when a pair changed, and a week after they were ranked.';
-
-create table private.video_pairs (
-    low_no integer not null,
-    high_no integer not null,
-    low_to_high double precision not null,
-    high_to_low double precision not null,
-    people integer not null,
-    primary key (low_no, high_no),
-    constraint a_pair_is_kept_once check (low_no < high_no)
-);
-alter table private.video_pairs enable row level security;
-create index video_pairs_by_high on private.video_pairs (high_no);
-comment on table private.video_pairs is 'How many people watched both videos: sums without anybody''s id.';
-comment on column private.video_pairs.low_to_high is
-'People, divided by how many videos each watched, worth more the later they watched the second.';
-comment on column private.video_pairs.high_to_low is 'The same the other way round.';
-comment on column private.video_pairs.people is 'The people; each counts once.';
+comment on column private.video_audiences.changes is 'Windows with it that have changed since it was ranked.';
+comment on column private.video_audiences.ranked_at is 'When its neighbours were ranked.';
 
 create table private.video_neighbours (
-    video_no integer not null,
-    neighbour_no integer not null,
-    weight double precision not null,
-    primary key (video_no, neighbour_no)
+    video_no integer primary key,
+    neighbour_nos integer[] not null,
+    weights double precision[] not null,
+    constraint neighbours_have_weights check (cardinality(weights) = cardinality(neighbour_nos))
 );
 alter table private.video_neighbours enable row level security;
-create index video_neighbours_by_weight on private.video_neighbours (video_no, weight desc)
-include (neighbour_no);
 comment on table private.video_neighbours is
-'The at most 100 videos that those who watched a video watch now, the best first by weight.';
-comment on column private.video_neighbours.weight is
-'Only to be compared with other weights, of any video: it has no unit and grows with the years.';
+'The at most 100 videos that those who watched a video watch now, as parallel arrays, the best first.';
+comment on column private.video_neighbours.weights is
+'Only to be compared with other weights, of any video: they have no unit and grow with the years.';
 
 create table private.global_tastes (
     is_the_one boolean primary key default true,
@@ -19166,9 +19503,15 @@ returns boolean
 immutable
 parallel safe
 security invoker
-language sql
-return interaction_type in ('like', 'save', 'share')
-or (interaction_type = 'view' and (watched_to_end or watch_percentage >= 0.5));
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    return
+        interaction_type in ('like', 'save', 'share')
+        or (interaction_type = 'view' and (watched_to_end or watch_percentage >= 0.5));
+end
+$$;
 comment on function private.is_liked(text, double precision, boolean) is
 'Whether what a person did says that the video was liked: a like, save or share, or at least half of it watched.';
 
@@ -19181,13 +19524,18 @@ returns double precision
 immutable
 parallel safe
 security invoker
-language sql
-return 2 ^ greatest(
-    least(
-        extract(epoch from at - landmark)::double precision / extract(epoch from half_life)::double precision, 480
-    ),
-    -480
-);
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    return 2 ^ greatest(
+        least(
+            extract(epoch from at - landmark)::double precision / extract(epoch from half_life)::double precision, 480
+        ),
+        -480
+    );
+end
+$$;
 comment on function private.worth_at(timestamptz, timestamptz, interval) is
 'What something of then counts: 1 at the landmark, twice as much each half-life later. So sums never have to be '
 'decayed: old ones lose against new ones by themselves. Ends at 480 half-lives: a ratio of two must be a number too.';
@@ -19268,7 +19616,7 @@ comment on function private.people_to_learn_from(text, integer, timestamptz) is
 'The next people of a job''s round who did something since it was learned from last; moves the round on. The round '
 'begins again after the last person.';
 
-create function private.count_pairs(
+create function private.note_watched(
     batch_size integer,
     up_to timestamptz
 )
@@ -19277,13 +19625,15 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set jit = off
+-- What the steps before leave is unknown to the planner, and never few.
+set enable_nestloop = off
 language plpgsql
 as $$
 declare
     set_to private.learning_settings;
     counts jsonb;
 begin
-    -- Before anything is read: who waited here must see what the run before has counted.
+    -- Before anything is read: who waited here must see what the run before has noted.
     perform
     from private.learning_walks as walk
     where walk.job = 'neighbours'
@@ -19295,14 +19645,11 @@ begin
     with due as materialized (
         select
             chosen.user_id,
-            coalesce(known.videos, '{}') as videos,
-            coalesce(known.strengths, '{}') as strengths,
-            coalesce(known.watched_at, '{}') as watched_at,
-            coalesce(known.events, 0) as events,
-            coalesce(known.learned_to, '-infinity') as learned_to,
-            known.day,
-            known.taken
-        from private.people_to_learn_from('neighbours', count_pairs.batch_size, count_pairs.up_to) as chosen (user_id)
+            known.videos,
+            known.strengths,
+            known.worths,
+            coalesce(known.learned_to, '-infinity') as learned_to
+        from private.people_to_learn_from('neighbours', note_watched.batch_size, note_watched.up_to) as chosen (user_id)
         left join private.watch_windows as known on chosen.user_id = known.user_id
     ),
 
@@ -19310,21 +19657,18 @@ begin
         select
             due.user_id,
             recent.created_at,
-            recent.interaction_timestamp,
-            recent.id,
+            recent.watched_at,
             recent.strength,
-            card.video_no,
-            private.korean_day(recent.created_at) as day,
-            -- A video that has no number yet is waited for, for an hour.
-            min(recent.created_at) filter (
-                where card.video_no is null and recent.created_at > count_pairs.up_to - interval '1 hour'
-            ) over (partition by due.user_id) as waits_from
+            (
+                select card.video_no
+                from private.video_cards as card
+                where card.video_id = recent.video_id
+            ) as video_no
         from due
         cross join lateral (
             select
-                interaction.id,
                 interaction.created_at,
-                interaction.interaction_timestamp,
+                interaction.interaction_timestamp as watched_at,
                 interaction.video_id,
                 case
                     when
@@ -19337,177 +19681,104 @@ begin
             from public.video_interactions as interaction
             where
                 interaction.user_id = due.user_id
-                and interaction.created_at > due.learned_to
-                and interaction.created_at <= count_pairs.up_to
-            order by interaction.created_at
-            -- Whole moments: a batch has one time, and half of it would be lost.
-            fetch first 1000 rows with ties
+                and interaction.created_at <= note_watched.up_to
+            order by interaction.created_at desc
+            -- Enough for a window of somebody who skips, or comes back to the same.
+            limit 10 * set_to.window_size
         ) as recent
-        left join private.video_cards as card on recent.video_id = card.video_id
     ),
 
-    firsts as materialized (
+    moments as materialized (
         select
             done.user_id,
-            done.video_no,
-            max(done.created_at) as created_at,
-            max(done.interaction_timestamp) as watched_at,
-            max(done.strength) as strength,
-            max(done.day) as day
+            -- A video that has no number yet is waited for, for an hour.
+            least(
+                max(done.created_at),
+                min(done.created_at) filter (
+                    where done.video_no is null and done.created_at > note_watched.up_to - interval '1 hour'
+                ) - interval '1 microsecond'
+            ) as learned_to
         from done
-        inner join due on done.user_id = due.user_id
-        where
-            done.strength is not null
-            and done.video_no is not null
-            and (done.waits_from is null or done.created_at < done.waits_from)
-            and done.video_no <> all(due.videos)
-        group by
-            done.user_id,
-            done.video_no
+        group by done.user_id
     ),
 
-    allowed as materialized (
+    entries as materialized (
         select
-            ranked.user_id,
-            ranked.video_no,
-            ranked.watched_at,
-            ranked.strength,
-            ranked.day,
-            row_number() over (
-                partition by ranked.user_id
-                order by ranked.created_at, ranked.watched_at, ranked.video_no
-            ) as place,
-            ranked.events + count(*) over (partition by ranked.user_id) as events
+            newest.user_id,
+            newest.video_no,
+            newest.strength,
+            newest.watched_at,
+            newest.place,
+            newest.strength * private.worth_at(newest.watched_at, set_to.landmark, set_to.half_life) as worth
         from (
             select
-                firsts.*,
-                due.events,
+                done.user_id,
+                done.video_no,
+                max(done.strength) as strength,
+                max(done.watched_at) as watched_at,
                 row_number() over (
-                    partition by
-                        firsts.user_id,
-                        firsts.day
-                    order by firsts.created_at, firsts.watched_at, firsts.video_no
-                ) + case when firsts.day = due.day then due.taken else 0 end as place_in_day
-            from firsts
-            inner join due on firsts.user_id = due.user_id
-        ) as ranked
-        where ranked.place_in_day <= set_to.most_a_day
+                    partition by done.user_id
+                    order by max(done.created_at) desc, max(done.watched_at) desc, done.video_no desc
+                ) as place
+            from done
+            where
+                done.strength is not null
+                and done.video_no is not null
+            group by
+                done.user_id,
+                done.video_no
+        ) as newest
+        where newest.place <= set_to.window_size
     ),
 
-    weighed as materialized (
+    gains as materialized (
         select
-            allowed.*,
-            private.worth_at(allowed.watched_at, set_to.landmark, set_to.half_life) as worth
-        from allowed
-    ),
-
-    windows as materialized (
-        select
-            weighed.user_id,
-            weighed.video_no,
-            weighed.place,
-            weighed.strength,
-            weighed.worth
-        from weighed
-        union all
-        select
-            due.user_id,
-            old.video_no,
-            1 - old.place,
-            old.strength,
-            private.worth_at(old.watched_at, set_to.landmark, set_to.half_life)
-        from due
-        cross join lateral unnest(due.videos[1:set_to.window_size], due.strengths, due.watched_at)
-        with ordinality as old (video_no, strength, watched_at, place)
-        where old.strength is not null
-    ),
-
-    -- Who watches everything says little about any two videos: a person's pairs share what the person counts.
-    pairs as materialized (
-        select
-            least(new.video_no, earlier.video_no) as low_no,
-            greatest(new.video_no, earlier.video_no) as high_no,
-            sum(
-                new.strength * earlier.strength / new.events
-                * case when new.video_no > earlier.video_no then new.worth else earlier.worth end
-            ) as low_to_high,
-            sum(
-                new.strength * earlier.strength / new.events
-                * case when new.video_no > earlier.video_no then earlier.worth else new.worth end
-            ) as high_to_low,
-            count(*) as people
-        from weighed as new
-        inner join windows as earlier
+            entries.user_id,
+            entries.video_no,
+            entries.watched_at,
+            old.video_no is null as is_new,
+            entries.strength = 1 and coalesce(old.strength, 0) < 1 as is_newly_liked,
+            greatest(entries.worth - coalesce(old.worth, 0), 0) as worth
+        from entries
+        left join (
+            select
+                due.user_id,
+                was.video_no,
+                was.strength,
+                was.worth
+            from due
+            cross join lateral unnest(due.videos, due.strengths, due.worths) as was (video_no, strength, worth)
+        ) as old
             on
-                new.user_id = earlier.user_id
-                and new.place > earlier.place
-                and new.place <= earlier.place + set_to.window_size
-        group by
-            least(new.video_no, earlier.video_no),
-            greatest(new.video_no, earlier.video_no)
+                entries.user_id = old.user_id
+                and entries.video_no = old.video_no
+    ),
+
+    moved as materialized (
+        select gains.user_id
+        from gains
+        where gains.worth > 0
+        group by gains.user_id
     ),
 
     audiences as (
-        insert into private.video_audiences as audience (video_no, people, likes, reach, news)
+        insert into private.video_audiences as audience (video_no, people, likes, news, changes)
         select
-            touched.video_no,
-            sum(touched.people),
-            sum(touched.likes),
-            sum(touched.reach),
-            sum(touched.news)
-        from (
-            select
-                weighed.video_no,
-                1 as people,
-                (weighed.strength = 1)::integer as likes,
-                weighed.strength / weighed.events as reach,
-                weighed.strength * weighed.worth as news
-            from weighed
-            union all
-            select
-                pairs.low_no,
-                0,
-                0,
-                0,
-                0
-            from pairs
-            union all
-            select
-                pairs.high_no,
-                0,
-                0,
-                0,
-                0
-            from pairs
-        ) as touched
-        group by touched.video_no
-        order by touched.video_no
+            gains.video_no,
+            count(*) filter (where gains.is_new),
+            count(*) filter (where gains.is_newly_liked),
+            sum(gains.worth),
+            count(*)
+        from gains
+        inner join moved on gains.user_id = moved.user_id
+        group by gains.video_no
+        order by gains.video_no
         on conflict (video_no) do update
             set
                 people = audience.people + excluded.people,
                 likes = audience.likes + excluded.likes,
-                reach = audience.reach + excluded.reach,
                 news = audience.news + excluded.news,
-                rank_due = '-infinity'
-    ),
-
-    counted as (
-        insert into private.video_pairs as pair (low_no, high_no, low_to_high, high_to_low, people)
-        select
-            pairs.low_no,
-            pairs.high_no,
-            pairs.low_to_high,
-            pairs.high_to_low,
-            pairs.people
-        from pairs
-        order by
-            pairs.low_no,
-            pairs.high_no
-        on conflict (low_no, high_no) do update
-            set
-                low_to_high = pair.low_to_high + excluded.low_to_high,
-                high_to_low = pair.high_to_low + excluded.high_to_low,
-                people = pair.people + excluded.people
+                changes = audience.changes + excluded.changes
     ),
 
     by_hour as (
@@ -19515,10 +19786,10 @@ begin
         from generate_series(0, 23) as clock (hour)
         left join (
             select
-                extract(hour from weighed.watched_at at time zone 'Asia/Seoul') as hour,
-                sum(weighed.strength * weighed.worth) as weight
-            from weighed
-            group by extract(hour from weighed.watched_at at time zone 'Asia/Seoul')
+                extract(hour from gains.watched_at at time zone 'Asia/Seoul') as hour,
+                sum(gains.worth) as weight
+            from gains
+            group by extract(hour from gains.watched_at at time zone 'Asia/Seoul')
         ) as hour_of on clock.hour = hour_of.hour
     ),
 
@@ -19531,60 +19802,29 @@ begin
                 order by both_of.place
             )
         from by_hour
-        where exists (select from weighed)
+        where exists (select from moved)
     ),
 
     remembered as (
-        insert into private.watch_windows as known (
-            user_id, videos, strengths, watched_at, events, learned_to, day, taken
-        )
+        insert into private.watch_windows as known (user_id, videos, strengths, worths, learned_to)
         select
-            due.user_id,
-            (coalesce(fresh.videos, '{}') || due.videos)[1:set_to.memory_size],
-            (coalesce(fresh.strengths, '{}') || due.strengths)[1:set_to.window_size],
-            (coalesce(fresh.watched_at, '{}') || due.watched_at)[1:set_to.window_size],
-            due.events + coalesce(cardinality(fresh.videos), 0),
-            coalesce(moment.learned_to, due.learned_to),
-            coalesce(fresh.day, due.day, private.korean_day(count_pairs.up_to)),
-            coalesce(fresh.taken, 0)
-            + case when coalesce(fresh.day = due.day, true) then coalesce(due.taken, 0) else 0 end
-        from due
-        left join (
-            select
-                weighed.user_id,
-                array_agg(weighed.video_no order by weighed.place desc) as videos,
-                array_agg(weighed.strength::real order by weighed.place desc) as strengths,
-                array_agg(weighed.watched_at order by weighed.place desc) as watched_at,
-                max(weighed.day) as day,
-                count(*) filter (where weighed.day = last.day) as taken
-            from weighed
-            inner join (
-                select
-                    other.user_id,
-                    max(other.day) as day
-                from weighed as other
-                group by other.user_id
-            ) as last on weighed.user_id = last.user_id
-            group by weighed.user_id
-        ) as fresh on due.user_id = fresh.user_id
-        left join (
-            select
-                done.user_id,
-                max(done.created_at) as learned_to
-            from done
-            where done.waits_from is null or done.created_at < done.waits_from
-            group by done.user_id
-        ) as moment on due.user_id = moment.user_id
-        order by due.user_id
+            moments.user_id,
+            coalesce(array_agg(entries.video_no order by entries.place) filter (where entries.place > 0), '{}'),
+            coalesce(array_agg(entries.strength::real order by entries.place) filter (where entries.place > 0), '{}'),
+            coalesce(array_agg(entries.worth order by entries.place) filter (where entries.place > 0), '{}'),
+            moments.learned_to
+        from moments
+        left join entries on moments.user_id = entries.user_id
+        group by
+            moments.user_id,
+            moments.learned_to
+        order by moments.user_id
         on conflict (user_id) do update
             set
                 videos = excluded.videos,
                 strengths = excluded.strengths,
-                watched_at = excluded.watched_at,
-                events = excluded.events,
-                learned_to = excluded.learned_to,
-                day = excluded.day,
-                taken = excluded.taken
+                worths = excluded.worths,
+                learned_to = greatest(known.learned_to, excluded.learned_to)
     )
 
     select
@@ -19593,24 +19833,18 @@ begin
             'people', (
                 select count(*)
                 from due
-                where exists (
-                    select
-                    from done
-                    where
-                        done.user_id = due.user_id
-                        and (done.waits_from is null or done.created_at < done.waits_from)
-                )
+                inner join moments on due.user_id = moments.user_id
+                where moments.learned_to > due.learned_to
             ),
-            'watched', (select count(*) from weighed),
-            'pairs', (select count(*) from pairs)
+            'watched', (select count(*) from gains where gains.worth > 0)
         )
     into counts;
     return counts;
 end
 $$;
-comment on function private.count_pairs(integer, timestamptz) is
-'Pairs what each of the next people watched since last time with what they watched before it; each two videos once '
-'a person. Sums and positions move together: what is killed has counted nothing, what is repeated counts nothing more.';
+comment on function private.note_watched(integer, timestamptz) is
+'Brings the windows of the next people who did something up to date, and what is summed of them. Sums and positions '
+'move together: what is killed has noted nothing, what is repeated notes nothing more.';
 
 create function private.rank_neighbours(
     batch_size integer,
@@ -19621,129 +19855,172 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set jit = off
+set work_mem = '128MB'
+-- What the steps before leave is unknown to the planner, and never few.
+set enable_nestloop = off
 language plpgsql
 as $$
 declare
     set_to private.learning_settings;
+    walk private.learning_walks;
     worth double precision;
-    ranked integer;
+    due integer[];
+    is_last boolean;
 begin
+    select stored.*
+    into walk
+    from private.learning_walks as stored
+    where stored.job = 'ranks'
+    for update;
     select stored.*
     into set_to
     from private.learning_settings as stored;
     worth := private.worth_at(at, set_to.landmark, set_to.half_life);
-
-    with due as materialized (
+    select
+        coalesce(array_agg(next.video_no order by next.video_no) filter (where coalesce(next.people_before, 0) < 10 * batch_size), '{}'),
+        count(*) < batch_size and coalesce(bool_and(coalesce(next.people_before, 0) < 10 * batch_size), true)
+    into
+        due,
+        is_last
+    from (
         select
             audience.video_no,
-            audience.reach
+            -- What a video takes is by its people; so many fit into memory.
+            sum(least(audience.people, set_to.audience_size)) over (
+                order by audience.video_no rows between unbounded preceding and 1 preceding
+            ) as people_before
         from private.video_audiences as audience
-        where audience.rank_due <= rank_neighbours.at
-        order by audience.rank_due
-        limit rank_neighbours.batch_size
-        for update skip locked
+        where
+            audience.video_no > walk.walked_to_no
+            -- What is known of many changes little by few.
+            and (
+                audience.changes >= least(greatest(audience.people / 5, 1), 50)
+                or audience.ranked_at <= rank_neighbours.at - interval '7 days'
+            )
+        order by audience.video_no
+        limit batch_size
+    ) as next;
+
+    with pairs as materialized (
+        select
+            one.video_no,
+            other.video_no as other_no,
+            sum(met.share * other.worth) as pull,
+            sum(met.share) as shares,
+            count(*) as people
+        from unnest(due) as one (video_no)
+        cross join lateral (
+            -- Who watches everything says little about any two videos.
+            select
+                recent.strengths[array_position(recent.videos, one.video_no)] / cardinality(recent.videos) as share,
+                recent.videos,
+                recent.worths
+            from private.watch_windows as recent
+            where recent.videos @> array[one.video_no]
+            order by recent.learned_to desc
+            limit set_to.audience_size
+        ) as met
+        cross join lateral unnest(met.videos, met.worths) as other (video_no, worth)
+        group by
+            one.video_no,
+            other.video_no
     ),
 
     best as materialized (
         select
             placed.video_no,
-            placed.other_no,
-            placed.weight
+            array_agg(placed.other_no order by placed.place) as neighbour_nos,
+            array_agg(placed.weight order by placed.place) as weights
         from (
             select
-                found.video_no,
-                found.other_no,
-                found.weight,
+                pairs.video_no,
+                pairs.other_no,
+                weighed.weight,
                 row_number() over (
-                    partition by found.video_no
-                    order by found.weight desc, found.other_no asc
+                    partition by pairs.video_no
+                    order by weighed.weight desc, pairs.other_no asc
                 ) as place
-            from (
+            from pairs
+            -- A video beside itself is the sum of who watched it.
+            inner join pairs as own
+                on
+                    pairs.video_no = own.video_no
+                    and own.other_no = pairs.video_no
+            inner join private.video_audiences as other on pairs.other_no = other.video_no
+            cross join lateral (
                 select
-                    due.video_no,
-                    pair.other_no,
                     -- The last factor is common to all: with it a weight stays as it is while nothing new happens.
-                    pair.weight / worth / sqrt((due.reach + 0.5) * (other.news / worth + 0.25)) * sqrt(worth) as weight
-                from due
-                cross join lateral (
-                    select
-                        above.high_no as other_no,
-                        above.low_to_high as weight,
-                        above.people
-                    from private.video_pairs as above
-                    where above.low_no = due.video_no
-                    union all
-                    select
-                        below.low_no,
-                        below.high_to_low,
-                        below.people
-                    from private.video_pairs as below
-                    where below.high_no = due.video_no
-                ) as pair
-                inner join private.video_audiences as other on pair.other_no = other.video_no
-                where pair.people >= set_to.least_people
-            ) as found
+                    pairs.pull / worth / sqrt((own.shares + 0.5) * (other.news / worth + 0.25)) * sqrt(worth) as weight
+            ) as weighed
+            where
+                pairs.other_no <> pairs.video_no
+                and pairs.people >= set_to.least_people
+                and weighed.weight > 0
         ) as placed
-        where
-            placed.place <= set_to.neighbours_kept
-            and placed.weight > 0
+        where placed.place <= set_to.neighbours_kept
+        group by placed.video_no
     ),
 
+    -- Of what is gone, and of what nobody's window has any more, nothing is kept.
     dropped as (
         delete from private.video_neighbours as neighbour
-        using due
         where
-            neighbour.video_no = due.video_no
+            neighbour.video_no = any(due)
             and not exists (
                 select
                 from best
-                where
-                    best.video_no = neighbour.video_no
-                    and best.other_no = neighbour.neighbour_no
+                where best.video_no = neighbour.video_no
+            )
+    ),
+
+    forgotten as (
+        delete from private.video_audiences as audience
+        where
+            audience.video_no = any(due)
+            and not exists (
+                select
+                from private.video_cards as card
+                where card.video_no = audience.video_no
             )
     ),
 
     written as (
-        insert into private.video_neighbours as neighbour (video_no, neighbour_no, weight)
+        insert into private.video_neighbours as neighbour (video_no, neighbour_nos, weights)
         select
             best.video_no,
-            best.other_no,
-            best.weight
+            best.neighbour_nos,
+            best.weights
         from best
-        left join private.video_neighbours as known
-            on
-                best.video_no = known.video_no
-                and best.other_no = known.neighbour_no
-        -- Less than a fiftieth is not worth a write.
-        where
-            known.weight is null
-            or abs(known.weight - best.weight) > best.weight / 50
-        order by
-            best.video_no,
-            best.other_no
-        on conflict (video_no, neighbour_no) do update
-            set weight = excluded.weight
-    ),
-
-    done as (
-        update private.video_audiences as audience
-        set rank_due = rank_neighbours.at + interval '7 days'
-        from due
-        where audience.video_no = due.video_no
-        returning audience.video_no
+        inner join private.video_cards as card on best.video_no = card.video_no
+        order by best.video_no
+        on conflict (video_no) do update
+            set
+                neighbour_nos = excluded.neighbour_nos,
+                weights = excluded.weights
     )
 
-    select count(*)
-    into ranked
-    from done;
-    return ranked;
+    update private.video_audiences as audience
+    set
+        changes = 0,
+        ranked_at = rank_neighbours.at
+    from private.video_cards as card
+    where
+        audience.video_no = any(due)
+        and audience.video_no = card.video_no;
+    update private.learning_walks as stored
+    set
+        walked_to_no = case when is_last then 0 else due[cardinality(due)] end,
+        rounds = stored.rounds + is_last::integer
+    where stored.job = 'ranks';
+    return cardinality(due);
 end
 $$;
 comment on function private.rank_neighbours(integer, timestamptz) is
-'Ranks the neighbours of videos of which a pair changed or a week has passed, a batch of them; returns of how many.';
+'Ranks the neighbours of the next videos of which enough windows changed or a week has passed; returns of how many: '
+'at most so many, and of ten times as many people. Forgets what is left of videos that are gone.';
 
 create function private.learn_neighbours(
-    batch_size integer default 1000,
+    batch_size integer default 5000,
     up_to timestamptz default now() - interval '5 minutes'
 )
 returns jsonb
@@ -19757,7 +20034,7 @@ declare
     is_left boolean;
     ranked integer := 0;
 begin
-    counts := private.count_pairs(batch_size, up_to);
+    counts := private.note_watched(batch_size, up_to);
     is_left := counts -> 'people' <> '0'
         or exists (
             select
@@ -19766,7 +20043,7 @@ begin
                 walk.job = 'neighbours'
                 and walk.walked_to is not null
         );
-    -- Ranked when nothing is left to count: a video of which many pairs change is ranked once.
+    -- Ranked when nobody is left to note: a video in many windows that change is ranked once.
     if not is_left then
         ranked := private.rank_neighbours(2 * batch_size, up_to);
     end if;
@@ -20115,100 +20392,6 @@ comment on function private.learn_tastes(integer, timestamptz) is
 'Learns what people like from their last 300 interactions: a batch of those who did something since last time. '
 'Says whether anybody may be left.';
 
-create function private.prune_pairs(batch_size integer default 2000)
-returns jsonb
-volatile
-security definer
-set search_path = pg_catalog, pg_temp
-set jit = off
-language plpgsql
-as $$
-declare
-    walk private.learning_walks;
-    worth double precision;
-    numbers integer[];
-    faded integer;
-    gone integer;
-begin
-    -- Not while pairs are counted: two that take the same pairs in different orders can end in a circle.
-    perform
-    from private.learning_walks as stored
-    where stored.job = 'neighbours'
-    for update;
-    select stored.*
-    into walk
-    from private.learning_walks as stored
-    where stored.job = 'pairs'
-    for update;
-    numbers := array(
-        select audience.video_no
-        from private.video_audiences as audience
-        where audience.video_no > walk.walked_to_no
-        order by audience.video_no
-        limit prune_pairs.batch_size
-    );
-    select private.worth_at(now(), settings.landmark, settings.half_life)
-    into worth
-    from private.learning_settings as settings;
-    with unknown as materialized (
-        select one.video_no
-        from unnest(numbers) as one (video_no)
-        where
-            not exists (
-                select
-                from private.video_cards as card
-                where card.video_no = one.video_no
-            )
-    ),
-
-    forgotten as (
-        delete from private.video_audiences as audience
-        using unknown
-        where audience.video_no = unknown.video_no
-        returning audience.video_no
-    ),
-
-    unlisted as (
-        delete from private.video_neighbours as neighbour
-        using unknown
-        where neighbour.video_no = unknown.video_no
-    ),
-
-    pruned as (
-        delete from private.video_pairs as pair
-        using unnest(numbers) as one (video_no)
-        where
-            pair.low_no = one.video_no
-            and (
-                greatest(pair.low_to_high, pair.high_to_low) < 0.00001 * worth
-                or pair.low_no in (select unknown.video_no from unknown)
-                or not exists (
-                    select
-                    from private.video_cards as card
-                    where card.video_no = pair.high_no
-                )
-            )
-        returning pair.low_no
-    )
-
-    select
-        (select count(*) from pruned),
-        (select count(*) from forgotten)
-    into faded, gone;
-    update private.learning_walks as stored
-    set
-        walked_to_no = case
-            when cardinality(numbers) < prune_pairs.batch_size then 0
-            else numbers[cardinality(numbers)]
-        end,
-        rounds = stored.rounds + (cardinality(numbers) < prune_pairs.batch_size)::integer
-    where stored.job = 'pairs';
-    return jsonb_build_object('pairs_pruned', faded, 'audiences_forgotten', gone);
-end
-$$;
-comment on function private.prune_pairs(integer) is
-'Deletes pairs that have faded, after about 50 days, and what is left of videos that are gone; a batch of videos.';
-
 create function private.relearn(landmark timestamptz default date_trunc('day', now()))
 returns void
 volatile
@@ -20217,7 +20400,6 @@ set search_path = pg_catalog, pg_temp
 language sql
 as $$
     delete from private.video_neighbours;
-    delete from private.video_pairs;
     delete from private.video_audiences;
     delete from private.watch_windows;
     delete from private.user_tastes;
@@ -20232,7 +20414,7 @@ as $$
     set
         walked_to = null,
         walked_to_no = 0
-    where walk.job in ('neighbours', 'tastes', 'pairs')
+    where walk.job in ('neighbours', 'tastes', 'ranks')
 $$;
 comment on function private.relearn(timestamptz) is
 'Forgets all that was learned, so that the next runs learn it again from the interactions that are kept: after old '
@@ -20970,28 +21152,30 @@ declare
     cooled constant double precision := private.heat_time(context.at);
     -- To take a field out of a row for each video is slow.
     liking constant double precision := context.behaviour_share;
+    -- Weights of neighbours have no unit: the greatest is what they are measured by.
+    loudest constant double precision := greatest(
+        (
+            select max(neighbour.weights[1])
+            from private.video_neighbours as neighbour
+            where neighbour.video_no = any(context.history_nos)
+        ),
+        1e-300
+    );
 begin
     -- The strongest source rides in the low digits of what is maximised, so that one pass sums and remembers it.
     return query
     with told as materialized (
         select
             neighbour.neighbour_no as told_no,
-            sum(history.weight * neighbour.weight) as liked,
-            max((history.weight * neighbour.weight * 1e6)::bigint * 1000 + history.place) as liked_by,
+            sum(history.weight * (neighbour.weight / loudest)) as liked,
+            max((history.weight * (neighbour.weight / loudest) * 1e9)::bigint * 1000 + history.place) as liked_by,
             0::double precision as word,
             0::double precision as mood_word,
             0::bigint as word_by,
             0::double precision as heat
         from unnest(context.history_nos, context.history_weights) with ordinality as history (video_no, weight, place)
-        cross join lateral (
-            select
-                listed.neighbour_no,
-                listed.weight
-            from private.video_neighbours as listed
-            where listed.video_no = history.video_no
-            order by listed.weight desc
-            limit 100
-        ) as neighbour
+        inner join private.video_neighbours as listed on history.video_no = listed.video_no
+        cross join lateral unnest(listed.neighbour_nos, listed.weights) as neighbour (neighbour_no, weight)
         group by neighbour.neighbour_no
         union all
         select
@@ -21117,8 +21301,9 @@ declare
     popularity_weight constant double precision := context.weights[4];
     freshness_weight constant double precision := context.weights[5];
     pool private.feed_pool;
-    told_depth integer := 2 * pool_size;
-    depths integer[] := array_fill(40, array[coalesce(cardinality(context.category_ids), 0)]);
+    -- So that one round is enough for most; who has no history is read on in the lists.
+    told_depth integer := 4 * pool_size;
+    depths integer[] := array_fill(12, array[coalesce(cardinality(context.category_ids), 0)]);
     too_shallow boolean[];
     hopeless boolean[];
     unread_worth double precision;
@@ -21201,9 +21386,7 @@ begin
                 + context_weight * category.mood
                 + popularity_weight * 0.2 * seen_popular.lowest
                 + freshness_weight * exp(
-                    -least(
-                        greatest(extract(epoch from ranked_at - seen_fresh.oldest)::double precision, 0) / 604800, 700
-                    )
+                    -least(greatest(date_part('epoch', ranked_at - seen_fresh.oldest), 0) / 604800, 700)
                 ) as at_most
             from categories as category
             cross join lateral (
@@ -21252,9 +21435,20 @@ begin
                     card.popularity,
                     card.published_at
                 from told
-                inner join private.video_cards as card on told.video_no = card.video_no
+                -- One by one: joined freely, every card would be read.
+                cross join lateral (
+                    select
+                        one.video_no,
+                        one.category_id,
+                        one.popularity,
+                        one.published_at
+                    from private.video_cards as one
+                    where
+                        one.video_no = told.video_no
+                        and one.is_servable
+                    limit 1
+                ) as card
                 inner join categories as category on card.category_id = category.category_id
-                where card.is_servable
             ) as found
             where not exists (
                 select
@@ -21295,14 +21489,12 @@ begin
                     exp(
                         -least(
                             greatest(
-                                extract(
-                                    epoch from ranked_at - coalesce(once.published_at, '1900-01-01')
-                                )::double precision,
-                                0
+                                date_part('epoch', ranked_at - coalesce(once.published_at, '1900-01-01')), 0
                             ) / 604800,
                             700
                         )
                     ) as freshness
+                offset 0
             ) as aged
         ),
 
@@ -21495,36 +21687,12 @@ security invoker
 set search_path = pg_catalog, pg_temp
 language sql
 as $$
-    select ((hashtextextended(hashed_uniform.key, hashed_uniform.draw) & 4503599627370495) + 0.5) / 4503599627370496
+    select
+        ((hashtextextended(hashed_uniform.key, hashed_uniform.draw) & 4503599627370495)::double precision + 0.5)
+        / 4503599627370496
 $$;
 comment on function private.hashed_uniform(text, integer) is
 'A number between 0 and 1 that looks random and is the same for the same key: what makes a repeated page stable.';
-
-create function private.hashed_beta(
-    key text,
-    a double precision,
-    b double precision
-)
-returns double precision
-immutable
-parallel safe
-security invoker
-set search_path = pg_catalog, pg_temp
-language plpgsql
-as $$
-declare
-    radius double precision := sqrt(-2 * ln(private.hashed_uniform(key, 1)));
-    angle double precision := 2 * pi() * private.hashed_uniform(key, 2);
-    first double precision;
-    second double precision;
-begin
-    first := a * greatest(1 - 1 / (9 * a) + radius * cos(angle) / (3 * sqrt(a)), 1e-3) ^ 3;
-    second := b * greatest(1 - 1 / (9 * b) + radius * sin(angle) / (3 * sqrt(b)), 1e-3) ^ 3;
-    return first / (first + second);
-end
-$$;
-comment on function private.hashed_beta(text, double precision, double precision) is
-'A draw from Beta(a, b) by its key: two gammas (Wilson and Hilferty) of two normals (Box and Muller).';
 
 create function private.beta_tail(
     a double precision,
@@ -21594,6 +21762,8 @@ declare
     variety double precision;
     likenesses double precision[];
     most_alike double precision[];
+    -- Scores less what likeness to those that were picked takes; of a picked one, and of one that explores, nothing.
+    worths double precision[];
     explored integer[];
     propensities double precision[];
     explored_next integer := 1;
@@ -21602,13 +21772,16 @@ declare
     picked_nos integer[] := '{}';
     picked_diversities double precision[] := '{}';
     picked_propensities double precision[] := '{}';
-    is_taken boolean[];
     size integer;
+    compared integer;
+    likeness double precision;
     lowest double precision;
     width double precision;
     first_free integer := 1;
     candidate integer;
     chosen integer;
+    -- Counted from 0; -1 for none.
+    last_chosen integer := -1;
     best_worth double precision;
 begin
     context := private.feed_context_of(rank_feed.person, rank_feed.at, coalesce(rank_feed.options, '{}'));
@@ -21621,15 +21794,33 @@ begin
                 fresh.video_no,
                 belief.a,
                 belief.b,
-                private.hashed_beta(seed || ':' || fresh.video_no, belief.a, belief.b) as draw
+                gammas.first / (gammas.first + gammas.second) as draw
             from unnest(pool.new_nos) as fresh (video_no)
             left join private.feed_exposures as exposure on fresh.video_no = exposure.video_no
             cross join lateral (
                 select
                     coalesce(exposure.clicks, 0) + 1.0::double precision as a,
                     greatest(coalesce(exposure.shows, 0) - coalesce(exposure.clicks, 0), 0)
-                    + 9.0::double precision as b
+                    + 9.0::double precision as b,
+                    -- Numbers between 0 and 1 that look random and are the same in the same hour.
+                    (hashtextextended(seed || ':' || fresh.video_no, 1) & 4503599627370495)::double precision + 0.5 as one,
+                    (hashtextextended(seed || ':' || fresh.video_no, 2) & 4503599627370495)::double precision + 0.5 as two
             ) as belief
+            -- Two gammas (Wilson and Hilferty) of two normals (Box and Muller).
+            cross join lateral (
+                select
+                    sqrt(-2 * ln(belief.one / 4503599627370496)) as radius,
+                    2 * pi() * belief.two / 4503599627370496 as angle
+            ) as polar
+            cross join lateral (
+                select
+                    belief.a
+                    * greatest(1 - 1 / (9 * belief.a) + polar.radius * cos(polar.angle) / (3 * sqrt(belief.a)), 1e-3) ^ 3
+                    as first,
+                    belief.b
+                    * greatest(1 - 1 / (9 * belief.b) + polar.radius * sin(polar.angle) / (3 * sqrt(belief.b)), 1e-3) ^ 3
+                    as second
+            ) as gammas
         ),
 
         placed as materialized (
@@ -21706,10 +21897,18 @@ begin
         cross join item as other
         left join common on one.place = common.one and other.place = common.other;
     end if;
-    most_alike := array_fill(0::double precision, array[size]);
     lowest := pool.scores[size];
     width := greatest(pool.scores[1] - lowest, 1e-9);
-    is_taken := array_fill(false, array[size]);
+    compared := case when variety > 0 then least(size, varied) else 0 end;
+    most_alike := array_fill(0::double precision, array[compared]);
+    worths := pool.scores;
+    -- The places of those are among those that explore.
+    for one in 1..cardinality(explored) loop
+        candidate := array_position(pool.video_nos, explored[one]);
+        if candidate is not null then
+            worths[candidate] := null;
+        end if;
+    end loop;
     for place in 1..asked loop
         if mod(place - 1, block) = 0 then
             explored_at := place + floor(block * private.hashed_uniform(seed, place))::integer;
@@ -21717,28 +21916,37 @@ begin
         if explored_next > cardinality(explored) then
             explored_at := 0;
         end if;
-        chosen := null;
-        candidate := first_free;
-        while candidate <= size loop
-            if not is_taken[candidate] then
-                -- Its place is among those that explore.
-                if pool.video_nos[candidate] = any(explored) then
-                    is_taken[candidate] := true;
-                elsif chosen is null or pool.scores[candidate] - variety * most_alike[candidate] > best_worth then
-                    chosen := candidate;
-                    best_worth := pool.scores[candidate] - variety * most_alike[candidate];
+        if place <> explored_at then
+            -- What the last pick took is taken off, and the best of the rest found, in one pass.
+            chosen := null;
+            best_worth := '-infinity';
+            while first_free <= size and worths[first_free] is null loop
+                first_free := first_free + 1;
+            end loop;
+            for other in first_free..compared loop
+                if worths[other] is not null then
+                    if last_chosen >= 0 then
+                        likeness := likenesses[last_chosen * compared + other];
+                        if likeness > most_alike[other] then
+                            worths[other] := worths[other] - variety * (likeness - most_alike[other]);
+                            most_alike[other] := likeness;
+                        end if;
+                    end if;
+                    if worths[other] > best_worth then
+                        chosen := other;
+                        best_worth := worths[other];
+                    end if;
                 end if;
-            end if;
+            end loop;
             -- Beyond them nothing is compared any more, and none of them can come after it.
-            exit when chosen is not null and (candidate >= varied or variety <= 0);
-            candidate := candidate + 1;
-        end loop;
-        if chosen is null then
-            exit when explored_next > cardinality(explored);
-            -- So few are there that only those are left that explore.
-            explored_at := place;
+            if chosen is null and first_free <= size then
+                chosen := first_free;
+            end if;
+            last_chosen := -1;
         end if;
-        if place = explored_at then
+        if place = explored_at or chosen is null then
+            -- So few are there, perhaps, that only those are left that explore.
+            exit when explored_next > cardinality(explored);
             places := places || coalesce(array_position(pool.video_nos, explored[explored_next]), 0);
             picked_nos := picked_nos || explored[explored_next];
             picked_diversities := picked_diversities || 1.0::double precision;
@@ -21746,21 +21954,15 @@ begin
             explored_next := explored_next + 1;
             continue;
         end if;
-        is_taken[chosen] := true;
-        while first_free <= size and is_taken[first_free] loop
-            first_free := first_free + 1;
-        end loop;
-        if variety > 0 and chosen <= varied then
-            for other in first_free..least(size, varied) loop
-                most_alike[other] := greatest(
-                    most_alike[other], likenesses[(chosen - 1) * least(size, varied) + other]
-                );
-            end loop;
-        end if;
+        worths[chosen] := null;
         places := places || chosen;
         picked_nos := picked_nos || pool.video_nos[chosen];
-        picked_diversities := picked_diversities || (1 - most_alike[chosen]);
+        picked_diversities := picked_diversities
+        || (1 - case when chosen <= compared then most_alike[chosen] else 0 end)::double precision;
         picked_propensities := picked_propensities || 1.0::double precision;
+        if chosen <= compared then
+            last_chosen := chosen - 1;
+        end if;
     end loop;
 
     return query
@@ -23493,13 +23695,6 @@ select cron.schedule(
     'shorts-learn-tastes',
     '* 20 * * *',
     $$select ops.log_job_run('shorts-learn-tastes', private.learn_tastes())$$
-);
-
--- 06:00 to 06:59 in Korea: what has faded goes.
-select cron.schedule(
-    'shorts-prune-pairs',
-    '* 21 * * *',
-    $$select ops.log_job_run('shorts-prune-pairs', private.prune_pairs())$$
 );
 
 -- Every minute: search and feed know a video within it. What must not be served is looked up in the cache anyway.

@@ -149,9 +149,15 @@ returns boolean
 immutable
 parallel safe
 security invoker
-language sql
-return interaction_type in ('like', 'save', 'share')
-or (interaction_type = 'view' and (watched_to_end or watch_percentage >= 0.5));
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    return
+        interaction_type in ('like', 'save', 'share')
+        or (interaction_type = 'view' and (watched_to_end or watch_percentage >= 0.5));
+end
+$$;
 comment on function private.is_liked(text, double precision, boolean) is
 'Whether what a person did says that the video was liked: a like, save or share, or at least half of it watched.';
 
@@ -164,13 +170,18 @@ returns double precision
 immutable
 parallel safe
 security invoker
-language sql
-return 2 ^ greatest(
-    least(
-        extract(epoch from at - landmark)::double precision / extract(epoch from half_life)::double precision, 480
-    ),
-    -480
-);
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    return 2 ^ greatest(
+        least(
+            extract(epoch from at - landmark)::double precision / extract(epoch from half_life)::double precision, 480
+        ),
+        -480
+    );
+end
+$$;
 comment on function private.worth_at(timestamptz, timestamptz, interval) is
 'What something of then counts: 1 at the landmark, twice as much each half-life later. So sums never have to be '
 'decayed: old ones lose against new ones by themselves. Ends at 480 half-lives: a ratio of two must be a number too.';
