@@ -1,6 +1,6 @@
 -- The room's jobs are exactly these, and they run.
 begin;
-select plan(35);
+select plan(34);
 
 select results_eq(
     $$
