@@ -3,45 +3,86 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import subprocess
 import sys
-import time
+import textwrap
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 from app import InvalidRequestError, NotAllowedError
 from app.errors import RequestError
-from app.shorts import Feed, ShortsApi
-from scripts.local_stack.settings import Stack
+from app.shorts import ShortsApi
+from scripts.local_stack.settings import REPOSITORY, Stack
 
-from .people import PASSWORD, Person, connected, signed_up, stored_videos
+from .people import PASSWORD, connected, signed_up, stored_videos
 
 pytestmark = pytest.mark.usefixtures("without_purge")
 
+PAGE = (REPOSITORY / "docs" / "feed.md").read_text(encoding="utf-8")
 
-async def filled(person: Person, *, videos: int) -> Feed:
-    """The first page once the cards of the videos are folded; the job runs each minute."""
-    deadline = time.monotonic() + 100
-    while True:
-        feed = await person.api.personalized_feed(50)
-        if len(feed.videos) >= videos or time.monotonic() > deadline:
-            return feed
-        # A ranking holds until something changes.
-        await (
-            person.client.supabase.table("user_profiles")
-            .update({"context_preferences": {"n": time.time()}})
-            .eq("user_id", person.id)
-            .execute()
+
+def fold(stack: Stack) -> None:
+    """What the job does every minute."""
+    with psycopg.connect(stack.database_url("postgres"), autocommit=True) as connection:
+        for _ in range(100):
+            connection.execute("select private.fold_video_cards()")
+            row = connection.execute("select count(*) from private.card_marks").fetchone()
+            if row is not None and row[0] == 0:
+                break
+
+
+def recipe(language: str) -> str:
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    assert blocks
+    return "\n".join(blocks)
+
+
+async def test_the_recipes_of_the_page(stack: Stack) -> None:
+    """S-253: docs/feed.md is run as it stands, by who is signed in."""
+    async with stored_videos(stack, 30), signed_up(stack) as person:
+        fold(stack)
+        session = await person.client.supabase.auth.get_session()
+        assert session is not None
+        program = f"async def day():\n{textwrap.indent(recipe('python'), '    ')}\n    return answer, feed\n"
+        scope: dict[str, Any] = {"client": person.client, "supabase": person.client.supabase, "ShortsApi": ShortsApi}
+        exec(compile(program, "docs/feed.md", "exec"), scope)  # noqa: S102
+        answer, feed = await scope["day"]()
+        assert [video.video_id for video in feed.videos] == [video["video_id"] for video in answer.data["videos"]]
+        assert len(feed.videos) == 20
+        given = {"url": stack.api_url, "key": stack.keys.publishable, "token": session.access_token}
+        script = (
+            'import WebSocket from "ws";\nimport { createClient } from "@supabase/supabase-js";\n'
+            "const { url, key, token } = JSON.parse(process.argv[1]);\n"
+            "const supabase = createClient(url, key, { realtime: { transport: WebSocket },"
+            " accessToken: async () => token });\n"
+            f"{recipe('js')}\nconsole.log(JSON.stringify({{ first: data, next: next.data }}));\nprocess.exit(0);\n"
         )
-        await asyncio.sleep(3)
+        done = await asyncio.to_thread(
+            subprocess.run,
+            ["node", "--input-type=module", "-e", script, json.dumps(given)],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        pages = json.loads(done.stdout)
+        assert [video["video_id"] for video in pages["first"]["videos"]] == [video.video_id for video in feed.videos]
+        assert len(pages["next"]["videos"]) >= 10
 
 
 async def test_s_253_a_feed_is_ones_own_live_and_explained(stack: Stack, tmp_path: Path) -> None:
     """S-253, S-026, S-230."""
     async with stored_videos(stack, 8), signed_up(stack) as person, signed_up(stack) as other:
-        feed = await filled(person, videos=8)
+        fold(stack)
+        feed = await person.api.personalized_feed(50)
         assert len(feed.videos) >= 8
         assert all(video.why for video in feed.videos)
 

@@ -878,8 +878,8 @@ declare
     freshness_weight constant double precision := context.weights[5];
     pool private.feed_pool;
     -- So that one round is enough for most; who has no history is read on in the lists.
-    told_depth integer := 4 * pool_size;
-    depths integer[] := array_fill(12, array[coalesce(cardinality(context.category_ids), 0)]);
+    told_depth integer := 6 * pool_size;
+    depths integer[] := array_fill(16, array[coalesce(cardinality(context.category_ids), 0)]);
     too_shallow boolean[];
     hopeless boolean[];
     unread_worth double precision;

@@ -180,6 +180,7 @@ select cmp_ok(
 
 -- There is an index for all that is read: of tables so small the planner would read some whole if it might.
 set local enable_seqscan = off;
+discard plans;
 create temporary table scans as
 select
     relname,
@@ -233,6 +234,7 @@ select is_empty(
     'S-213: and they are not found by reading every vector'
 );
 reset enable_seqscan;
+discard plans;
 
 -- Weights.
 select is(

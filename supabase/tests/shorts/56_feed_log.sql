@@ -1,7 +1,7 @@
 -- A feed's pages belong to one person, stay as they were, leave out what plays no more, and are on record.
 begin;
 \ir ../outcome.psql
-select plan(22);
+select plan(30);
 
 delete from public.video_interactions;
 delete from public.user_feedback;
@@ -190,11 +190,132 @@ select is(
 
 -- Counting.
 update private.feed_impressions set shown_at = shown_at - interval '2 hours';
+create temporary table clicked as
+select
+    shown.video_ids[1] as liked,
+    shown.video_ids[2] as begun,
+    shown.video_ids[3] as late,
+    shown.shown_at
+from private.feed_impressions as shown
+where
+    shown.user_id = '5a3b1e00-0000-4000-8000-00000000000a'
+    and shown.positions[1] = 21
+order by shown.shown_at
+limit 1;
+insert into public.video_interactions (
+    user_id, video_id, interaction_type, watch_percentage, created_at, interaction_timestamp
+)
+select '5a3b1e00-0000-4000-8000-00000000000a'::uuid, clicked.liked, 'like', 0, clicked.shown_at, clicked.shown_at
+from clicked
+union all
+select '5a3b1e00-0000-4000-8000-00000000000a', clicked.begun, 'view', 0.2, clicked.shown_at, clicked.shown_at
+from clicked
+union all
+select '5a3b1e00-0000-4000-8000-00000000000a', clicked.late, 'like', 0, moment.at, moment.at
+from clicked
+cross join lateral (select clicked.shown_at + interval '61 minutes' as at) as moment;
+create function pg_temp.exposure(video text)
+returns bigint[]
+language sql
+as $$
+    select array[exposure.shows, exposure.clicks]
+    from private.feed_exposures as exposure
+    inner join private.video_cards as card on exposure.video_no = card.video_no
+    where card.video_id = video
+$$;
+create function pg_temp.times(video text)
+returns bigint
+language sql
+as $$
+    select count(*)
+    from private.feed_impressions as shown
+    where video = any(shown.video_ids)
+$$;
+select is((private.count_feed_impressions(batch_size => 1) ->> 'pages')::integer, 1, 'pages are counted in batches');
 select is(
-    (private.count_feed_impressions() ->> 'pages')::integer > 0
-    and (private.count_feed_impressions() ->> 'pages')::integer = 0,
-    true,
-    'pages are counted once'
+    (private.count_feed_impressions() ->> 'pages')::bigint,
+    (select count(*) - 1 from private.feed_impressions),
+    'to the last'
+);
+select is((private.count_feed_impressions() ->> 'pages')::integer, 0, 'and each once');
+select is(
+    (select pg_temp.exposure(liked) from clicked),
+    (select array[pg_temp.times(liked), (select count(*) from private.feed_impressions as shown where liked = any(shown.video_ids) and shown.shown_at <= clicked.shown_at)] from clicked),
+    'a like within the hour is a click'
+);
+select is(
+    (select pg_temp.exposure(begun) from clicked),
+    (select array[pg_temp.times(begun), 0] from clicked),
+    'what merely began is none'
+);
+select is(
+    (select pg_temp.exposure(late) from clicked),
+    (select array[pg_temp.times(late), 0] from clicked),
+    'nor is a like after more than an hour'
+);
+
+-- Heat: likes of the last minute wait, each counts once, and half after 0.7 days.
+update private.heat_position
+set counted_to = now() - interval '10 days';
+delete from private.video_heats;
+delete from public.video_interactions;
+insert into public.video_interactions (
+    user_id, video_id, interaction_type, watch_percentage, created_at, interaction_timestamp
+)
+select
+    person.id,
+    done.video_id,
+    done.kind,
+    0.2,
+    now() - done.age,
+    now() - done.age
+from (
+    values
+    ('page10', 'like', interval '2 hours'),
+    ('page11', 'like', interval '2 hours' + 0.7 * interval '1 day'),
+    ('page12', 'view', interval '2 hours'),
+    ('page13', 'like', interval '10 seconds')
+) as done (video_id, kind, age)
+cross join auth.users as person
+where person.email in ('feed-a@example.com', 'feed-b@example.com');
+select private.fold_video_heats(now(), 2);
+select private.fold_video_heats();
+create temporary table heats as
+select
+    card.video_id,
+    stored.heat
+from private.video_heats as stored
+inner join private.video_cards as card on stored.video_no = card.video_no;
+select results_eq(
+    $$
+        select video_id, round((heat - private.heat_time(now() - interval '2 hours'))::numeric, 6)
+        from heats
+        order by video_id
+    $$,
+    $$values ('page10'::varchar, 1.0), ('page11'::varchar, 0.0)$$,
+    'two likes are twice one, 0.7 days ago half; what merely began and what is too new is not counted'
+);
+select private.fold_video_heats();
+select results_eq(
+    $$
+        select card.video_id::text, stored.heat
+        from private.video_heats as stored
+        inner join private.video_cards as card on stored.video_no = card.video_no
+        order by 1
+    $$,
+    'select video_id::text, heat from heats order by 1',
+    'a repeated fold counts nothing twice'
+);
+select private.fold_video_heats(now() + interval '5 minutes');
+select is(
+    (
+        select count(*)
+        from private.video_heats as stored
+        inner join private.video_cards as card on stored.video_no = card.video_no
+        where card.video_id = 'page13'
+    ),
+    1::bigint,
+    'the next one takes what was too new'
 );
 update private.feed_rankings set ranked_at = ranked_at - interval '2 days';
 select
