@@ -447,16 +447,13 @@ select
     '2026-01-01',
     1
 from public.users as person;
-insert into private.watch_windows (user_id, videos, strengths, watched_at, events, learned_to, day, taken)
+insert into private.watch_windows (user_id, videos, strengths, worths, learned_to)
 select
     person.id,
     '{}',
     '{}',
     '{}',
-    0,
-    now(),
-    '2026-01-01',
-    0
+    now()
 from public.users as person;
 insert into private.user_tastes (user_id, category_lift, hours, events, learned_to)
 select

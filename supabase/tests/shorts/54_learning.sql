@@ -136,7 +136,10 @@ select is(
 select cmp_ok(pg_temp.weight(1, 2), '>', pg_temp.weight(1, 3), 'what more people watched together is nearer');
 select is(
     (
-        select bool_and(neighbour.weights = array(select weight from unnest(neighbour.weights) as weight order by weight desc))
+        select
+            bool_and(
+                neighbour.weights = array(select weight from unnest(neighbour.weights) as weight order by weight desc)
+            )
         from private.video_neighbours as neighbour
     ),
     true,
@@ -212,7 +215,9 @@ select is(
 );
 select pg_temp.watch(1, 5, now() - interval '1 minute');
 select is(
-    pg_temp.learn(now() - interval '5 minutes'), 0, 'what may still be followed by something earlier is left to the next run'
+    pg_temp.learn(now() - interval '5 minutes'),
+    0,
+    'what may still be followed by something earlier is left to the next run'
 );
 select is(pg_temp.learn(), 1, 'which takes it');
 
@@ -276,7 +281,12 @@ update private.video_audiences
 set changes = 1000;
 select pg_temp.learn();
 select is(
-    (select array_agg(no order by no) from private.video_neighbours, unnest(neighbour_nos) as no where video_no = pg_temp.no(2)),
+    (
+        select array_agg(no order by no)
+        from private.video_neighbours
+        cross join lateral unnest(neighbour_nos) as no
+        where video_no = pg_temp.no(2)
+    ),
     (select array_agg(no order by no) from unnest(array[pg_temp.no(1), pg_temp.no(3), pg_temp.no(5)]) as no),
     'of a video with many people those who did something last say what goes with it'
 );
@@ -444,7 +454,12 @@ update private.video_audiences
 set changes = 1000;
 select pg_temp.learn();
 select is(
-    (select array_agg(no order by no) from private.video_neighbours, unnest(neighbour_nos) as no where video_no = pg_temp.no(1)),
+    (
+        select array_agg(no order by no)
+        from private.video_neighbours
+        cross join lateral unnest(neighbour_nos) as no
+        where video_no = pg_temp.no(1)
+    ),
     (select array_agg(no order by no) from unnest(array[pg_temp.no(2), pg_temp.no(3)]) as no),
     'and what only they had watched beside it is no neighbour any more'
 );

@@ -189,7 +189,9 @@ select
 from pg_stat_xact_user_tables
 where
     schemaname in ('private', 'public')
-    and relname in ('video_cards', 'video_neighbours', 'keyword_postings', 'keywords', 'cached_videos', 'users', 'user_profiles');
+    and relname in (
+        'video_cards', 'video_neighbours', 'keyword_postings', 'keywords', 'cached_videos', 'users', 'user_profiles'
+    );
 select count(*) from private.rank_feed(pg_temp.person(8), now(), 100);
 select is_empty(
     $$

@@ -240,7 +240,20 @@ select is(
 select is((private.count_feed_impressions() ->> 'pages')::integer, 0, 'and each once');
 select is(
     (select pg_temp.exposure(liked) from clicked),
-    (select array[pg_temp.times(liked), (select count(*) from private.feed_impressions as shown where liked = any(shown.video_ids) and shown.shown_at <= clicked.shown_at)] from clicked),
+    (
+        select
+            array[
+                pg_temp.times(clicked.liked),
+                (
+                    select count(*)
+                    from private.feed_impressions as shown
+                    where
+                        clicked.liked = any(shown.video_ids)
+                        and shown.shown_at <= clicked.shown_at
+                )
+            ]
+        from clicked
+    ),
     'a like within the hour is a click'
 );
 select is(
