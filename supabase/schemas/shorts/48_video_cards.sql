@@ -211,8 +211,7 @@ create table private.unlisted_cards (
     changed_at timestamptz not null default now()
 );
 alter table private.unlisted_cards enable row level security;
-create index unlisted_cards_by_gram on private.unlisted_cards using gin (private.title_grams(title_folded))
-with (fastupdate = off);
+create index unlisted_cards_by_gram on private.unlisted_cards using gin (private.title_grams(title_folded));
 create index unlisted_cards_by_change on private.unlisted_cards (change_no);
 comment on table private.unlisted_cards is
 'Servable videos whose title or standing changed, which lists of grams do not know yet: they are looked up apart.';
@@ -1087,6 +1086,7 @@ begin
     if (counts ->> 'cards_written')::integer > 0 then
         -- Each search would read what waits to be sorted into the index.
         perform gin_clean_pending_list('private.video_cards_by_gram');
+        perform gin_clean_pending_list('private.unlisted_cards_by_gram');
     end if;
     return
         jsonb_build_object('videos_marked', cardinality(marked))
