@@ -1,6 +1,6 @@
 -- A search finds every title that has what was asked for, in the written order, and nothing that one may not see.
 begin;
-select plan(52);
+select plan(56);
 
 -- The house as it stands counts for nothing in here.
 delete from public.cached_videos;
@@ -133,6 +133,19 @@ select is(
     pg_temp.found('맛집을', '{"region": "KR", "facets": false}'),
     'title spaced good strong weak old',
     'and without it, when that does not fill the page'
+);
+
+select set_eq(
+    $$select unnest(private.term_grams('제주 맛집'))$$,
+    $$values ('제주'), ('주맛'), ('맛집')$$,
+    'a title is looked up by pairs'
+);
+select is(private.term_grams('맛'), '{맛}'::text[], 'or by the only letter');
+select is(private.answer_pattern(null), null, 'what nothing found before leaves nothing out');
+select is(
+    private.answer_search('맛집', 'shown', '{}', 3, null, false)::jsonb,
+    private.find_videos('맛집', '{}', 3, null, false) || '{"query": "shown"}',
+    'what is sent and what SQL looks into is the same'
 );
 
 -- What the cache says now is what counts.

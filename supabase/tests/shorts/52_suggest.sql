@@ -2,7 +2,7 @@
 begin;
 \ir ../asked.psql
 \ir ../outcome.psql
-select plan(42);
+select plan(43);
 
 -- An empty house: nothing of the running stack is seen in here.
 delete from public.cached_videos;
@@ -129,6 +129,15 @@ select is(
     'and is forgotten'
 );
 
+select is(
+    (
+        select count(*) filter (where is_mistyped) || ' ' || count(*) filter (where not is_mistyped)
+        from unnest('{true, false}'::boolean[]) as asked (is_mistyped)
+        cross join lateral private.corrected_keywords('마집', 3, asked.is_mistyped)
+    ),
+    '1 0',
+    'who finds what they typed is not corrected'
+);
 create function pg_temp.corrected(query text)
 returns text
 language sql
