@@ -14903,8 +14903,7 @@ create table private.unlisted_cards (
     changed_at timestamptz not null default now()
 );
 alter table private.unlisted_cards enable row level security;
-create index unlisted_cards_by_gram on private.unlisted_cards using gin (private.title_grams(title_folded))
-with (fastupdate = off);
+create index unlisted_cards_by_gram on private.unlisted_cards using gin (private.title_grams(title_folded));
 create index unlisted_cards_by_change on private.unlisted_cards (change_no);
 comment on table private.unlisted_cards is
 'Servable videos whose title or standing changed, which lists of grams do not know yet: they are looked up apart.';
@@ -15779,6 +15778,7 @@ begin
     if (counts ->> 'cards_written')::integer > 0 then
         -- Each search would read what waits to be sorted into the index.
         perform gin_clean_pending_list('private.video_cards_by_gram');
+        perform gin_clean_pending_list('private.unlisted_cards_by_gram');
     end if;
     return
         jsonb_build_object('videos_marked', cardinality(marked))
@@ -21302,8 +21302,8 @@ declare
     freshness_weight constant double precision := context.weights[5];
     pool private.feed_pool;
     -- So that one round is enough for most; who has no history is read on in the lists.
-    told_depth integer := 4 * pool_size;
-    depths integer[] := array_fill(12, array[coalesce(cardinality(context.category_ids), 0)]);
+    told_depth integer := 6 * pool_size;
+    depths integer[] := array_fill(16, array[coalesce(cardinality(context.category_ids), 0)]);
     too_shallow boolean[];
     hopeless boolean[];
     unread_worth double precision;
