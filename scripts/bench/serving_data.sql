@@ -59,7 +59,8 @@ $$;
 
 create temporary table secondary_index on commit preserve rows as
 select
-    pg_get_indexdef(index.indexrelid) as statement,
+    -- Of a partitioned table too, whose index would else be made without those of its months.
+    replace(pg_get_indexdef(index.indexrelid), ' ON ONLY ', ' ON ') as statement,
     index.indexrelid::regclass::text as name
 from pg_index as index
 inner join pg_class as relation on index.indrelid = relation.oid

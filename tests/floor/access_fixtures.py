@@ -183,6 +183,35 @@ ROWS = (
     insert into private.keyword_signals (region_code, data_source, bucket, keyword, mentions)
     values ('KR', 'internal', date_trunc('hour', now(), 'UTC'), 'access ' || %(n)s, 1)
     """,
+    # What search and the feed go by, and what they remember of people.
+    """
+    insert into private.video_cards (
+        video_id, title_folded, category_id, popularity, quality, view_count, published_at, expires_at, is_servable,
+        standing
+    )
+    values ('access_' || %(n)s, 'a video', 0, 0, 0, 0, now(), now(), false, 0)
+    """,
+    "insert into private.keywords (keyword) values ('access ' || %(n)s)",
+    """
+    insert into private.keyword_pages (keyword, is_anonymous, body, video_ids, min_expires_at)
+    values ('access ' || %(n)s, %(n)s %% 2 = 0, '{}', '{}', now())
+    """,
+    "insert into private.search_page_reads (day, slot) values (date '2020-01-01' + %(n)s, 0)",
+    """
+    insert into private.unanswered_searches (day, query, people, last_at)
+    values ('2026-01-01', 'access ' || %(n)s, 3, now())
+    """,
+    """
+    insert into private.feed_exposures (video_no, shows, clicks)
+    select video_no, 1, 0 from private.video_cards where video_id = 'access_' || %(n)s
+    """,
+    """
+    insert into private.feed_impressions (
+        user_id, request_id, weights_version, video_nos, video_ids, positions, explored, propensities
+    )
+    values (%(person)s, gen_random_uuid(), 'v1', '{1}', '{access}', '{1}', '{false}', '{1}')
+    """,
+    "insert into private.ai_turn_days (user_id, day, used) values (%(person)s, '2026-01-01', 1)",
     # What detection keeps of them.
     """
     insert into private.keyword_states (region_code, data_source, bin_seconds, keyword, last_bucket, state)

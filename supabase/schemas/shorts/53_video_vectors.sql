@@ -577,6 +577,7 @@ security invoker
 set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
+-- @plpgsql_check_options: other_warnings = false
 declare
     most integer := coalesce("limit", 20);
     answer jsonb;

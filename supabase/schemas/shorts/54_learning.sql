@@ -150,13 +150,11 @@ immutable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
-language plpgsql
+language sql
 as $$
-begin
-    return
+    select
         interaction_type in ('like', 'save', 'share')
-        or (interaction_type = 'view' and (watched_to_end or watch_percentage >= 0.5));
-end
+        or (interaction_type = 'view' and (watched_to_end or watch_percentage >= 0.5))
 $$;
 comment on function private.is_liked(text, double precision, boolean) is
 'Whether what a person did says that the video was liked: a like, save or share, or at least half of it watched.';
@@ -171,16 +169,15 @@ immutable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
-language plpgsql
+language sql
 as $$
-begin
-    return 2 ^ greatest(
-        least(
-            extract(epoch from at - landmark)::double precision / extract(epoch from half_life)::double precision, 480
-        ),
-        -480
-    );
-end
+    select
+        2 ^ greatest(
+            least(
+                extract(epoch from at - landmark)::double precision / extract(epoch from half_life)::double precision, 480
+            ),
+            -480
+        )
 $$;
 comment on function private.worth_at(timestamptz, timestamptz, interval) is
 'What something of then counts: 1 at the landmark, twice as much each half-life later. So sums never have to be '

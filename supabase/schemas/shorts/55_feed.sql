@@ -1344,10 +1344,10 @@ declare
     propensities double precision[];
     explored_next integer := 1;
     explored_at integer := 0;
-    places integer[] := '{}';
-    picked_nos integer[] := '{}';
-    picked_diversities double precision[] := '{}';
-    picked_propensities double precision[] := '{}';
+    places integer[] := '{}'::integer[];
+    picked_nos integer[] := '{}'::integer[];
+    picked_diversities double precision[] := '{}'::double precision[];
+    picked_propensities double precision[] := '{}'::double precision[];
     size integer;
     compared integer;
     likeness double precision;
