@@ -191,6 +191,11 @@ ROWS = (
     )
     values ('access_' || %(n)s, 'a video', 0, 0, 0, 0, now(), now(), false, 0)
     """,
+    """
+    insert into private.video_vectors (video_no, embedding, version)
+    select video_no, array_fill(1, array[100])::extensions.vector, 'access'
+    from private.video_cards where video_id = 'access_' || %(n)s
+    """,
     "insert into private.keywords (keyword) values ('access ' || %(n)s)",
     """
     insert into private.keyword_pages (keyword, is_anonymous, body, video_ids, min_expires_at)
