@@ -176,7 +176,7 @@ async def learn(feed: LoadedFeed, show: Progress) -> None:
     people = len({meeting.person for meeting in feed.split.learned})
     await until_nothing(
         connection,
-        "select private.learn_neighbours(500, %s)",
+        "select private.learn_neighbours(2000, %s)",
         (feed.now,),
         ("people", "ranked"),
         lambda counts: show("feed_eval_neighbours", counts["people"], people),
@@ -207,8 +207,9 @@ async def until_nothing(
         for name, count in done.items():
             totals[name] += count
         tell(totals)
-        busy = answer.get("left", any(done.values()))
-        idle = 0 if busy else idle + 1
+        if answer.get("left") is False:
+            return
+        idle = 0 if answer.get("left") or any(done.values()) else idle + 1
 
 
 async def rank_people(
