@@ -79,6 +79,8 @@ KEYS = (
         "Where Bright Data's API answers; set it only to test against another server.",
         "",
     ),
+    Key("ONDOL_EMAIL", "Who signs in for `ondol feed`: the address of an account of the project.", ""),
+    Key("ONDOL_PASSWORD", "The password of that account; it is asked for where it is not set.", ""),
     Key("ONDOL_TIMEOUT_SECONDS", "How long one call may take, in seconds; the default is 10.", "10"),
     Key("ONDOL_LANG", "The language of messages: en or ko; by default the locale decides.", ""),
 )
@@ -95,6 +97,8 @@ class Settings:
     youtube_api_url: str = YOUTUBE_API_URL
     bright_data_api_key: Secret | None = None
     bright_data_api_url: str = BRIGHT_DATA_API_URL
+    email: str | None = None
+    password: Secret | None = None
     timeout_seconds: float = 10.0
     language: Language = "en"
 
@@ -130,6 +134,8 @@ def read_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
         youtube_api_url=_url("YOUTUBE_API_URL", {"YOUTUBE_API_URL": YOUTUBE_API_URL, **values}),
         bright_data_api_key=_optional_key("BRIGHT_DATA_API_KEY", values),
         bright_data_api_url=_url("BRIGHT_DATA_API_URL", {"BRIGHT_DATA_API_URL": BRIGHT_DATA_API_URL, **values}),
+        email=values.get("ONDOL_EMAIL"),
+        password=Secret(values["ONDOL_PASSWORD"]) if "ONDOL_PASSWORD" in values else None,
         timeout_seconds=_seconds("ONDOL_TIMEOUT_SECONDS", values, default=10.0),
         language=choose_language(values),
     )

@@ -387,10 +387,6 @@ TEXTS: dict[str, Text] = {
         "나의 피드를 보여 줍니다. 보여 준 것으로 기록됩니다.\n\n프로젝트의 사용자로 로그인합니다: docs/feed.md.",
     ),
     "help_option_email": Text("Whose feed: the address of an account.", "누구의 피드인지: 계정의 이메일 주소."),
-    "help_option_password": Text(
-        "Asked for when it is not given; better in the environment than here.",
-        "주지 않으면 물어봅니다. 여기보다 환경 변수에 두는 것이 낫습니다.",
-    ),
     "help_option_feed_limit": Text("How many videos, at most 50.", "영상 수, 최대 50."),
     "help_option_why": Text("Say why each video is there.", "영상마다 이유를 보여 줍니다."),
     "ask_password": Text("Password", "비밀번호"),

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..config import Secret, read_settings
+from ..errors import SettingsError
 from .console import AsJson, err, out, print_json, run, say
 
 if TYPE_CHECKING:
@@ -16,13 +17,7 @@ if TYPE_CHECKING:
 
 
 def feed_command(
-    email: Annotated[str, typer.Option("--email", envvar="ONDOL_EMAIL", help=say("help_option_email"))],
-    password: Annotated[
-        str,
-        typer.Option(
-            envvar="ONDOL_PASSWORD", prompt=say("ask_password"), hide_input=True, help=say("help_option_password")
-        ),
-    ],
+    email: Annotated[str | None, typer.Option("--email", help=say("help_option_email"))] = None,
     limit: Annotated[int, typer.Option(min=1, max=50, help=say("help_option_feed_limit"))] = 20,
     why: Annotated[bool, typer.Option("--why", help=say("help_option_why"))] = False,
     as_json: AsJson = False,
@@ -31,8 +26,13 @@ def feed_command(
         from ..client import Client
         from ..shorts.api import ShortsApi
 
-        async with Client(read_settings()) as client:
-            await client.sign_in(email, password=Secret(password))
+        settings = read_settings()
+        person = email or settings.email
+        if person is None:
+            raise SettingsError("setting_missing", name="ONDOL_EMAIL")
+        password = settings.password or Secret(typer.prompt(say("ask_password"), hide_input=True, err=True))
+        async with Client(settings) as client:
+            await client.sign_in(person, password=password)
             return await ShortsApi(client).personalized_feed(limit)
 
     feed = run(work)
