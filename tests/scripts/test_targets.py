@@ -38,7 +38,7 @@ def database() -> Iterator[Database]:
 
 
 def ours(database: Database, question: str) -> Contender:
-    pair = database.pairs[question]
+    pair = next(pair for name, pair in database.pairs.items() if all(part in name for part in question.split(", ")))
     pair.prepare(database.connection)
     return pair.ours
 

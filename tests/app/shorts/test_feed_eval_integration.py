@@ -73,7 +73,7 @@ async def test_the_feed_beats_popularity_on_people_of_the_real_data(shared_data:
     folder = shared_data / "kuairand-pure-subset"
     if not folder.is_dir():
         pytest.skip("the data set kuairand-pure-subset (../shared/data) is not beside this checkout")
-    split = split_log(read_feed_log(folder), most=300, learn_from=3000)
+    split = split_log(read_feed_log(folder), most=500, learn_from=6000)
     started = perf_counter()
     async with emptied(stack) as connection:
         feed = await load_feed(connection, split)
