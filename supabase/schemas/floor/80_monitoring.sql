@@ -761,10 +761,16 @@ as $$
                 where delivery.state = 'scheduled' and endpoint.disabled_at is null
             ) as oldest,
             count(*) filter (
-                where delivery.state = 'dead' and delivery.updated_at > outbox_health.at - interval '7 days'
+                where
+                    delivery.state = 'dead'
+                    and delivery.updated_at > outbox_health.at - interval '7 days'
+                    -- A person's own server is theirs to mend; a disabled endpoint has its own alert.
+                    and endpoint.user_id is null
+                    and endpoint.disabled_at is null
             ) as dead
         from ops.webhook_deliveries as delivery
-        inner join ops.webhook_endpoints as endpoint on delivery.endpoint_id = endpoint.id
+        inner join public.webhook_endpoints as endpoint on delivery.endpoint_id = endpoint.id
+        where delivery.state <> 'delivered'
     )
 
     select
@@ -781,7 +787,7 @@ as $$
                 else 'None was given up in the last 7 days.'
             end
         ) as detail,
-        'Due: does the function notify-trend answer, and are its secrets in Vault? Given up: last_error in '
+        'Due: do the edge functions of ops.event_types answer, and are their secrets in Vault? Given up: last_error in '
         'ops.webhook_deliveries tells why.' as hint,
         jsonb_build_object(
             'oldest_due_seconds', greatest(floor(extract(epoch from waiting.oldest)), 0),
