@@ -16,7 +16,7 @@ create table public.webhook_endpoints (
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     constraint an_owner_has_an_address_once unique nulls not distinct (user_id, url),
-    constraint url_is_http check (url ~ '^https?://[^[:space:]]+$' and length(url) <= 2000),
+    constraint url_is_http check (url ~* '^https?://[^[:space:]]+$' and length(url) <= 2000),
     constraint description_is_short check (length(description) <= 500),
     constraint event_types_are_named check (cardinality(event_types) between 1 and 50),
     constraint reason_is_known check (disabled_reason in ('gone', 'failing', 'switched_off')),
@@ -64,7 +64,7 @@ as $$
     select
         format(
             '%s (%s)',
-            coalesce(substring(endpoint.url from '^https?://(?:[^/?#]*@)?([^/?#@]+)'), 'unreadable address'),
+            coalesce(substring(endpoint.url from '(?i)^https?://(?:[^/?#]*@)?([^/?#@]+)'), 'unreadable address'),
             endpoint.id
         )
 $$;

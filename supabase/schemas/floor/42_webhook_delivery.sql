@@ -267,7 +267,7 @@ declare
 begin
     -- Again only when everything found was given up: else a sender would think that nothing is due.
     for round in 1..20 loop
-        with due as (
+        with due as materialized (
             select
                 delivery.id,
                 delivery.attempt,
@@ -402,34 +402,6 @@ comment on function public.claim_webhook_deliveries(text[], integer, integer) is
 'Leases what is due of the types (null: all) to one sender, at most 500 at a time: where to post, what to sign, and '
 'with which secrets, the newest first. What may not be sent any more is given up on the way.';
 
-create function private.webhook_report_problem(report jsonb)
-returns text
-immutable
-security invoker
-set search_path = pg_catalog, pg_temp
-language sql
-as $$
-    select
-        case
-            when jsonb_typeof(report) is distinct from 'object' then 'It is no object.'
-            when coalesce(report ->> 'delivery_id', '')
-                !~* '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
-                then 'delivery_id is no uuid.'
-            when jsonb_typeof(report -> 'attempt') is distinct from 'number' or report ->> 'attempt' !~ '^([1-9]|10)$'
-                then 'attempt is not 1 to 10.'
-            when jsonb_typeof(report -> 'status') not in ('number', 'null') or report ->> 'status' !~ '^[1-9][0-9]{2}$'
-                then 'status is not 100 to 999.'
-            when jsonb_typeof(report -> 'error') not in ('string', 'null') then 'error is no text.'
-            when jsonb_typeof(report -> 'retry_after_seconds') not in ('number', 'null')
-                or (report ->> 'retry_after_seconds')::numeric not between 0 and 1e12
-                then 'retry_after_seconds is not 0 or more.'
-            when jsonb_typeof(report -> 'duration_ms') not in ('number', 'null')
-                or report ->> 'duration_ms' !~ '^[0-9]{1,9}$'
-                then 'duration_ms is no whole number of milliseconds.'
-        end
-$$;
-comment on function private.webhook_report_problem(jsonb) is 'Why the report of an attempt cannot be taken, or null.';
-
 create function public.record_webhook_deliveries(reports jsonb)
 returns jsonb
 volatile
@@ -459,7 +431,28 @@ begin
         select
             item.number - 1 as index,
             item.value,
-            private.webhook_report_problem(item.value) as problem
+            case
+                when jsonb_typeof(item.value) <> 'object' then 'It is no object.'
+                when coalesce(not pg_input_is_valid(item.value ->> 'delivery_id', 'uuid'), true)
+                    then 'delivery_id is no uuid.'
+                when
+                    jsonb_typeof(item.value -> 'attempt') is distinct from 'number'
+                    or item.value ->> 'attempt' !~ '^([1-9]|10)$'
+                    then 'attempt is not 1 to 10.'
+                when
+                    jsonb_typeof(item.value -> 'status') not in ('number', 'null')
+                    or item.value ->> 'status' !~ '^[1-9][0-9]{2}$'
+                    then 'status is not 100 to 999.'
+                when jsonb_typeof(item.value -> 'error') not in ('string', 'null') then 'error is no text.'
+                when
+                    jsonb_typeof(item.value -> 'retry_after_seconds') not in ('number', 'null')
+                    or (item.value ->> 'retry_after_seconds')::numeric not between 0 and 1e12
+                    then 'retry_after_seconds is not 0 or more.'
+                when
+                    jsonb_typeof(item.value -> 'duration_ms') not in ('number', 'null')
+                    or item.value ->> 'duration_ms' !~ '^[0-9]{1,9}$'
+                    then 'duration_ms is no whole number of milliseconds.'
+            end as problem
         from jsonb_array_elements(reports) with ordinality as item (value, number)
     ),
 
@@ -534,7 +527,7 @@ begin
     decisive as (
         select distinct on (counted.delivery_id)
             counted.*,
-            private.retry_delay(counted.attempt) as wait
+            case when not counted.is_accepted then private.retry_delay(counted.attempt) end as wait
         from counted
         where
             (counted.is_accepted and counted.state <> 'delivered')
