@@ -1,4 +1,4 @@
-"""What a deploy sets on a hosted project: Vault secrets, and the endpoint that trends are delivered to."""
+"""What a deploy sets on a hosted project: Vault secrets, and the endpoints that trends are delivered to."""
 
 from __future__ import annotations
 
@@ -11,8 +11,16 @@ import psycopg
 from .settings import Stack, write_private
 
 # What opens each handler of functions/: docs/webhooks.md says what they take.
-SIGNED = ("TREND_WEBHOOK_SECRET", "YOUTUBE_WEBHOOK_SECRET", "TRENDS_WEBHOOK_SECRET", "AI_WEBHOOK_SECRET")
+SIGNED = (
+    *("TREND_WEBHOOK_SECRET", "TREND_UPDATE_WEBHOOK_SECRET"),
+    *("YOUTUBE_WEBHOOK_SECRET", "TRENDS_WEBHOOK_SECRET", "AI_WEBHOOK_SECRET"),
+)
 TOLD = ("BRIGHT_DATA_WEBHOOK_TOKEN",)
+# Which events each handler of trends takes, and the secret that both sides sign with.
+ENDPOINTS = (
+    ("notify-trend", "trend.detected", "trend_webhook_secret"),
+    ("trend-update", "trend.updated", "trend_update_webhook_secret"),
+)
 
 
 def write_secrets(stack: Stack) -> None:
@@ -24,15 +32,16 @@ def write_secrets(stack: Stack) -> None:
 
 
 def plant(stack: Stack) -> None:
-    """Put the secrets where the database reads them, and name the handler as the endpoint of trends."""
+    """Put the secrets where the database reads them, and name the handlers as the endpoints of trends."""
     made = stack_secrets(stack)
     with psycopg.connect(stack.database_url()) as connection:
         for name, value in (("project_url", stack.api_url), ("wake_secret", made["wake_secret"])):
             keep_in_vault(connection, name, value)
-        connection.execute(
-            "select public.register_webhook_endpoint(url => %s, secret => %s)",
-            (f"http://127.0.0.1:{stack.ports.handler}/webhooks/notify-trend", made["trend_webhook_secret"]),
-        )
+        for handler, event_type, secret in ENDPOINTS:
+            connection.execute(
+                "select public.register_webhook_endpoint(%s, %s, array[%s], allow_private => true)",
+                (f"http://127.0.0.1:{stack.ports.handler}/webhooks/{handler}", made[secret], event_type),
+            )
 
 
 def keep_in_vault(connection: psycopg.Connection, name: str, value: str) -> None:

@@ -567,6 +567,19 @@ CLOSED = [
             ("receive_trend_event", {"webhook_id": "msg_escalation", "event": {}}),
             ("register_webhook_endpoint", {"url": "https://example.com", "secret": "whsec_" + "a" * 32}),
             ("claim_webhook_deliveries", {}),
+            ("record_webhook_deliveries", {"reports": []}),
+            ("replay_webhook_deliveries", {}),
+            ("list_webhook_endpoints", {}),
+            *(
+                (function, {"endpoint_id": "<OTHER>"} | rest)
+                for function, rest in (
+                    ("rotate_webhook_secret", {}),
+                    ("set_webhook_endpoint", {"is_enabled": False}),
+                    ("test_webhook_endpoint", {}),
+                    ("remove_webhook_endpoint", {}),
+                    ("webhook_log", {}),
+                )
+            ),
             ("health_check", {}),
         )
     ),

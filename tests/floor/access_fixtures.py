@@ -232,16 +232,21 @@ ROWS = (
     """,
     "insert into ops.outbox (event_type, dedupe_key, data) values ('access.tried', 'access ' || %(n)s, '{}')",
     """
-    insert into ops.webhook_endpoints (url, event_types)
-    values ('https://example.com/access/' || %(n)s, '{access.tried}')
+    insert into ops.event_types (event_type, edge_function, description)
+    values ('access.tried_' || chr(96 + %(n)s), 'notify-trend', 'a row to read')
     """,
     """
-    insert into ops.webhook_deliveries (outbox_id, endpoint_id)
+    insert into public.webhook_endpoints (user_id, url, event_types)
+    values (%(person)s, 'https://example.com/access/' || %(n)s, '{access.tried}')
+    """,
+    """
+    insert into ops.webhook_deliveries (outbox_id, endpoint_id, event_type)
     select
         event.id,
-        endpoint.id
+        endpoint.id,
+        event.event_type
     from ops.outbox as event
-    cross join ops.webhook_endpoints as endpoint
+    cross join public.webhook_endpoints as endpoint
     where
         event.dedupe_key = 'access ' || %(n)s
         and endpoint.url = 'https://example.com/access/' || %(n)s
@@ -252,11 +257,22 @@ ROWS = (
     set
         state = 'dead',
         next_attempt_at = null
-    from ops.webhook_endpoints as endpoint
+    from public.webhook_endpoints as endpoint
     where
         endpoint.id = delivery.endpoint_id
         and endpoint.url = 'https://example.com/access/' || %(n)s
         and %(n)s %% 2 = 0
+    """,
+    """
+    insert into ops.webhook_attempts (delivery_id, replay, attempt, status)
+    select
+        delivery.id,
+        0,
+        1,
+        500
+    from ops.webhook_deliveries as delivery
+    inner join public.webhook_endpoints as endpoint on delivery.endpoint_id = endpoint.id
+    where endpoint.url = 'https://example.com/access/' || %(n)s
     """,
     "insert into ops.webhook_receipts (webhook_id, event) values ('access ' || %(n)s, '{}')",
     "select ops.record_audit_event('ACCESS', 'access ' || %(n)s)",

@@ -25,7 +25,7 @@ create table public.webhook_endpoints (
 );
 alter table public.webhook_endpoints enable row level security;
 comment on table public.webhook_endpoints is
-'Who wants which events. The signing secrets are in Vault, named webhook_endpoint_<id> and webhook_endpoint_<id>_previous.';
+'Who wants which events. The signing secrets are in Vault: webhook_endpoint_<id> and webhook_endpoint_<id>_previous.';
 comment on column public.webhook_endpoints.id is 'What the functions of webhooks take.';
 comment on column public.webhook_endpoints.user_id is 'Whose endpoint; null is the operator''s.';
 comment on column public.webhook_endpoints.url is 'Where events are posted.';
@@ -197,7 +197,8 @@ begin
     return secret;
 end
 $$;
-comment on function private.checked_webhook_secret(text) is 'The secret, or a new one for null; PT400 for what is none.';
+comment on function private.checked_webhook_secret(text) is
+'The secret, or a new one for null; PT400 for what is none.';
 
 create function private.checked_webhook_url(
     url text,
@@ -222,7 +223,8 @@ begin
     return url;
 end
 $$;
-comment on function private.checked_webhook_url(text, boolean) is 'The address, or PT400 that says what is wrong with it.';
+comment on function private.checked_webhook_url(text, boolean) is
+'The address, or PT400 that says what is wrong with it.';
 
 create function private.keep_secret(
     secret_name text,
@@ -294,7 +296,8 @@ begin
     return endpoint;
 end
 $$;
-comment on function private.locked_webhook_endpoint(uuid) is 'The endpoint, held until the transaction ends; PT404 without.';
+comment on function private.locked_webhook_endpoint(uuid) is
+'The endpoint, held until the transaction ends; PT404 without.';
 
 create function private.add_webhook_endpoint(
     owner uuid,
@@ -508,7 +511,8 @@ begin
 end
 $$;
 comment on function private.set_webhook_endpoint(uuid, boolean, text) is
-'Switches an endpoint on or off and answers its row. What died meanwhile waits for a replay. Null keeps the description.';
+'Switches an endpoint on or off and answers its row. What died meanwhile waits for a replay. '
+'Null keeps the description.';
 
 create function private.remove_webhook_endpoint(endpoint_id uuid)
 returns boolean

@@ -33,7 +33,8 @@ where state = 'scheduled';
 create index webhook_deliveries_that_are_dead on ops.webhook_deliveries (updated_at)
 where state = 'dead';
 comment on table ops.webhook_deliveries is 'One event on its way to one endpoint.';
-comment on column ops.webhook_deliveries.event_type is 'The event''s type again: a claim finds what is due of its types.';
+comment on column ops.webhook_deliveries.event_type is
+'The event''s type again: a claim finds what is due of its types.';
 comment on column ops.webhook_deliveries.webhook_id is
 'What the receiver knows it by, the same in every attempt.';
 comment on column ops.webhook_deliveries.next_attempt_at is

@@ -1,6 +1,6 @@
 -- What goes wrong is seen: every check speaks when its fault is planted, and the watchdog misses no job in 400 days.
 begin;
-select plan(67);
+select plan(69);
 \ir ../outcome.psql
 
 -- Who may ask.
@@ -200,14 +200,17 @@ select matches(
     'months that run out are seen'
 );
 
-insert into ops.webhook_endpoints (id, url, event_types)
+insert into public.webhook_endpoints (id, url, event_types)
 values ('00000000-0000-4000-8000-000000000080', 'http://planted.example/', '{planted.event}');
 insert into ops.outbox (id, event_type, dedupe_key, data)
 values ('00000000-0000-4000-8000-000000000081', 'planted.event', '1', '{}');
 delete from ops.webhook_deliveries;
 select is(pg_temp.said('outbox'), 'well', 'an empty outbox is well');
-insert into ops.webhook_deliveries (outbox_id, endpoint_id, next_attempt_at)
-values ('00000000-0000-4000-8000-000000000081', '00000000-0000-4000-8000-000000000080', now() - interval '14 minutes');
+insert into ops.webhook_deliveries (outbox_id, endpoint_id, event_type, next_attempt_at)
+values (
+    '00000000-0000-4000-8000-000000000081', '00000000-0000-4000-8000-000000000080', 'planted.event',
+    now() - interval '14 minutes'
+);
 select is(pg_temp.said('outbox'), 'well', 'a delivery that is due for 14 minutes is not late yet');
 select matches(
     pg_temp.said('outbox', now() + interval '1 minute'),
@@ -220,6 +223,19 @@ set
     next_attempt_at = null;
 select matches(pg_temp.said('outbox'), '1 were given up in the last 7 days.', 'a dead letter is seen');
 select is(pg_temp.said('outbox', now() + interval '8 days'), 'well', 'for a week');
+insert into auth.users (id, email)
+values ('00000000-0000-4000-8000-000000000082', 'planted@webhooks.example');
+update public.webhook_endpoints
+set user_id = '00000000-0000-4000-8000-000000000082'
+where id = '00000000-0000-4000-8000-000000000080';
+select is(pg_temp.said('outbox'), 'well', 'a person''s own server is theirs to mend');
+update public.webhook_endpoints
+set
+    user_id = null,
+    disabled_at = now(),
+    disabled_reason = 'gone'
+where id = '00000000-0000-4000-8000-000000000080';
+select is(pg_temp.said('outbox'), 'well', 'and a disabled endpoint has an alert of its own');
 
 update ops.alerts
 set resolved_at = now()
