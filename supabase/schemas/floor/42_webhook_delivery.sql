@@ -233,10 +233,10 @@ $$;
 comment on function private.disable_webhook_endpoint(uuid, text) is
 'Stops an endpoint, gives up what was on its way and tells the operator and its owner; whether it was in use.';
 
-create function public.claim_webhook_deliveries(
-    event_types text[] default null,
-    "limit" integer default 20,
-    lease_seconds integer default 60
+create function private.claim_webhook_deliveries(
+    event_types text[],
+    most integer,
+    lease_seconds integer
 )
 returns table (
     delivery_id uuid,
@@ -254,7 +254,7 @@ language plpgsql
 as $$
 #variable_conflict use_column
 declare
-    at_most constant integer := least(greatest(coalesce(claim_webhook_deliveries."limit", 20), 0), 500);
+    at_most constant integer := least(greatest(coalesce(claim_webhook_deliveries.most, 20), 0), 500);
     lease constant interval := make_interval(secs => least(greatest(coalesce(lease_seconds, 60), 1), 3600));
     types constant text[] := (
         select array_agg(known.event_type)
@@ -398,6 +398,30 @@ begin
     inner join signing on delivery.endpoint_id = signing.id
     where delivery.id = any(claimed);
 end
+$$;
+comment on function private.claim_webhook_deliveries(text[], integer, integer) is
+'What public.claim_webhook_deliveries does. Granted to nobody.';
+
+create function public.claim_webhook_deliveries(
+    event_types text[] default null,
+    "limit" integer default 20,
+    lease_seconds integer default 60
+)
+returns table (
+    delivery_id uuid,
+    webhook_id text,
+    attempt integer,
+    url text,
+    secrets text[],
+    body text,
+    allow_private boolean
+)
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select * from private.claim_webhook_deliveries(event_types, "limit", lease_seconds)
 $$;
 comment on function public.claim_webhook_deliveries(text[], integer, integer) is
 'Leases what is due of the types (null: all) to one sender, at most 500 at a time: where to post, what to sign, and '
@@ -776,7 +800,7 @@ begin
         from ops.event_types as known
         where replayed -> 'event_types' ? known.event_type
     ) as woken;
-    return replayed -> 'count';
+    return (replayed ->> 'count')::integer;
 end
 $$;
 comment on function public.replay_webhook_deliveries(uuid[], uuid, timestamptz, integer, timestamptz) is
