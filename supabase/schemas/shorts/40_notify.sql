@@ -1,4 +1,10 @@
--- Promises that whoever commits a trend has told of it: a webhook event above 0.8, a broadcast for everybody.
+-- Promises that whoever commits a trend has told of it: the events for webhooks and the news for Realtime are in the same
+-- transaction, and nothing that goes wrong in telling undoes the trend.
+
+insert into ops.event_types (event_type, edge_function, for_subscribers, description)
+values
+('trend.detected', 'notify-trend', true, 'A keyword bursts: its score is above 0.8, or has risen through 0.8.'),
+('trend.updated', 'trend-update', true, 'A trend is new, or its score, source or keyword has changed.');
 
 create function private.trend_dedupe_key(
     keyword text,
@@ -16,6 +22,85 @@ $$;
 comment on function private.trend_dedupe_key(text, text, timestamptz) is
 'One webhook event per keyword, region and UTC day, whichever sources saw it and however often it is detected.';
 
+create function private.tell_of_strong_trends(trend_ids uuid[])
+returns integer
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select ops.enqueue('trend.detected', told.events)
+    from (
+        select
+            jsonb_agg(
+                jsonb_build_object(
+                    'dedupe_key', private.trend_dedupe_key(trend.keyword, trend.region_code, trend.detected_at),
+                    'data', jsonb_build_object(
+                        'id', trend.id,
+                        'keyword', trend.keyword,
+                        'region_code', trend.region_code,
+                        'data_source', trend.data_source,
+                        'trend_score', trend.trend_score,
+                        'growth_rate', trend.growth_rate,
+                        'search_volume', trend.search_volume,
+                        'z_score', trend.z_score,
+                        'q_value', trend.q_value,
+                        'model_version', trend.model_version,
+                        'detected_at', trend.detected_at,
+                        'expires_at', trend.expires_at
+                    )
+                )
+                order by trend.trend_score desc
+            ) as events
+        from public.trending_keywords as trend
+        where trend.id = any(trend_ids)
+    ) as told
+    where told.events is not null
+$$;
+comment on function private.tell_of_strong_trends(uuid[]) is
+'Writes trend.detected of these trends into the outbox. Returns how many events were new.';
+
+create function private.tell_of_changed_trends(
+    trend_ids uuid[],
+    previous_scores double precision[],
+    change text
+)
+returns integer
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select ops.enqueue('trend.updated', told.events)
+    from (
+        select
+            jsonb_agg(
+                jsonb_build_object(
+                    'dedupe_key', concat_ws(':', trend.id, trend.updated_at, trend.trend_score),
+                    'data', jsonb_build_object(
+                        'id', trend.id,
+                        'keyword', trend.keyword,
+                        'region_code', trend.region_code,
+                        'data_source', trend.data_source,
+                        'trend_score', trend.trend_score,
+                        'previous_score', changed.previous_score,
+                        'growth_rate', trend.growth_rate,
+                        'detected_at', trend.detected_at,
+                        'expires_at', trend.expires_at,
+                        'model_version', trend.model_version,
+                        'change', tell_of_changed_trends.change
+                    )
+                )
+                order by trend.id
+            ) as events
+        from public.trending_keywords as trend
+        inner join unnest(trend_ids, previous_scores) as changed (id, previous_score) on trend.id = changed.id
+    ) as told
+    where told.events is not null
+$$;
+comment on function private.tell_of_changed_trends(uuid[], double precision[], text) is
+'Writes trend.updated of these trends into the outbox, each with its score before. Returns how many events were new.';
+
 create function private.notify_trending_keyword()
 returns trigger
 volatile
@@ -24,85 +109,31 @@ set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
 declare
-    news uuid[];
+    written uuid[];
     strong uuid[];
-    events jsonb;
 begin
-    if tg_op = 'INSERT' then
-        select
-            array_agg(new_trend.id),
-            array_agg(new_trend.id) filter (where new_trend.trend_score > 0.8)
-        into
-            news,
-            strong
-        from new_trends as new_trend;
-    else
-        select
-            array_agg(new_trend.id) filter (
-                where new_trend.trend_score <> old_trend.trend_score or new_trend.detected_at <> old_trend.detected_at
-            ),
-            array_agg(new_trend.id) filter (where new_trend.trend_score > 0.8 and old_trend.trend_score <= 0.8)
-        into
-            news,
-            strong
-        from new_trends as new_trend
-        inner join old_trends as old_trend on new_trend.id = old_trend.id;
-    end if;
-
     select
-        jsonb_agg(
-            jsonb_build_object(
-                'dedupe_key', private.trend_dedupe_key(trend.keyword, trend.region_code, trend.detected_at),
-                'data', jsonb_build_object(
-                    'id', trend.id,
-                    'keyword', trend.keyword,
-                    'region_code', trend.region_code,
-                    'data_source', trend.data_source,
-                    'trend_score', trend.trend_score,
-                    'growth_rate', trend.growth_rate,
-                    'search_volume', trend.search_volume,
-                    'z_score', trend.z_score,
-                    'q_value', trend.q_value,
-                    'model_version', trend.model_version,
-                    'detected_at', trend.detected_at,
-                    'expires_at', trend.expires_at
-                )
-            )
-            order by trend.trend_score desc
-        )
-    into events
-    from public.trending_keywords as trend
-    where trend.id = any(strong);
-    if events is not null then
-        perform ops.enqueue('trend.detected', events);
+        array_agg(trend.id),
+        array_agg(trend.id) filter (where trend.trend_score > 0.8)
+    into
+        written,
+        strong
+    from new_trends as trend;
+    -- An upsert that only updated fires this too, with nothing.
+    if written is not null then
+        perform private.tell_of_strong_trends(strong);
+        perform private.tell_of_changed_trends(written, array[]::double precision[], 'inserted');
+        perform private.add_trend_news(written, 'inserted');
     end if;
-
-    begin
-        perform
-            realtime.send(
-                jsonb_build_object(
-                    'keyword', trend.keyword,
-                    'region_code', trend.region_code,
-                    'trend_score', trend.trend_score,
-                    'growth_rate', trend.growth_rate,
-                    'detected_at', trend.detected_at
-                ),
-                'trend',
-                'trends',
-                -- On a public topic any client could send, and its trends would look like ours.
-                true
-            )
-        from public.trending_keywords as trend
-        where trend.id = any(news);
-    exception
-        when others then
-            raise warning 'trends were not broadcast: %', sqlerrm;
-    end;
     return null;
+exception
+    when others then
+        raise warning 'new trends were not told: %', sqlerrm;
+        return null;
 end
 $$;
 comment on function private.notify_trending_keyword() is
-'Tells of new and of risen trends, a statement at a time. Neither Realtime nor the outbox can fail the write.';
+'Tells of new trends, a statement at a time. Neither Realtime nor the outbox can fail the write.';
 
 create trigger trending_keyword_notification
 after insert on public.trending_keywords
@@ -110,42 +141,51 @@ referencing new table as new_trends
 for each statement
 execute function private.notify_trending_keyword();
 
-create trigger trend_rise_notification
-after update on public.trending_keywords
-referencing old table as old_trends new table as new_trends
-for each statement
-execute function private.notify_trending_keyword();
-
-create function public.receive_trend_event(
-    webhook_id text,
-    event jsonb
-)
-returns jsonb
+create function private.notify_trend_update()
+returns trigger
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
+declare
+    changed uuid[];
+    previous_scores double precision[];
+    risen uuid[];
 begin
-    if coalesce(length(receive_trend_event.webhook_id) not between 1 and 255, true) then
-        raise exception using
-            errcode = 'PT400',
-            message = 'The webhook has no id of 1 to 255 characters.';
+    select
+        array_agg(now_trend.id order by now_trend.id),
+        array_agg(old_trend.trend_score order by now_trend.id),
+        array_agg(now_trend.id) filter (where now_trend.trend_score > 0.8 and old_trend.trend_score <= 0.8)
+    into
+        changed,
+        previous_scores,
+        risen
+    from new_trends as now_trend
+    inner join old_trends as old_trend on now_trend.id = old_trend.id
+    where
+        (now_trend.trend_score, now_trend.data_source, now_trend.keyword)
+        is distinct from (old_trend.trend_score, old_trend.data_source, old_trend.keyword);
+    if changed is not null then
+        perform private.tell_of_strong_trends(risen);
+        perform private.tell_of_changed_trends(changed, previous_scores, 'updated');
+        perform private.add_trend_news(changed, 'updated');
     end if;
-    if event ->> 'type' is distinct from 'trend.detected' or event #>> '{data,keyword}' is null then
-        raise exception using
-            errcode = 'PT400',
-            message = 'The event is no trend.detected event with a keyword.',
-            hint = 'Send the body of the webhook unchanged.';
-    end if;
-    insert into ops.webhook_receipts (webhook_id, event)
-    values (receive_trend_event.webhook_id, receive_trend_event.event)
-    on conflict on constraint webhook_receipts_pkey do nothing;
-    return jsonb_build_object('duplicate', not found);
+    return null;
+exception
+    when others then
+        raise warning 'changed trends were not told: %', sqlerrm;
+        return null;
 end
 $$;
-comment on function public.receive_trend_event(text, jsonb) is
-'Takes a verified webhook: the receipt and what it leads to are one transaction, so it happens once.';
+comment on function private.notify_trend_update() is
+'Tells of trends whose score, source or keyword really changed, and anew of those that rose through 0.8.';
+
+create trigger trend_update_notification
+after update on public.trending_keywords
+referencing old table as old_trends new table as new_trends
+for each statement
+execute function private.notify_trend_update();
 
 -- A hosted project has this publication; a plain Postgres does not.
 do $$

@@ -560,3 +560,18 @@ grant select, insert, update, delete on private.feed_weights to app_service;
 grant select, insert, update, delete on private.mood_topics to app_service;
 grant select on private.feed_impressions to app_service;
 grant select on private.feed_exposures to app_service;
+
+-- trend news: everybody asks through trends_since, limited below premium. The topics of the tiers are for who holds them.
+-- Whatever the name of a topic, these conditions compare texts and cannot raise: one that does would silence all others.
+grant execute on function public.trends_since(bigint, integer) to app_anonymous, app_service;
+grant execute on function private.trend_news_after(bigint, integer) to app_anonymous, app_service;
+create policy "premium and up hear of whole trends" on realtime.messages
+for select to authenticated
+using (
+    extension = 'broadcast'
+    and (
+        (topic = 'trends:premium' and (select private.has_tier('premium')))
+        or (topic = 'trends:pro' and (select private.has_tier('pro')))
+        or (topic = 'trends:enterprise' and (select private.has_tier('enterprise')))
+    )
+);

@@ -178,3 +178,10 @@ select cron.schedule(
     '40 * * * *',
     $$select ops.log_job_run('shorts-forget-feed-rankings', private.forget_feed_rankings())$$
 );
+
+-- Every hour a batch: who was away for longer than a week begins anew.
+select cron.schedule(
+    'shorts-forget-trend-news',
+    '55 * * * *',
+    $$select ops.log_job_run('shorts-forget-trend-news', private.forget_trend_news())$$
+);
