@@ -256,6 +256,7 @@ begin
         'private.user_tastes',
         'private.watch_windows',
         'private.ai_turn_days',
+        'public.notifications',
         'public.user_profiles',
         'public.user_tiers'
     ] loop

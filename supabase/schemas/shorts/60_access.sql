@@ -575,3 +575,13 @@ using (
         or (topic = 'trends:enterprise' and (select private.has_tier('enterprise')))
     )
 );
+
+-- notifications: people read, mark as read and delete their own; the handlers of the webhooks write them.
+grant select, delete on public.notifications to app_authenticated;
+grant update (read_at) on public.notifications to app_authenticated;
+grant select, insert, update, delete on public.notifications to app_service;
+grant execute on function public.receive_trend_update(text, jsonb) to app_service;
+create policy "people keep their own notifications" on public.notifications
+for all to authenticated
+using (user_id = (select auth.uid()))
+with check (user_id = (select auth.uid()));

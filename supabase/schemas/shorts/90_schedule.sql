@@ -185,3 +185,10 @@ select cron.schedule(
     '55 * * * *',
     $$select ops.log_job_run('shorts-forget-trend-news', private.forget_trend_news())$$
 );
+
+-- Every hour a batch: notifications are kept for 30 days.
+select cron.schedule(
+    'shorts-forget-notifications',
+    '57 * * * *',
+    $$select ops.log_job_run('shorts-forget-notifications', private.forget_notifications())$$
+);

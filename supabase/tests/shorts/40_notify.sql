@@ -185,8 +185,8 @@ select is(
             and schemaname = 'public'
             and tablename !~ '^conformance'
     ),
-    array['search_sessions', 'trending_keywords', 'user_feedback'],
-    'S-178: trends, searches and feedback are published for Postgres Changes, each under its own name'
+    array['notifications', 'search_sessions', 'trending_keywords', 'user_feedback'],
+    'S-178: trends, searches, feedback and notifications are published for Postgres Changes, each under its own name'
 );
 select results_eq(
     $$
