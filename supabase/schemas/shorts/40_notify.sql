@@ -1,4 +1,4 @@
--- Promises that whoever commits a trend has told of it: the events for webhooks and the news for Realtime are in the same
+-- Promises that whoever commits a trend has told of it: events for webhooks and news for Realtime are in the same
 -- transaction, and nothing that goes wrong in telling undoes the trend.
 
 insert into ops.event_types (event_type, edge_function, for_subscribers, description)

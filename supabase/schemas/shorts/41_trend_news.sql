@@ -16,7 +16,8 @@ create table private.trend_news (
 alter table private.trend_news enable row level security;
 create index trend_news_without_number on private.trend_news (id)
 where cursor is null;
-comment on table private.trend_news is 'What became of trends, as it is told to those who follow them. Kept for 7 days.';
+comment on table private.trend_news is
+'What became of trends, as it is told to those who follow them. Kept for 7 days.';
 comment on column private.trend_news.cursor is
 'Its number, without gaps and in the order of commits; null until its transaction commits.';
 comment on column private.trend_news.limited is 'What everybody may see of the trend.';
@@ -29,7 +30,8 @@ create table private.trend_news_counter (
 );
 alter table private.trend_news_counter enable row level security;
 insert into private.trend_news_counter default values;
-comment on table private.trend_news_counter is 'The newest cursor: one row, locked by one committing transaction at a time.';
+comment on table private.trend_news_counter is
+'The newest cursor: one row, locked by one committing transaction at a time.';
 
 create function private.add_trend_news(
     trend_ids uuid[],
@@ -260,8 +262,8 @@ begin
 end
 $$;
 comment on function public.trends_since(bigint, integer) is
-'What became of trends since a cursor, in order: {"trends": [...], "cursor", "newest", "is_complete", "missed"}. Without a '
-'cursor it begins now. missed: the cursor is older than the 7 days that are kept. For everybody, limited below premium.';
+'What became of trends since a cursor, in order: {"trends", "cursor", "newest", "is_complete", "missed"}. Without a cursor '
+'it begins now. missed: the cursor is older than the 7 days that are kept. For everybody, limited below premium.';
 
 create function private.forget_trend_news(
     at timestamptz default now(),

@@ -26,14 +26,16 @@ comment on table public.notifications is
 comment on column public.notifications.id is 'Our own id.';
 comment on column public.notifications.user_id is 'Who is told.';
 comment on column public.notifications.kind is 'trend: a keyword that the person follows bursts.';
-comment on column public.notifications.dedupe_key is 'Two of one kind and key are one: the keyword, region and UTC day.';
+comment on column public.notifications.dedupe_key is
+'Two of one kind and key are one: the keyword, region and UTC day.';
 comment on column public.notifications.trend_id is 'The id of the trend in trending_keywords.';
 comment on column public.notifications.keyword is 'The keyword, normalised.';
 comment on column public.notifications.region_code is 'Where it trends.';
 comment on column public.notifications.payload is
 'trend_score, growth_rate and detected_at as of told_at, the newest that was known before it was read.';
 comment on column public.notifications.created_at is 'When the person was told.';
-comment on column public.notifications.read_at is 'When the person read it; null until then. The person''s own to write.';
+comment on column public.notifications.read_at is
+'When the person read it; null until then. The person''s own to write.';
 
 create function private.folded_keywords(keywords text[])
 returns text[]

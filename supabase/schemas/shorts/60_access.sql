@@ -585,3 +585,15 @@ create policy "people keep their own notifications" on public.notifications
 for all to authenticated
 using (user_id = (select auth.uid()))
 with check (user_id = (select auth.uid()));
+
+-- webhooks of premium people: who is signed in calls; the functions ask for the tier where it is needed. The list of
+-- one's own is the table, public.webhook_endpoints.
+grant execute on function public.add_my_webhook(text, text[], text) to app_authenticated;
+grant execute on function public.rotate_my_webhook_secret(uuid, integer) to app_authenticated;
+grant execute on function public.test_my_webhook(uuid) to app_authenticated;
+grant execute on function public.set_my_webhook(uuid, boolean) to app_authenticated;
+grant execute on function public.remove_my_webhook(uuid) to app_authenticated;
+grant execute on function public.my_webhook_log(uuid, integer, timestamptz) to app_authenticated;
+grant execute on function public.replay_my_webhooks(uuid, timestamptz) to app_authenticated;
+grant execute on function private.add_own_webhook(text, text[], text) to app_authenticated;
+grant execute on function private.manage_own_webhook(text, uuid, jsonb) to app_authenticated;

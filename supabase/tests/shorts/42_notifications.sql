@@ -254,7 +254,10 @@ cross join lateral (
 order by
     receiver.name,
     bad.what;
-select is_empty($$select from ops.webhook_receipts where webhook_id = 'bad'$$, 'without a receipt: sent right, it is taken');
+select is_empty(
+    $$select from ops.webhook_receipts where webhook_id = 'bad'$$,
+    'without a receipt: sent right, it is taken'
+);
 
 -- Whose they are.
 select is(
@@ -264,7 +267,13 @@ select is(
 )
 from (
     values
-    (1, 'authenticated', '{"sub": "11111111-1111-4111-8111-111111111111"}'::jsonb, 'select from public.notifications', '1 row'),
+    (
+        1,
+        'authenticated',
+        '{"sub": "11111111-1111-4111-8111-111111111111"}'::jsonb,
+        'select from public.notifications',
+        '1 row'
+    ),
     (2, 'anon', null, 'select from public.notifications', '42501 permission denied for table notifications'),
     (
         3,
@@ -281,14 +290,24 @@ from (
         '42501 permission denied for table notifications'
     ),
     (5, 'authenticated', '{"sub": "44444444-4444-4444-8444-444444444444"}', 'delete from public.notifications', '0 rows'),
-    (6, 'authenticated', '{"sub": "11111111-1111-4111-8111-111111111111"}', 'delete from public.notifications', '1 row')
+    (
+        6,
+        'authenticated',
+        '{"sub": "11111111-1111-4111-8111-111111111111"}',
+        'delete from public.notifications',
+        '1 row'
+    )
 ) as listed (place, role_name, claims, statement, expected)
 cross join lateral (select listed.role_name, listed.claims) as client
 cross join lateral (select listed.statement, listed.expected) as attempt
 order by listed.place;
 
 -- Kept for 30 days.
-select is(private.forget_notifications(now() + interval '29 days 23 hours'), '{"forgotten": 0}', 'younger than 30 days stays');
+select is(
+    private.forget_notifications(now() + interval '29 days 23 hours'),
+    '{"forgotten": 0}',
+    'younger than 30 days stays'
+);
 select is(private.forget_notifications(now() + interval '30 days 1 second'), '{"forgotten": 1}', 'older goes');
 
 select finish();
