@@ -265,6 +265,11 @@ begin
         get diagnostics rows_deleted = row_count;
         counts := counts || jsonb_build_object(split_part(emptied, '.', 2), rows_deleted);
     end loop;
+    -- Realtime keeps for three days what it told the person, searches among it.
+    delete from realtime.messages as message
+    where message.topic in ('user:' || user_id, 'user:' || user_id || ':searches');
+    get diagnostics rows_deleted = row_count;
+    counts := counts || jsonb_build_object('messages', rows_deleted);
     delete from public.users as stored
     where stored.id = shorts_on_erase.user_id;
     get diagnostics rows_deleted = row_count;

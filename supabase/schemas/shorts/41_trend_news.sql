@@ -262,8 +262,9 @@ begin
 end
 $$;
 comment on function public.trends_since(bigint, integer) is
-'What became of trends since a cursor, in order: {"trends", "cursor", "newest", "is_complete", "missed"}. Without a cursor '
-'it begins now. missed: the cursor is older than the 7 days that are kept. For everybody, limited below premium.';
+'What became of trends since a cursor, in order: {"trends", "cursor", "newest", "is_complete", "missed"}. Without a '
+'cursor it begins now. missed: the cursor is older than the 7 days that are kept. Full rows for premium and up, '
+'limited ones for everybody.';
 
 create function private.forget_trend_news(
     at timestamptz default now(),

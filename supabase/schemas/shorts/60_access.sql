@@ -561,8 +561,8 @@ grant select, insert, update, delete on private.mood_topics to app_service;
 grant select on private.feed_impressions to app_service;
 grant select on private.feed_exposures to app_service;
 
--- trend news: everybody asks through trends_since, limited below premium. The topics of the tiers are for who holds them.
--- Whatever the name of a topic, these conditions compare texts and cannot raise: one that does would silence all others.
+-- trend news: everybody asks through trends_since, limited below premium. Topics of tiers are for who holds them.
+-- Whatever a topic is called, these conditions compare texts and cannot raise: one that did would silence all others.
 grant execute on function public.trends_since(bigint, integer) to app_anonymous, app_service;
 grant execute on function private.trend_news_after(bigint, integer) to app_anonymous, app_service;
 create policy "premium and up hear of whole trends" on realtime.messages

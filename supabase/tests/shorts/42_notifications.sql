@@ -289,7 +289,13 @@ from (
         $$update public.notifications set keyword = 'forged'$$,
         '42501 permission denied for table notifications'
     ),
-    (5, 'authenticated', '{"sub": "44444444-4444-4444-8444-444444444444"}', 'delete from public.notifications', '0 rows'),
+    (
+        5,
+        'authenticated',
+        '{"sub": "44444444-4444-4444-8444-444444444444"}',
+        'delete from public.notifications',
+        '0 rows'
+    ),
     (
         6,
         'authenticated',
