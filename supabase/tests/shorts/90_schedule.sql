@@ -1,6 +1,6 @@
 -- The room's jobs are exactly these, and they run.
 begin;
-select plan(34);
+select plan(36);
 
 select results_eq(
     $$
@@ -28,7 +28,9 @@ select results_eq(
         ('shorts-forecast-trends', '20 * * * *', true),
         ('shorts-forget-feed-rankings', '40 * * * *', true),
         ('shorts-forget-keyword-states', '45 * * * *', true),
+        ('shorts-forget-notifications', '57 * * * *', true),
         ('shorts-forget-search-pages', '3-59/5 * * * *', true),
+        ('shorts-forget-trend-news', '55 * * * *', true),
         ('shorts-learn-neighbours', '* 19 * * *', true),
         ('shorts-learn-tastes', '* 20 * * *', true),
         ('shorts-prune-watch-events', '40 17 * * *', true),
