@@ -37,11 +37,12 @@ comment on column public.notifications.created_at is 'When the person was told.'
 comment on column public.notifications.read_at is
 'When the person read it; null until then. The person''s own to write.';
 
+-- An index calls it as whoever writes the row: it reaches normalize_keyword as its owner.
 create function private.folded_keywords(keywords text[])
 returns text[]
 immutable
 parallel safe
-security invoker
+security definer
 set search_path = pg_catalog, pg_temp
 language sql
 as $$

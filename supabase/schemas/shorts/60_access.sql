@@ -581,6 +581,7 @@ grant select, delete on public.notifications to app_authenticated;
 grant update (read_at) on public.notifications to app_authenticated;
 grant select, insert, update, delete on public.notifications to app_service;
 grant execute on function public.receive_trend_update(text, jsonb) to app_service;
+grant execute on function private.folded_keywords(text[]) to app_authenticated, app_service;
 create policy "people keep their own notifications" on public.notifications
 for all to authenticated
 using (user_id = (select auth.uid()))

@@ -490,9 +490,27 @@ select
     '{}',
     '{}'
 from private.feed_rankings as ranking;
+insert into public.notifications (user_id, kind, dedupe_key, keyword, region_code, payload)
+select
+    person.id,
+    'trend',
+    'a trend',
+    'k',
+    'KR',
+    '{}'
+from public.users as person;
+delete from realtime.messages;
+insert into realtime.messages (topic, extension, private)
+select
+    'user:' || person.id,
+    'broadcast',
+    true
+from public.users as person;
 select is(
     public.erase_user('22222222-2222-4222-8222-222222222222') #> '{erased,shorts}',
     '{
+        "messages": 1,
+        "notifications": 1,
         "users": 1,
         "user_tiers": 1,
         "user_tastes": 1,
@@ -535,8 +553,9 @@ select results_eq(
         union all select user_id from private.user_tastes
         union all select user_id from private.feed_rankings
         union all select user_id from private.feed_impressions
+        union all select user_id from public.notifications
     $$,
-    array_fill('11111111-1111-4111-8111-111111111111'::uuid, array[15]),
+    array_fill('11111111-1111-4111-8111-111111111111'::uuid, array[16]),
     'D69: of whom everything is left'
 );
 

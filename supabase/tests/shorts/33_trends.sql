@@ -96,7 +96,11 @@ select ok(
     ),
     'S-208: detected for the given time, good for 4 hours'
 );
-select is((select count(*) from ops.outbox), 2::bigint, 'both are told to webhooks');
+select is(
+    (select count(*) from ops.outbox where event_type = 'trend.detected'),
+    2::bigint,
+    'both are told to webhooks'
+);
 
 -- Again.
 create temporary table before as
@@ -146,7 +150,11 @@ select results_eq(
     $$values (1::bigint, 20, '2026-01-06 02:20+00'::timestamptz)$$,
     'the record changes the open row'
 );
-select is((select count(*) from ops.outbox), 2::bigint, 'which was already told today');
+select is(
+    (select count(*) from ops.outbox where event_type = 'trend.detected'),
+    2::bigint,
+    'which was already told today'
+);
 
 -- The next day the old ones are closed, and the same keyword may trend again.
 insert into private.keyword_signals (region_code, data_source, bucket, keyword, mentions)

@@ -497,9 +497,12 @@ select is(
     format('S-282: %s: %s', client.name, attempt.statement)
 )
 from client
-cross join (
+cross join lateral (
     values
-    ($$select from realtime.messages where topic like 'trends%'$$, '1 row'),
+    (
+        $$select from realtime.messages where topic like 'trends%'$$,
+        case when client.has_premium then '2 rows' else '1 row' end
+    ),
     (
         $$insert into realtime.messages (topic, extension, private) values ('trends', 'broadcast', true)$$,
         '42501 new row violates row-level security policy for table "messages"'

@@ -1,7 +1,7 @@
 -- What a person did is theirs: others and their statements without a condition reach none of it, whatever their tier.
 begin;
 \ir ../outcome.psql
-select plan(485);
+select plan(527);
 
 -- An empty house: nothing of the running stack is seen in here.
 delete from auth.users;
@@ -90,6 +90,21 @@ select
     'operator'
 from pg_temp.client
 on conflict (user_id) do nothing;
+insert into public.notifications (user_id, kind, dedupe_key, keyword, region_code, payload)
+select
+    client.id,
+    'trend',
+    'of ' || client.name,
+    'k',
+    'KR',
+    '{}'
+from pg_temp.client;
+insert into public.webhook_endpoints (user_id, url, event_types)
+select
+    client.id,
+    'https://hooks.example/' || client.name,
+    '{trend.detected}'
+from pg_temp.client;
 
 create temporary table owned (place, relation, owner, ledger) as
 values
@@ -104,7 +119,9 @@ values
 -- The interactions were given the ids of their people.
 (9, 'watch_events', 'interaction_id', 'S-160'),
 (10, 'users', 'id', 'S-154'),
-(11, 'user_tiers', 'user_id', 'S-155');
+(11, 'user_tiers', 'user_id', 'S-155'),
+(12, 'notifications', 'user_id', 'S-181'),
+(13, 'webhook_endpoints', 'user_id', 'S-262');
 
 select is_empty(
     $$
