@@ -57,6 +57,7 @@ IDENTITIES = (
 
 # The column that names whose row it is.
 OWNERS = {
+    "public.notifications": "user_id",
     "public.search_sessions": "user_id",
     "public.search_sessions_partitioned": "user_id",
     "public.user_feedback": "user_id",
@@ -215,6 +216,10 @@ ROWS = (
         user_id, request_id, weights_version, video_nos, video_ids, positions, explored, propensities
     )
     values (%(person)s, gen_random_uuid(), 'v1', '{1}', '{access}', '{1}', '{false}', '{1}')
+    """,
+    """
+    insert into public.notifications (user_id, kind, dedupe_key, keyword, region_code, payload)
+    values (%(person)s, 'trend', 'access ' || %(n)s, 'access', 'KR', '{}')
     """,
     "insert into private.ai_turn_days (user_id, day, used) values (%(person)s, '2026-01-01', 1)",
     # What detection keeps of them.

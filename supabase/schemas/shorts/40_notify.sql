@@ -27,35 +27,40 @@ returns integer
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
-    select ops.enqueue('trend.detected', told.events)
-    from (
-        select
-            jsonb_agg(
-                jsonb_build_object(
-                    'dedupe_key', private.trend_dedupe_key(trend.keyword, trend.region_code, trend.detected_at),
-                    'data', jsonb_build_object(
-                        'id', trend.id,
-                        'keyword', trend.keyword,
-                        'region_code', trend.region_code,
-                        'data_source', trend.data_source,
-                        'trend_score', trend.trend_score,
-                        'growth_rate', trend.growth_rate,
-                        'search_volume', trend.search_volume,
-                        'z_score', trend.z_score,
-                        'q_value', trend.q_value,
-                        'model_version', trend.model_version,
-                        'detected_at', trend.detected_at,
-                        'expires_at', trend.expires_at
-                    )
+declare
+    events jsonb;
+begin
+    select
+        jsonb_agg(
+            jsonb_build_object(
+                'dedupe_key', private.trend_dedupe_key(trend.keyword, trend.region_code, trend.detected_at),
+                'data', jsonb_build_object(
+                    'id', trend.id,
+                    'keyword', trend.keyword,
+                    'region_code', trend.region_code,
+                    'data_source', trend.data_source,
+                    'trend_score', trend.trend_score,
+                    'growth_rate', trend.growth_rate,
+                    'search_volume', trend.search_volume,
+                    'z_score', trend.z_score,
+                    'q_value', trend.q_value,
+                    'model_version', trend.model_version,
+                    'detected_at', trend.detected_at,
+                    'expires_at', trend.expires_at
                 )
-                order by trend.trend_score desc
-            ) as events
-        from public.trending_keywords as trend
-        where trend.id = any(trend_ids)
-    ) as told
-    where told.events is not null
+            )
+            order by trend.trend_score desc
+        )
+    into events
+    from public.trending_keywords as trend
+    where trend.id = any(trend_ids);
+    if events is null then
+        return 0;
+    end if;
+    return ops.enqueue('trend.detected', events);
+end
 $$;
 comment on function private.tell_of_strong_trends(uuid[]) is
 'Writes trend.detected of these trends into the outbox. Returns how many events were new.';
@@ -69,34 +74,39 @@ returns integer
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
-    select ops.enqueue('trend.updated', told.events)
-    from (
-        select
-            jsonb_agg(
-                jsonb_build_object(
-                    'dedupe_key', concat_ws(':', trend.id, trend.updated_at, trend.trend_score),
-                    'data', jsonb_build_object(
-                        'id', trend.id,
-                        'keyword', trend.keyword,
-                        'region_code', trend.region_code,
-                        'data_source', trend.data_source,
-                        'trend_score', trend.trend_score,
-                        'previous_score', changed.previous_score,
-                        'growth_rate', trend.growth_rate,
-                        'detected_at', trend.detected_at,
-                        'expires_at', trend.expires_at,
-                        'model_version', trend.model_version,
-                        'change', tell_of_changed_trends.change
-                    )
+declare
+    events jsonb;
+begin
+    select
+        jsonb_agg(
+            jsonb_build_object(
+                'dedupe_key', concat_ws(':', trend.id, trend.updated_at, trend.trend_score),
+                'data', jsonb_build_object(
+                    'id', trend.id,
+                    'keyword', trend.keyword,
+                    'region_code', trend.region_code,
+                    'data_source', trend.data_source,
+                    'trend_score', trend.trend_score,
+                    'previous_score', changed.previous_score,
+                    'growth_rate', trend.growth_rate,
+                    'detected_at', trend.detected_at,
+                    'expires_at', trend.expires_at,
+                    'model_version', trend.model_version,
+                    'change', tell_of_changed_trends.change
                 )
-                order by trend.id
-            ) as events
-        from public.trending_keywords as trend
-        inner join unnest(trend_ids, previous_scores) as changed (id, previous_score) on trend.id = changed.id
-    ) as told
-    where told.events is not null
+            )
+            order by trend.id
+        )
+    into events
+    from public.trending_keywords as trend
+    inner join unnest(trend_ids, previous_scores) as changed (id, previous_score) on trend.id = changed.id;
+    if events is null then
+        return 0;
+    end if;
+    return ops.enqueue('trend.updated', events);
+end
 $$;
 comment on function private.tell_of_changed_trends(uuid[], double precision[], text) is
 'Writes trend.updated of these trends into the outbox, each with its score before. Returns how many events were new.';
