@@ -4,6 +4,8 @@ import type { Outbox, Report } from "./outbox.ts";
 export const BATCH = 100;
 /** How long, in milliseconds, a report may wait for others: what is not recorded is sent again after a crash. */
 export const LINGER = 250;
+/** After how many milliseconds a call that failed is made once more: a database that restarts is back by then. */
+export const AGAIN = 1000;
 
 /** Records outcomes in batches, while others are still under way. */
 export class Recorder {
@@ -36,7 +38,11 @@ export class Recorder {
     if (reports.length === 0) return;
     this.reports = [];
     const tell = (problem: string | null) => reports.forEach((report) => this.recorded(report, problem));
-    const call = this.outbox.record(reports).then(
+    const call = this.outbox.record(reports).catch(async () => {
+      // Told twice is the same as told once; not told means posted twice.
+      await new Promise((resolve) => setTimeout(resolve, AGAIN));
+      await this.outbox.record(reports);
+    }).then(
       () => tell(null),
       // The leases end and the deliveries are made again under the same webhook-id.
       (error) => tell(error instanceof Error ? error.message : "unknown"),

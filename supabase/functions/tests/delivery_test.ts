@@ -204,6 +204,16 @@ Deno.test("a report holds the attempt and how long it took", async () => {
   assert.ok(duration_ms >= 0 && duration_ms < 2000);
 });
 
+Deno.test("a report that did not get through is sent once more", async () => {
+  const outbox = new FakeOutbox([rows(3)]);
+  const record = outbox.record.bind(outbox);
+  let calls = 0;
+  outbox.record = (reports: Report[]) => ++calls === 1 ? Promise.reject(new Error("restarting")) : record(reports);
+  const { woken, lines } = build([], { outbox });
+  assert.deepEqual(await woken(), { claimed: 3, delivered: 3, failed: 0 });
+  assert.deepEqual([calls, outbox.batches.length, lines], [2, 1, []]);
+});
+
 Deno.test("deliveries that cannot be recorded count as failed and stop no other", async () => {
   const outbox = new FakeOutbox([rows(150)]);
   const record = outbox.record.bind(outbox);
