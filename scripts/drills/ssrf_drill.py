@@ -1,0 +1,25 @@
+"""Runs ssrf_drill.ts with the Deno of this checkout: the sender itself is what is attacked."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from scripts.local_stack.settings import REPOSITORY, user_cache
+
+
+def main(arguments: list[str]) -> int:
+    command: list[str | Path] = [
+        *(Path(sysconfig.get_path("scripts")) / "deno", "run", "--quiet", "--no-prompt", "--allow-net", "--allow-env"),
+        *("--config", REPOSITORY / "supabase" / "functions" / "deno.json"),
+        *(Path(__file__).with_suffix(".ts"), *arguments),
+    ]
+    environment = {"DENO_DIR": str(user_cache() / "deno"), "DENO_NO_UPDATE_CHECK": "1", "NO_COLOR": "1"}
+    return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
