@@ -12,11 +12,10 @@ from scripts.local_stack.settings import REPOSITORY, user_cache
 
 
 def main(arguments: list[str]) -> int:
-    command: list[str | Path] = [
-        *(Path(sysconfig.get_path("scripts")) / "deno", "run", "--quiet", "--no-prompt", "--allow-net", "--allow-env"),
-        *("--config", REPOSITORY / "supabase" / "functions" / "deno.json"),
-        *(Path(__file__).with_suffix(".ts"), *arguments),
-    ]
+    deno = str(Path(sysconfig.get_path("scripts")) / "deno")
+    options = ("--quiet", "--no-prompt", "--allow-net", "--allow-env")
+    configuration = ("--config", str(REPOSITORY / "supabase" / "functions" / "deno.json"))
+    command = [deno, "run", *options, *configuration, str(Path(__file__).with_suffix(".ts")), *arguments]
     environment = {"DENO_DIR": str(user_cache() / "deno"), "DENO_NO_UPDATE_CHECK": "1", "NO_COLOR": "1"}
     return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
 
