@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 TIMEOUT = 5.0  # seconds for the whole call; senders wait at least 10
+RECORDED_BY = {"trend.detected": "receive_trend_event", "trend.updated": "receive_trend_update"}
 REFUSALS = {400, 413, 422}  # any other answer is about this handler's key or the service, not about the event
 
 
@@ -29,7 +30,7 @@ class Refused(ReceiptError):  # noqa: N818
 
 
 class Receipts:
-    """The `receive_trend_event` function of one Supabase project, called with a secret key."""
+    """The functions of one Supabase project that take events, called with a secret key."""
 
     def __init__(
         self, url: str, *, secret_key: str, transport: httpx.AsyncBaseTransport | None = None, timeout: float = TIMEOUT
@@ -44,12 +45,13 @@ class Receipts:
         )
 
     async def receive(self, webhook_id: str, *, event: dict[str, Any]) -> bool:
-        """Record `event`; True when this webhook id was recorded before."""
+        """Record `event`, of a type in RECORDED_BY; True when this webhook id was recorded before."""
+        function = RECORDED_BY[event["type"]]
         try:
             # httpx limits each read and write; this limits their sum.
             async with asyncio.timeout(self._timeout):
                 answer = await self._client.post(
-                    "/rest/v1/rpc/receive_trend_event", json={"webhook_id": webhook_id, "event": event}
+                    f"/rest/v1/rpc/{function}", json={"webhook_id": webhook_id, "event": event}
                 )
         except (httpx.HTTPError, TimeoutError) as error:
             raise Unavailable(f"The database did not answer: {type(error).__name__}.") from error
@@ -60,7 +62,7 @@ class Receipts:
         try:
             duplicate = answer.json()["duplicate"]
         except (ValueError, KeyError, TypeError) as error:
-            raise Unavailable("The database answered something else than receive_trend_event.") from error
+            raise Unavailable(f"The database answered something else than {function}.") from error
         return duplicate is True
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP rim of the handler: reads a request, asks `verify` and `receive`, answers JSON.
+"""The HTTP rim of the handlers: reads a request, asks `verify` and `receive`, answers JSON.
 
 `uvicorn functions.server:app` serves it with settings from the environment.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from . import ai_analysis, bright_data, trends, youtube_videos
-from .inbound import Open, Read, Store, inbound
+from .inbound import Endpoint, Open, Read, Store, inbound
 from .receipts import Receipts, Refused, Unavailable
 from .requests import problem, read_body
 from .room import Door
@@ -27,6 +27,7 @@ from .settings import Settings, SettingsError
 from .told import AnalyzedEvent, TrendsEvent, VideosBody, signed
 from .trend_events import TrendEvent, WebhookError, verify
 
+TEST_TYPE = "webhook.test"
 logger = logging.getLogger("ondol.functions")
 
 
@@ -49,28 +50,33 @@ def create_app(
     open_room: gives the room to the handlers that take data in; a handler is there when its secret is set.
     """
 
-    async def notify_trend(request: Request) -> Response:
-        try:
-            body = await read_body(request)
-            event = verify(request.headers, body, secrets=settings.webhook_secrets, now=clock())
-        except WebhookError as error:
-            return problem(error.status, error.code, error.message, hint=error.hint)
-        except TimeoutError:
-            return problem(408, "too_slow", "The body did not arrive in time.", hint="Send it again.")
-        except ClientDisconnect:
-            return Response(status_code=400)  # nobody is left to read it
-        if not isinstance(event, TrendEvent):
-            # 2xx, because a retry would change nothing: a sender may have types that are newer than this handler.
-            return JSONResponse({"ignored": True})
-        try:
-            duplicate = await receive(event.webhook_id, event=event.content)
-        except Refused as error:
-            logger.warning("%s refused: %s", event.webhook_id, error)
-            return problem(400, "refused", "The database refuses this event.", hint="Check the fields of data.")
-        except Unavailable as error:
-            logger.warning("%s not recorded: %s", event.webhook_id, error)
-            return problem(503, "unavailable", "The event could not be recorded.", hint="Send the same id again.")
-        return JSONResponse({"duplicate": duplicate})
+    def trend_handler(wanted: str, secrets: Sequence[str]) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            try:
+                body = await read_body(request)
+                event = verify(request.headers, body, secrets=secrets, now=clock(), wanted=wanted)
+            except WebhookError as error:
+                return problem(error.status, error.code, error.message, hint=error.hint)
+            except TimeoutError:
+                return problem(408, "too_slow", "The body did not arrive in time.", hint="Send it again.")
+            except ClientDisconnect:
+                return Response(status_code=400)  # nobody is left to read it
+            if event.type == TEST_TYPE:
+                return JSONResponse({"test": True})
+            if not isinstance(event, TrendEvent):
+                # 2xx, because a retry would change nothing: a sender may have types that are newer than this handler.
+                return JSONResponse({"ignored": True})
+            try:
+                duplicate = await receive(event.webhook_id, event=event.content)
+            except Refused as error:
+                logger.warning("%s refused: %s", event.webhook_id, error)
+                return problem(400, "refused", "The database refuses this event.", hint="Check the fields of data.")
+            except Unavailable as error:
+                logger.warning("%s not recorded: %s", event.webhook_id, error)
+                return problem(503, "unavailable", "The event could not be recorded.", hint="Send the same id again.")
+            return JSONResponse({"duplicate": duplicate})
+
+        return endpoint
 
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -81,9 +87,12 @@ def create_app(
         if close:
             await close()
 
+    notify_trend = trend_handler("trend.detected", settings.webhook_secrets)
+    trend_update = trend_handler("trend.updated", settings.update_secrets)
     app = Starlette(
         routes=[
             Route("/webhooks/notify-trend", notify_trend, methods=["POST"]),
+            Route("/webhooks/trend-update", trend_update, methods=["POST"]),
             *(inbound_routes(settings, open_room=open_room, clock=clock) if open_room else []),
             Route("/health", health, methods=["GET"]),
         ],

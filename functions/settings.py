@@ -23,6 +23,7 @@ class Settings:
     supabase_url: str
     supabase_secret_key: str = field(repr=False)
     webhook_secrets: tuple[str, ...] = field(repr=False)
+    update_secrets: tuple[str, ...] = field(default=(), repr=False)
     youtube_secrets: tuple[str, ...] = field(default=(), repr=False)
     trends_secrets: tuple[str, ...] = field(default=(), repr=False)
     ai_secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -36,10 +37,12 @@ class Settings:
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
             raise SettingsError("SUPABASE_URL must be an https address, because a key is sent to it.")
         required(environment, "TREND_WEBHOOK_SECRET")
+        trend_secrets = signing_secrets(environment, "TREND_WEBHOOK_SECRET")
         return cls(
             supabase_url=url,
             supabase_secret_key=required(environment, "SUPABASE_SECRET_KEY"),
-            webhook_secrets=signing_secrets(environment, "TREND_WEBHOOK_SECRET"),
+            webhook_secrets=trend_secrets,
+            update_secrets=signing_secrets(environment, "TREND_UPDATE_WEBHOOK_SECRET") or trend_secrets,
             youtube_secrets=signing_secrets(environment, "YOUTUBE_WEBHOOK_SECRET"),
             trends_secrets=signing_secrets(environment, "TRENDS_WEBHOOK_SECRET"),
             ai_secrets=signing_secrets(environment, "AI_WEBHOOK_SECRET"),

@@ -13,7 +13,8 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
+from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
@@ -62,7 +63,7 @@ class TooLarge(WebhookError):  # noqa: N818
 
 
 class Trend(BaseModel):
-    """The `data` of a trend.detected event; senders may add fields, and they are kept."""
+    """What `data` of every event of a trend holds; senders may add fields, and they are kept."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -81,15 +82,19 @@ class Envelope(BaseModel):
     data: dict[str, Any]
 
 
-class TrendEnvelope(Envelope):
-    """The envelope of a trend.detected event."""
+class ChangedTrend(Trend):
+    """The `data` of a trend.updated event: which trend it is, and when the score is from."""
 
-    type: Literal["trend.detected"]
-    data: Trend  # type: ignore[assignment]  # a precise form of the same JSON object
+    id: UUID
+    detected_at: AwareDatetime
+
+
+DATA: dict[str, type[Trend]] = {"trend.detected": Trend, "trend.updated": ChangedTrend}
+"""The types of events that handlers act on, and what their `data` holds."""
 
 
 class OtherEvent(BaseModel):
-    """A genuine event of a type that this handler does not act on."""
+    """A genuine event of a type that this handler does not act on; webhook.test is one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -98,32 +103,37 @@ class OtherEvent(BaseModel):
 
 
 class TrendEvent(OtherEvent):
-    """A genuine trend.detected event; `content` is the JSON object exactly as it was signed."""
+    """A genuine event of the wanted type; `content` is the JSON object exactly as it was signed."""
 
     trend: Trend
     content: dict[str, Any]
 
 
-def verify(headers: Mapping[str, str], body: bytes, *, secrets: Sequence[str], now: float) -> TrendEvent | OtherEvent:
+def verify(
+    headers: Mapping[str, str], body: bytes, *, secrets: Sequence[str], now: float, wanted: str = "trend.detected"
+) -> TrendEvent | OtherEvent:
     """Return the event that `headers` and `body` carry, or raise a WebhookError.
 
     secrets: `whsec_…` strings; any of them may have signed (two while one replaces the other).
     now: Unix time in seconds.
+    wanted: the type of event that is acted on, a key of DATA.
     """
     if len(body) > MAX_BODY:
         raise TooLarge
     named = {name.lower(): value for name, value in headers.items()}
     webhook_id = check_signature(named, body, secrets=secrets, now=now)
     content = parse_object(named.get("content-type", ""), body)
+    place: tuple[int | str, ...] = ()
     try:
         envelope = Envelope.model_validate(content)
-        if envelope.type != "trend.detected":
+        if envelope.type != wanted:
             return OtherEvent(webhook_id=webhook_id, type=envelope.type)
-        trend = TrendEnvelope.model_validate(content).data
+        place = ("data",)
+        trend = DATA[wanted].model_validate(envelope.data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise Malformed(f"{place}: {first['msg']}.", hint="See docs/webhooks.md for the fields of an event.") from error
+        field = ".".join(str(part) for part in (*place, *first["loc"]))
+        raise Malformed(f"{field}: {first['msg']}.", hint="See docs/webhooks.md for the fields of an event.") from error
     return TrendEvent(webhook_id=webhook_id, type=envelope.type, trend=trend, content=content)
 
 

@@ -30,8 +30,14 @@ def signed_headers(
     }
 
 
-def trend_body(**changes: Any) -> bytes:
-    """A trend.detected event as bytes; `changes` replace fields of its data."""
+def update_body(**changes: Any) -> bytes:
+    """A trend.updated event as bytes; `changes` replace fields of its data."""
+    told = {"id": "0b7c0f2e-6a52-4d5e-9a39-0d4f3f1f2a11", "detected_at": "2026-09-21T13:00:00+00:00"}
+    return trend_body("trend.updated", **(told | {"previous_score": 0.7, "change": "updated"} | changes))
+
+
+def trend_body(event_type: str = "trend.detected", /, **changes: Any) -> bytes:
+    """An event of a trend as bytes; `changes` replace fields of its data."""
     data = {"keyword": "두바이쫀득쿠키", "region_code": "KR", "trend_score": 0.93, "growth_rate": 11.5} | changes
-    event = {"type": "trend.detected", "timestamp": "2026-09-21T13:33:20+00:00", "data": data}
+    event = {"type": event_type, "timestamp": "2026-09-21T13:33:20+00:00", "data": data}
     return json.dumps(event, ensure_ascii=False).encode()

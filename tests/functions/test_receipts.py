@@ -33,6 +33,17 @@ async def test_the_event_is_sent_as_it_was_signed_with_the_key_in_apikey_only() 
     assert "authorization" not in request.headers  # an sb_secret_ key is not a JWT
 
 
+async def test_an_update_goes_to_its_own_function() -> None:
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.url.path)
+        return httpx.Response(200, json={"duplicate": False, "notified": 3})
+
+    assert await receipts(answer).receive("msg_1", event={"type": "trend.updated"}) is False
+    assert seen == ["/rest/v1/rpc/receive_trend_update"]
+
+
 async def test_a_repeated_id_is_told() -> None:
     assert await receipts(lambda request: httpx.Response(200, json={"duplicate": True})).receive("m", event=EVENT)
 

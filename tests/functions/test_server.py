@@ -19,10 +19,16 @@ from functions.server import create_app
 from functions.settings import Settings
 from functions.trend_events import MAX_BODY
 
-from .signing import NOW, SECRET, signed_headers, trend_body
+from .signing import NOW, OTHER_SECRET, SECRET, signed_headers, trend_body, update_body
 
 PATH = "/webhooks/notify-trend"
-SETTINGS = Settings(supabase_url="https://abc.supabase.co", supabase_secret_key="k", webhook_secrets=(SECRET,))
+UPDATE_PATH = "/webhooks/trend-update"
+SETTINGS = Settings(
+    supabase_url="https://abc.supabase.co",
+    supabase_secret_key="k",
+    webhook_secrets=(SECRET,),
+    update_secrets=(OTHER_SECRET,),
+)
 
 
 class Inbox:
@@ -76,6 +82,50 @@ async def test_a_type_of_tomorrow_is_ignored_with_2xx(client: httpx.AsyncClient,
     answer = await send(client, b'{"type": "video.archived", "timestamp": "2026-09-21T13:33:20Z", "data": {}}')
     assert (answer.status_code, answer.json()) == (200, {"ignored": True})
     assert inbox.kept == {}
+
+
+# trend-update, and the test event
+
+
+async def update(client: httpx.AsyncClient, body: bytes, *, secret: str = OTHER_SECRET) -> httpx.Response:
+    return await client.post(UPDATE_PATH, content=body, headers=signed_headers(body, secret=secret))
+
+
+async def test_an_update_is_recorded_once_by_its_own_secret(client: httpx.AsyncClient, inbox: Inbox) -> None:
+    """S-263: the handler of trend.updated believes its own endpoint's secret and no other."""
+    assert (await update(client, update_body(), secret=SECRET)).status_code == 401
+    assert inbox.kept == {}
+    answers = [(await update(client, update_body())).json() for _ in range(2)]
+    assert answers == [{"duplicate": False}, {"duplicate": True}]
+    assert inbox.kept["msg_1"]["data"]["change"] == "updated"
+
+
+@pytest.mark.parametrize("changes", [{"id": "x"}, {"id": None}, {"detected_at": "soon"}, {"detected_at": "2026-09-21"}])
+async def test_an_update_says_which_trend_it_is_and_of_when(
+    client: httpx.AsyncClient, inbox: Inbox, changes: dict[str, Any]
+) -> None:
+    answer = await update(client, update_body(**changes))
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+    assert answer.json()["message"].startswith(f"data.{next(iter(changes))}: ")
+    assert inbox.kept == {}
+
+
+async def test_each_handler_leaves_the_others_events_alone(client: httpx.AsyncClient, inbox: Inbox) -> None:
+    assert (await send(client, update_body())).json() == {"ignored": True}
+    assert (await update(client, trend_body())).json() == {"ignored": True}
+    assert inbox.kept == {}
+
+
+@pytest.mark.parametrize(("path", "secret"), [(PATH, SECRET), (UPDATE_PATH, OTHER_SECRET)])
+async def test_a_test_event_is_answered_and_does_nothing(
+    client: httpx.AsyncClient, inbox: Inbox, path: str, secret: str
+) -> None:
+    body = b'{"type": "webhook.test", "timestamp": "2026-09-21T13:33:20Z", "data": {"message": "hello"}}'
+    answer = await client.post(path, content=body, headers=signed_headers(body, secret=secret))
+    assert (answer.status_code, answer.json()) == (200, {"test": True})
+    assert inbox.kept == {}
+    forged = await client.post(path, content=body, headers=signed_headers(body, secret="whsec_" + "A" * 44))
+    assert forged.status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -315,7 +365,7 @@ def test_app_is_built_from_the_environment() -> None:
         SUPABASE_SECRET_KEY="sb_secret_x",
         TREND_WEBHOOK_SECRET=SECRET,
     )
-    assert (done.stdout, done.stderr) == ("['/webhooks/notify-trend', '/health']\n", "")
+    assert (done.stdout, done.stderr) == ("['/webhooks/notify-trend', '/webhooks/trend-update', '/health']\n", "")
 
 
 def test_a_missing_setting_ends_it_with_one_sentence() -> None:

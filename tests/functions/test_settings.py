@@ -64,6 +64,14 @@ def test_secrets_are_not_printed() -> None:
     assert "sb_secret_x" not in shown
 
 
+def test_updates_have_a_secret_of_their_own_or_that_of_trends() -> None:
+    assert Settings.from_environment(GOOD).update_secrets == (SECRET, OTHER_SECRET)
+    own = Settings.from_environment(GOOD | {"TREND_UPDATE_WEBHOOK_SECRET": OTHER_SECRET})
+    assert (own.webhook_secrets, own.update_secrets) == ((SECRET, OTHER_SECRET), (OTHER_SECRET,))
+    with pytest.raises(SettingsError, match="TREND_UPDATE_WEBHOOK_SECRET must be"):
+        Settings.from_environment(GOOD | {"TREND_UPDATE_WEBHOOK_SECRET": "plain"})
+
+
 OPTIONAL = {
     "YOUTUBE_WEBHOOK_SECRET": "youtube_secrets",
     "TRENDS_WEBHOOK_SECRET": "trends_secrets",
