@@ -16,7 +16,8 @@ MAX_BODY = 20_000
 PIECES: list[bytes] = [
     b'"trend.detected"', b'"trends.observed"', b'"video.analyzed"', b'"type":', b'"timestamp":', b'"items":',
     b'"data":', b'"2026-09-21T13:33:20Z"', b'"keyword":', b"{", b"}", b"[", b"]", b",", b":", b"null", b"true",
-    b"1e999", b"-0", b"9" * 400, b'"\\ud800"', b'"\\u0000"', b"\x00", b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b'"', b"\\", b" ",
+    b"1e999", b"-0", b"9" * 400, b'"\\ud800"', b'"\\u0000"', b"\x00", b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b'"',
+    b"\\", b" ",
     "\"두바이쫀득쿠키\"".encode(), "\"\U0001f36a\"".encode(), b"NaN", b"-Infinity", b"//",
 ]  # fmt: skip
 VALUES: list[Any] = [
