@@ -83,7 +83,7 @@ class Envelope(BaseModel):
 
 
 class ChangedTrend(Trend):
-    """The `data` of a trend.updated event: which trend it is, and when the score is from."""
+    """The `data` of a trend.updated event: which trend it is, and when it was found."""
 
     id: UUID
     detected_at: AwareDatetime
