@@ -487,6 +487,132 @@ TEXTS: dict[str, Text] = {
     "help_option_database_url": Text(
         "The database, as its owner: postgresql://postgres:…", "소유자로 접속하는 데이터베이스: postgresql://postgres:…"
     ),
+    "webhook_known": Text(
+        "{url} is registered already: endpoint {endpoint}.",
+        "{url} 주소는 이미 등록되어 있습니다: 엔드포인트 {endpoint}.",
+    ),
+    "webhook_known.next": Text(
+        "Give it a new secret with `ondol webhooks rotate {endpoint}`, or remove it first.",
+        "`ondol webhooks rotate {endpoint}` 명령으로 새 비밀 키를 만들거나 먼저 지우십시오.",
+    ),
+    "webhook_unknown": Text("There is no endpoint {endpoint}.", "엔드포인트 {endpoint}이(가) 없습니다."),
+    "webhook_unknown.next": Text("See which there are: ondol webhooks list.", "목록 보기: ondol webhooks list."),
+    "webhooks_operators_option": Text(
+        "{option}: for the operator only, with the secret key and without --email.",
+        "{option}: 비밀 키가 있고 --email이 없을 때, 운영자만 쓸 수 있습니다.",
+    ),
+    "webhooks_name_one": Text("Name the ENDPOINT.", "ENDPOINT를 지정하십시오."),
+    "webhooks_none": Text("There are no endpoints.", "등록된 엔드포인트가 없습니다."),
+    "webhooks_title": Text("Webhook endpoints", "웹훅 엔드포인트"),
+    "webhooks_replayed": Text("{count:,} deliveries are on their way again.", "전송 {count:,}건을 다시 보냅니다."),
+    "webhooks_following": Text(
+        "Following new attempts of the newest 1,000 deliveries of each endpoint. Ctrl-C ends.",
+        "엔드포인트마다 최근 전송 1,000건의 새 시도를 지켜보는 중입니다. Ctrl-C로 끝냅니다.",
+    ),
+    "webhook_secret": Text("endpoint {endpoint}\nsecret   {secret}", "엔드포인트 {endpoint}\n비밀 키     {secret}"),
+    "webhook_secret_once": Text(
+        "The secret is shown only now: keep it where the receiver reads it.",
+        "비밀 키는 지금 한 번만 보여 줍니다. 수신 서버에서 읽을 곳에 보관하십시오.",
+    ),
+    "webhook_secret_overlap": Text(
+        "Until {until} messages are signed with the secret before this one too.",
+        "{until}까지는 이전 비밀 키의 서명도 함께 보냅니다.",
+    ),
+    "webhook_test_sent": Text("webhook.test is on its way: {webhook_id}", "webhook.test 전송 중: {webhook_id}"),
+    "webhook_test_sent.next": Text(
+        "See what it was answered: ondol webhooks log {endpoint}.", "응답 보기: ondol webhooks log {endpoint}."
+    ),
+    "webhook_removed": Text(
+        "Endpoint {endpoint} is removed, with its secret and its log.",
+        "엔드포인트 {endpoint}와(과) 그 비밀 키, 기록을 지웠습니다.",
+    ),
+    "webhook_log_empty": Text("Nothing was sent there.", "보낸 것이 없습니다."),
+    "webhook_log_more": Text("There are more: --before {before}", "더 있습니다: --before {before}"),
+    "webhook_log_title": Text("Deliveries, newest first", "최근 전송"),
+    "webhook_attempt": Text(
+        "{ended}  {event_type}  {webhook_id}  attempt {attempt}: {answer}, {milliseconds} ms, {state}",
+        "{ended}  {event_type}  {webhook_id}  시도 {attempt}: {answer}, {milliseconds}밀리초, {state}",
+    ),
+    "webhook_on": Text("on", "켜짐"),
+    "webhook_off": Text("off since {since}: {why}", "{since}부터 꺼짐: {why}"),
+    "webhook_gone": Text("it answered 410", "410으로 응답"),
+    "webhook_given_up": Text("it failed for five days", "닷새 동안 실패"),
+    "webhook_switched_off": Text("switched off", "직접 끔"),
+    "webhook_failing": Text("on, failing since {since}", "켜짐, {since}부터 실패"),
+    "webhook_not_entitled": Text("nothing is sent since {since}: the tier ended", "{since} 등급 만료, 보내지 않음"),
+    "webhook_scheduled": Text("scheduled", "예정"),
+    "webhook_delivered": Text("delivered", "전달됨"),
+    "webhook_dead": Text("dead", "포기"),
+    "column_answer": Text("answer", "응답"),
+    "column_attempts": Text("attempts", "시도"),
+    "column_endpoint": Text("endpoint", "엔드포인트"),
+    "column_event": Text("event", "이벤트"),
+    "column_events": Text("events", "이벤트"),
+    "column_last_success": Text("last success", "마지막 성공"),
+    "column_state": Text("state", "상태"),
+    "column_url": Text("address", "주소"),
+    "column_webhook_id": Text("webhook-id", "웹훅 아이디(webhook-id)"),
+    "column_when": Text("when", "시각"),
+    "help_webhooks": Text(
+        "Look after webhook endpoints: docs/webhooks.md.\n\n"
+        "With SUPABASE_SECRET_KEY as the operator; with --email, or without that key, one's own endpoints.",
+        "웹훅 엔드포인트를 관리합니다: docs/webhooks.md.\n\n"
+        "SUPABASE_SECRET_KEY가 있으면 운영자로, --email을 주거나 그 키가 없으면 자기 것만 다룹니다.",
+    ),
+    "help_webhooks_list": Text("Show the endpoints and how they are doing.", "엔드포인트와 그 상태를 보여 줍니다."),
+    "help_webhooks_add": Text(
+        "Register an address; its secret goes to stdout, only now.",
+        "주소를 등록합니다. 비밀 키는 이때 한 번만 표준 출력으로 나옵니다.",
+    ),
+    "help_webhooks_test": Text("Send the event webhook.test.", "webhook.test 이벤트를 보냅니다."),
+    "help_webhooks_rotate": Text(
+        "Make a new secret; the old one signs too until the overlap ends.",
+        "새 비밀 키를 만듭니다. 겹침이 끝날 때까지 이전 키로도 서명합니다.",
+    ),
+    "help_webhooks_replay": Text(
+        "Send dead deliveries again, under the same webhook-ids; without options all of them.",
+        "포기한 전송을 같은 webhook-id로 다시 보냅니다. 옵션이 없으면 모두 보냅니다.",
+    ),
+    "help_webhooks_log": Text("Show what was sent, and what became of it.", "보낸 것과 그 결과를 보여 줍니다."),
+    "help_webhooks_tail": Text("Print new attempts until Ctrl-C.", "Ctrl-C를 누를 때까지 새 시도를 출력합니다."),
+    "help_webhooks_enable": Text("Switch an endpoint on.", "엔드포인트를 켭니다."),
+    "help_webhooks_disable": Text(
+        "Switch an endpoint off; what was on its way becomes dead.",
+        "엔드포인트를 끕니다. 보내던 것은 포기한 전송이 됩니다.",
+    ),
+    "help_webhooks_remove": Text(
+        "Remove an endpoint with its secret and its log.", "엔드포인트를 비밀 키, 기록과 함께 지웁니다."
+    ),
+    "help_option_webhooks_email": Text(
+        "Whose endpoints: the address of an account; without it the operator's view.",
+        "누구의 엔드포인트인지: 계정의 이메일 주소. 없으면 운영자로 다룹니다.",
+    ),
+    "help_option_endpoint": Text("The endpoint's id.", "엔드포인트의 아이디."),
+    "help_option_some_endpoint": Text("The endpoint's id; default: each.", "엔드포인트의 아이디. 기본값: 모두."),
+    "help_option_webhook_url": Text("An https address with a public name.", "공개 도메인의 https 주소."),
+    "help_option_event": Text(
+        "Type of event; may be repeated. Default: trend.detected.",
+        "이벤트 종류; 여러 번 쓸 수 있습니다. 기본값: trend.detected.",
+    ),
+    "help_option_description": Text("What it is for.", "용도 설명."),
+    "help_option_allow_private": Text(
+        "Also take http and addresses of one's own network; the operator's endpoints only.",
+        "http와 내부망 주소도 받아들입니다. 운영자의 엔드포인트만.",
+    ),
+    "help_option_overlap": Text("For how many seconds both secrets sign.", "두 비밀 키로 함께 서명할 시간(초)."),
+    "help_option_since": Text("That died at this time or later.", "이 시각 또는 그 뒤에 포기한 것."),
+    "help_option_until": Text("That died before this time.", "이 시각 전에 포기한 것."),
+    "help_option_delivery": Text("This delivery; may be repeated.", "이 전송만; 여러 번 쓸 수 있습니다."),
+    "help_option_deliveries": Text("How many deliveries, at most 100.", "전송 수, 최대 100."),
+    "help_option_before": Text("Made before this time.", "이 시각 전에 만든 것."),
+    "help_option_every": Text("Seconds between two looks.", "확인 간격(초)."),
+    "help_option_attempts": Text("End after this many attempts.", "이만큼 출력하면 끝냅니다."),
+    "help_notifications": Text("Show one's own notifications.", "나의 알림을 보여 줍니다."),
+    "help_option_notified": Text("Whose: the address of an account.", "누구의 알림인지: 계정의 이메일 주소."),
+    "help_option_notifications": Text("How many, at most 200.", "알림 수, 최대 200."),
+    "help_option_read": Text("Mark what is shown as read.", "보여 준 알림을 읽음으로 표시합니다."),
+    "notifications_none": Text("There are no notifications.", "알림이 없습니다."),
+    "notifications_title": Text("Notifications", "알림"),
     "region_unknown": Text("There is no region {region}.", "{region} 지역은 없습니다."),
     "region_unknown.next": Text(
         "Use the two letters of ISO 3166, for instance KR.", "ISO 3166의 두 글자를 쓰십시오(예: KR)."

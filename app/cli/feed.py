@@ -8,9 +8,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from ..config import Secret, read_settings
-from ..errors import SettingsError
+from ..config import read_settings
 from .console import AsJson, err, out, print_json, run, say
+from .person import signed_in
 
 if TYPE_CHECKING:
     from ..shorts.feed import Feed, FeedReason
@@ -23,16 +23,9 @@ def feed_command(
     as_json: AsJson = False,
 ) -> None:
     async def work() -> Feed:
-        from ..client import Client
         from ..shorts.api import ShortsApi
 
-        settings = read_settings()
-        person = email or settings.email
-        if person is None:
-            raise SettingsError("setting_missing", name="ONDOL_EMAIL")
-        password = settings.password or Secret(typer.prompt(say("ask_password"), hide_input=True, err=True))
-        async with Client(settings) as client:
-            await client.sign_in(person, password=password)
+        async with signed_in(read_settings(), email) as client:
             return await ShortsApi(client).personalized_feed(limit)
 
     feed = run(work)

@@ -113,6 +113,7 @@ if TYPE_CHECKING:
     )
     from .json_rows import BrokenRowsError, JsonRows
     from .keywords import Keyword, add_keywords, keywords_of, keywords_of_many
+    from .notifications import Notification, NotificationsApi
     from .quality import AiAnalysis, AiScores, QualityApi
     from .refresh import (
         RefreshApi,
@@ -144,6 +145,17 @@ if TYPE_CHECKING:
     from .vectors import RejectedEmbedding, StoredEmbeddings, VectorsApi, VideoEmbedding
     from .velocity import parse_pool_row, parse_reading, read_pool, read_readings
     from .watch import watch_trends
+    from .webhooks import (
+        NewWebhook,
+        RotatedWebhook,
+        TestedWebhook,
+        WebhookAttempt,
+        WebhookDelivery,
+        WebhookEndpoint,
+        WebhookLog,
+        WebhooksApi,
+        new_webhook_secret,
+    )
     from .youtube import (
         ChannelsAnswer,
         QuotaLedger,
@@ -225,6 +237,9 @@ __all__ = [
     "Keyword",
     "KeywordInput",
     "Labelled",
+    "NewWebhook",
+    "Notification",
+    "NotificationsApi",
     "PlaybackReport",
     "Progress",
     "QualityApi",
@@ -251,6 +266,7 @@ __all__ = [
     "ReplayReport",
     "ReplayTarget",
     "Rings",
+    "RotatedWebhook",
     "RunSummary",
     "ScrapeReport",
     "ScrapeTarget",
@@ -275,6 +291,7 @@ __all__ = [
     "SummariesApi",
     "SurgesApi",
     "TakenQuota",
+    "TestedWebhook",
     "TimeSlot",
     "ToldTrend",
     "ToldTrendsApi",
@@ -297,6 +314,11 @@ __all__ = [
     "VideosPage",
     "WatchEventInput",
     "WatchedVideo",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookLog",
+    "WebhooksApi",
     "YouTube",
     "add_keywords",
     "channel_input",
@@ -317,6 +339,7 @@ __all__ = [
     "keywords_of",
     "keywords_of_many",
     "nab_score",
+    "new_webhook_secret",
     "open_backtest",
     "open_dataset",
     "parse_chart_row",
@@ -353,6 +376,7 @@ _MODULES = (  # the lightest first
     *("regions", "tables", "keywords", "dataset", "json_rows", "velocity", "trending", "csv_videos"),
     *("backtest_metrics", "backtest_nab", "backtest_surges"),
     *("batches", "activity", "channels", "detect", "feed", "forecast", "freshness", "quality", "search"),
+    *("notifications", "webhooks"),
     *("summaries", "surges", "told_trends", "trends", "vectors", "api", "youtube"),
     *("bright_data", "bright_data_fields"),
     *("watch", "youtube_dump", "formats", "signals", "sending", "refresh", "discover", "ingest"),

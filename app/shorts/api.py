@@ -15,6 +15,7 @@ from .detect import DetectApi
 from .feed import FeedApi
 from .forecast import ForecastApi
 from .freshness import FreshnessApi
+from .notifications import NotificationsApi
 from .quality import QualityApi
 from .search import SearchApi
 from .summaries import SummariesApi
@@ -22,6 +23,7 @@ from .surges import SurgesApi
 from .told_trends import ToldTrendsApi
 from .trends import TrendsApi
 from .vectors import VectorsApi
+from .webhooks import WebhooksApi
 
 __all__ = [
     "KeywordInput",
@@ -141,6 +143,7 @@ class ShortsApi(
     FeedApi,
     ForecastApi,
     FreshnessApi,
+    NotificationsApi,
     QualityApi,
     SearchApi,
     SummariesApi,
@@ -148,6 +151,7 @@ class ShortsApi(
     ToldTrendsApi,
     TrendsApi,
     VectorsApi,
+    WebhooksApi,
 ):
     """The shorts room through `client`; ingest and detect need a client with the secret key."""
 

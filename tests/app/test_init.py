@@ -20,6 +20,7 @@ SHORTS = tuple(
         *("regions", "tables", "keywords", "dataset", "json_rows", "velocity", "trending", "csv_videos"),
         *("backtest_metrics", "backtest_nab", "backtest_surges"),
         *("batches", "activity", "channels", "detect", "feed", "forecast", "freshness", "quality", "search"),
+        *("notifications", "webhooks"),
         *("summaries", "surges", "told_trends", "trends", "vectors", "api", "youtube"),
         *("bright_data", "bright_data_fields"),
         *("watch", "youtube_dump", "formats", "signals", "sending", "refresh", "discover", "ingest"),

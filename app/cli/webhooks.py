@@ -1,0 +1,345 @@
+"""The group `ondol webhooks`: who is told of events, and what became of it.
+
+With the secret key the operator's view; with `--email`, or without the key, a person's own endpoints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, TypeVar
+from uuid import UUID
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from ..config import Secret, read_settings
+from ..errors import OndolError
+from .console import AsJson, complain, err, moment, options, out, print_json, run, say
+from .person import signed_in
+
+if TYPE_CHECKING:
+    from ..shorts.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+    from .webhook_owners import Owner
+
+PAGE = 100
+FOLLOWED_PAGES = 10  # a retry of what is older than the newest 1,000 deliveries is not followed
+DISABLED_TEXTS = {"gone": "webhook_gone", "failing": "webhook_given_up", "switched_off": "webhook_switched_off"}
+STATE_TEXTS = {
+    "scheduled": "webhook_scheduled",
+    "delivered": "webhook_delivered",
+    "dead": "webhook_dead",
+}
+
+Result = TypeVar("Result")
+
+
+def read_time(value: str) -> datetime:
+    """A moment of ISO 8601 with its zone."""
+    try:
+        read = datetime.fromisoformat(value)
+    except ValueError:
+        read = None
+    if read is None or read.tzinfo is None:
+        raise typer.BadParameter(f"{say('dataset_time', value=ascii(value))} {say('dataset_time.next')}")
+    return read
+
+
+Email = Annotated[str | None, typer.Option("--email", help=say("help_option_webhooks_email"))]
+Endpoint = Annotated[UUID, typer.Argument(metavar="ENDPOINT", help=say("help_option_endpoint"))]
+MaybeEndpoint = Annotated[UUID | None, typer.Argument(metavar="ENDPOINT", help=say("help_option_some_endpoint"))]
+
+webhooks = typer.Typer(help=say("help_webhooks"), **options)
+
+
+@asynccontextmanager
+async def owner_of(email: str | None) -> AsyncIterator[Owner]:
+    """Who asks: a person with `--email` or without a secret key, else the operator."""
+    from ..client import Client
+    from ..shorts.api import ShortsApi
+    from .webhook_owners import Operator, Person
+
+    settings = read_settings()
+    if email is None and settings.secret_key is not None:
+        async with Client(settings, key=settings.secret_key) as client:
+            yield Operator(ShortsApi(client))
+    else:
+        async with signed_in(settings, email) as client:
+            yield Person(ShortsApi(client))
+
+
+def ask(email: str | None, question: Callable[[Owner], Awaitable[Result]]) -> Result:
+    async def work() -> Result:
+        async with owner_of(email) as owner:
+            return await question(owner)
+
+    return run(work)
+
+
+@webhooks.command("list", help=say("help_webhooks_list"))
+def webhooks_list_command(email: Email = None, as_json: AsJson = False) -> None:
+    found = ask(email, lambda owner: owner.endpoints())
+    if as_json:
+        print_json([endpoint.model_dump(mode="json") for endpoint in found])
+    elif found:
+        out.print(endpoints_table(found))
+    else:
+        err.print(say("webhooks_none"))
+
+
+@webhooks.command("add", help=say("help_webhooks_add"))
+def webhooks_add_command(
+    url: Annotated[str, typer.Argument(metavar="URL", help=say("help_option_webhook_url"))],
+    event: Annotated[list[str] | None, typer.Option("--event", help=say("help_option_event"))] = None,
+    description: Annotated[str | None, typer.Option("--description", help=say("help_option_description"))] = None,
+    allow_private: Annotated[bool, typer.Option("--allow-private", help=say("help_option_allow_private"))] = False,
+    email: Email = None,
+    as_json: AsJson = False,
+) -> None:
+    events = event or ["trend.detected"]
+    added = ask(email, lambda owner: owner.add(url, events, description=description, allow_private=allow_private))
+    show_secret(added.id, added.secret, as_json=as_json)
+
+
+@webhooks.command("test", help=say("help_webhooks_test"))
+def webhooks_test_command(endpoint: Endpoint, email: Email = None, as_json: AsJson = False) -> None:
+    sent = ask(email, lambda owner: owner.test(str(endpoint)))
+    if as_json:
+        print_json(sent.model_dump(mode="json"))
+    else:
+        out.print(say("webhook_test_sent", webhook_id=sent.webhook_id), soft_wrap=True)
+        err.print(say("next_step", step=say("webhook_test_sent.next", endpoint=endpoint)), soft_wrap=True)
+
+
+@webhooks.command("rotate", help=say("help_webhooks_rotate"))
+def webhooks_rotate_command(
+    endpoint: Endpoint,
+    overlap: Annotated[int, typer.Option("--overlap", min=0, max=604_800, help=say("help_option_overlap"))] = 86_400,
+    email: Email = None,
+    as_json: AsJson = False,
+) -> None:
+    rotated = ask(email, lambda owner: owner.rotate(str(endpoint), overlap_seconds=overlap))
+    show_secret(rotated.id, rotated.secret, until=rotated.previous_until, as_json=as_json)
+
+
+@webhooks.command("replay", help=say("help_webhooks_replay"))
+def webhooks_replay_command(
+    endpoint: MaybeEndpoint = None,
+    since: Annotated[
+        datetime | None, typer.Option("--since", parser=read_time, metavar="TIME", help=say("help_option_since"))
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--until", parser=read_time, metavar="TIME", help=say("help_option_until"))
+    ] = None,
+    delivery: Annotated[list[UUID] | None, typer.Option("--delivery", help=say("help_option_delivery"))] = None,
+    email: Email = None,
+    as_json: AsJson = False,
+) -> None:
+    deliveries = [str(one) for one in delivery] if delivery else None
+    one = str(endpoint) if endpoint else None
+    count = ask(email, lambda owner: owner.replay(one, since=since, until=until, delivery_ids=deliveries))
+    if as_json:
+        print_json({"replayed": count})
+    else:
+        out.print(say("webhooks_replayed", count=count))
+
+
+@webhooks.command("log", help=say("help_webhooks_log"))
+def webhooks_log_command(
+    endpoint: Endpoint,
+    limit: Annotated[int, typer.Option(min=1, max=PAGE, help=say("help_option_deliveries"))] = 20,
+    before: Annotated[
+        datetime | None, typer.Option("--before", parser=read_time, metavar="TIME", help=say("help_option_before"))
+    ] = None,
+    email: Email = None,
+    as_json: AsJson = False,
+) -> None:
+    log = ask(email, lambda owner: owner.log(str(endpoint), limit=limit, before=before))
+    if as_json:
+        print_json(log.model_dump(mode="json"))
+        return
+    if not log.deliveries:
+        err.print(say("webhook_log_empty"))
+        return
+    out.print(log_table(log.deliveries))
+    if log.next_before is not None:
+        err.print(say("webhook_log_more", before=log.next_before.isoformat()), soft_wrap=True)
+
+
+@webhooks.command("tail", help=say("help_webhooks_tail"))
+def webhooks_tail_command(
+    endpoint: MaybeEndpoint = None,
+    every: Annotated[float, typer.Option("--every", min=0.1, max=3600, help=say("help_option_every"))] = 5.0,
+    count: Annotated[int | None, typer.Option(min=1, help=say("help_option_attempts"))] = None,
+    email: Email = None,
+    as_json: AsJson = False,
+) -> None:
+    async def work() -> None:
+        async with owner_of(email) as owner:
+            shown = 0
+            followed = follow(owner, str(endpoint) if endpoint else None, pause=lambda: asyncio.sleep(every))
+            async for told, delivery, attempt in followed:
+                print_attempt(told, delivery, attempt, as_json=as_json)
+                shown += 1
+                if shown == count:
+                    return
+
+    run(work)
+
+
+@webhooks.command("enable", help=say("help_webhooks_enable"))
+def webhooks_enable_command(endpoint: Endpoint, email: Email = None, as_json: AsJson = False) -> None:
+    switch(endpoint, email, is_enabled=True, as_json=as_json)
+
+
+@webhooks.command("disable", help=say("help_webhooks_disable"))
+def webhooks_disable_command(endpoint: Endpoint, email: Email = None, as_json: AsJson = False) -> None:
+    switch(endpoint, email, is_enabled=False, as_json=as_json)
+
+
+@webhooks.command("remove", help=say("help_webhooks_remove"))
+def webhooks_remove_command(endpoint: Endpoint, email: Email = None) -> None:
+    ask(email, lambda owner: owner.remove(str(endpoint)))
+    err.print(say("webhook_removed", endpoint=endpoint), soft_wrap=True)
+
+
+def switch(endpoint: UUID, email: str | None, *, is_enabled: bool, as_json: bool) -> None:
+    changed = ask(email, lambda owner: owner.switch(str(endpoint), is_enabled=is_enabled))
+    if as_json:
+        print_json(changed.model_dump(mode="json"))
+    else:
+        out.print(Text(f"{changed.url}: {state_text(changed)}"), soft_wrap=True)
+
+
+def show_secret(endpoint: str, secret: Secret, *, as_json: bool, until: datetime | None = None) -> None:
+    """The one time that a secret is shown: to stdout, so that a pipe can take it; the words about it to stderr."""
+    if as_json:
+        print_json({"id": endpoint, "secret": secret.reveal(), "previous_until": until})
+    else:
+        out.print(Text(say("webhook_secret", endpoint=endpoint, secret=secret.reveal())), soft_wrap=True)
+    err.print(say("webhook_secret_once"), soft_wrap=True)
+    if until is not None:
+        err.print(say("webhook_secret_overlap", until=moment(until)), soft_wrap=True)
+
+
+async def follow(
+    owner: Owner, endpoint: str | None, *, pause: Callable[[], Awaitable[None]]
+) -> AsyncIterator[tuple[str, WebhookDelivery, WebhookAttempt]]:
+    """Yield each attempt that is recorded from now on, with its endpoint, oldest first of each round.
+
+    Raises what `owner` raises, but goes on after what may pass.
+    """
+    seen: set[tuple[str, int, datetime]] = set()
+    is_first = True
+    while True:
+        try:
+            recorded = await attempts_of(owner, endpoint)
+        except OndolError as error:
+            if not error.is_transient:
+                raise
+            complain(error)
+            await pause()
+            continue
+        now = {(delivery.delivery_id, attempt.attempt, attempt.ended_at) for _, delivery, attempt in recorded}
+        if is_first:
+            err.print(say("webhooks_following"))
+        else:
+            for told, delivery, attempt in sorted(recorded, key=lambda one: one[2].ended_at):
+                if (delivery.delivery_id, attempt.attempt, attempt.ended_at) not in seen:
+                    yield told, delivery, attempt
+        seen |= now
+        is_first = False
+        await pause()
+
+
+async def attempts_of(owner: Owner, endpoint: str | None) -> list[tuple[str, WebhookDelivery, WebhookAttempt]]:
+    """Every attempt of the newest deliveries of one endpoint, or of each."""
+    recorded = []
+    for one in [endpoint] if endpoint else [found.id for found in await owner.endpoints()]:
+        before: datetime | None = None
+        for _ in range(FOLLOWED_PAGES):
+            page = await owner.log(one, limit=PAGE, before=before)
+            recorded += [(one, delivery, attempt) for delivery in page.deliveries for attempt in delivery.attempts]
+            before = page.next_before
+            if before is None:
+                break
+    return recorded
+
+
+def print_attempt(endpoint: str, delivery: WebhookDelivery, attempt: WebhookAttempt, *, as_json: bool) -> None:
+    if as_json:
+        told = {
+            "endpoint_id": endpoint,
+            **delivery.model_dump(mode="json", include={"delivery_id", "webhook_id", "event_type", "state"}),
+            **attempt.model_dump(mode="json"),
+        }
+        print(json.dumps(told, ensure_ascii=False), flush=True)
+        return
+    answer = attempt.error if attempt.status is None else f"HTTP {attempt.status}"
+    line = say(
+        "webhook_attempt",
+        ended=moment(attempt.ended_at),
+        webhook_id=delivery.webhook_id,
+        event_type=delivery.event_type,
+        attempt=attempt.attempt,
+        answer=answer or "-",
+        milliseconds="-" if attempt.duration_ms is None else attempt.duration_ms,
+        state=say(STATE_TEXTS[delivery.state]),
+    )
+    out.print(Text(line), soft_wrap=True)
+
+
+def endpoints_table(found: list[WebhookEndpoint]) -> Table:
+    table = Table(title=say("webhooks_title"), title_justify="left")
+    table.add_column(say("column_endpoint"), overflow="fold", min_width=36)
+    table.add_column(say("column_url"), overflow="fold")
+    table.add_column(say("column_events"), overflow="fold")
+    table.add_column(say("column_state"), overflow="fold")
+    table.add_column(say("column_last_success"), overflow="fold")
+    for endpoint in found:
+        table.add_row(
+            endpoint.id,
+            Text(endpoint.url if endpoint.description is None else f"{endpoint.url}\n{endpoint.description}"),
+            Text("\n".join(endpoint.event_types)),
+            state_text(endpoint),
+            moment(endpoint.last_success_at) if endpoint.last_success_at else "",
+        )
+    return table
+
+
+def state_text(endpoint: WebhookEndpoint) -> str:
+    """On, or why not; a reason that is not known here stays as it came."""
+    if endpoint.disabled_at is not None:
+        reason = endpoint.disabled_reason or ""
+        why = say(DISABLED_TEXTS[reason]) if reason in DISABLED_TEXTS else reason
+        return say("webhook_off", why=why, since=moment(endpoint.disabled_at))
+    if endpoint.entitled_until is not None and endpoint.entitled_until <= datetime.now(UTC):
+        return say("webhook_not_entitled", since=moment(endpoint.entitled_until))
+    if endpoint.failing_since is not None:
+        return say("webhook_failing", since=moment(endpoint.failing_since))
+    return say("webhook_on")
+
+
+def log_table(deliveries: list[WebhookDelivery]) -> Table:
+    table = Table(title=say("webhook_log_title"), title_justify="left")
+    table.add_column(say("column_when"), no_wrap=True)
+    table.add_column(say("column_webhook_id"), overflow="fold")
+    table.add_column(say("column_event"), overflow="fold")
+    table.add_column(say("column_state"), overflow="fold")
+    table.add_column(say("column_attempts"), justify="right")
+    table.add_column(say("column_answer"), overflow="fold")
+    for delivery in deliveries:
+        answer = delivery.last_error if delivery.last_status is None else f"HTTP {delivery.last_status}"
+        table.add_row(
+            moment(delivery.created_at),
+            delivery.webhook_id,
+            Text(delivery.event_type),
+            say(STATE_TEXTS[delivery.state]),
+            str(delivery.attempt),
+            Text(answer or ""),
+        )
+    return table
