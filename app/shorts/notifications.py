@@ -43,6 +43,8 @@ class NotificationsApi(Caller):
 
     async def mark_notifications_read(self, notification_ids: Sequence[str]) -> int:
         """Mark at most 200 of one's own notifications as read now; returns how many were unread."""
+        if not notification_ids:
+            return 0
         changed = self.client.supabase.table("notifications").update({"read_at": datetime.now(UTC).isoformat()})
         query = changed.in_("id", list(notification_ids)).is_("read_at", "null")
         rows = await self.client.run("notifications", query.execute())
