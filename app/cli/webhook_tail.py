@@ -22,7 +22,7 @@ async def follow(
 ) -> AsyncIterator[tuple[str, WebhookDelivery, WebhookAttempt]]:
     """Yield each attempt that is recorded from now on, with its endpoint, oldest first of each round.
 
-    Raises what `owner` raises, but goes on after what may pass.
+    Raises what `owner` raises; once it has begun, it goes on after what may pass.
     """
     seen: set[tuple[str, int, datetime]] = set()
     is_first = True
@@ -30,7 +30,7 @@ async def follow(
         try:
             recorded = await attempts_of(owner, endpoint)
         except OndolError as error:
-            if not error.is_transient:
+            if is_first or not error.is_transient:
                 raise
             complain(error)
             await pause()

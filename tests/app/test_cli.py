@@ -21,6 +21,7 @@ from .shorts.datasets import chart_row, video_row, write_dataset
 NOWHERE = {"SUPABASE_URL": "http://127.0.0.1:9", "SUPABASE_PUBLISHABLE_KEY": "x", "SUPABASE_SECRET_KEY": "y"}
 
 NO_SECRET = {**NOWHERE, "SUPABASE_SECRET_KEY": ""}
+NO_ENDPOINT = "5a3b1e00-0000-4000-8000-000000000001"
 
 
 def ondol(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -47,7 +48,7 @@ def environment(**environ: str) -> dict[str, str]:
 def test_help_names_every_command_and_exit_code(tmp_path: Path) -> None:
     done = ondol("--help", cwd=tmp_path)
     assert done.returncode == 0
-    for word in ("ingest", "trends", "doctor", "3 done but some rows"):
+    for word in ("ingest", "trends", "webhooks", "notifications", "doctor", "3 done but some rows"):
         assert word in " ".join(done.stdout.split())
     assert "\x1b[" not in done.stdout
 
@@ -64,6 +65,11 @@ def test_help_speaks_korean(tmp_path: Path) -> None:
         ("trends", "later"),
         ("ingest", "dataset"),
         ("trends", "watch", "--count", "0"),
+        ("webhooks", "test", "mine"),
+        ("webhooks", "rotate", NO_ENDPOINT, "--overlap", "604801"),
+        ("webhooks", "replay", "--since", "2026-07-10"),
+        ("webhooks", "tail", "--every", "0"),
+        ("notifications", "--limit", "201"),
     ],
 )
 def test_wrong_usage_ends_with_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
@@ -91,6 +97,10 @@ def test_wrong_usage_ends_with_2(tmp_path: Path, arguments: tuple[str, ...]) -> 
         (("ingest", "dataset", ".", "--collected-at", "today"), NOWHERE, "today is no time with a time zone."),
         (("ingest", "dataset", ".", "--region", "kr"), NOWHERE, "There is no region kr."),
         (("trends", "watch", "--region", "XX"), NOWHERE, "There is no region XX."),
+        (("webhooks", "list"), NO_SECRET, "The setting ONDOL_EMAIL is missing."),
+        (("webhooks", "list"), NOWHERE, "http://127.0.0.1:9 cannot be reached"),
+        (("webhooks", "tail", NO_ENDPOINT), NOWHERE, "http://127.0.0.1:9 cannot be reached"),
+        (("notifications",), NOWHERE, "The setting ONDOL_EMAIL is missing."),
     ],
 )
 def test_an_expected_error_is_one_sentence_and_the_next_step(
@@ -140,7 +150,7 @@ def test_doctor_speaks_json(tmp_path: Path) -> None:
     assert "SUPABASE_URL" in answer["checks"][-1]["detail"]
 
 
-@pytest.mark.parametrize("arguments", [("trends", "now"), ("trends", "watch")])
+@pytest.mark.parametrize("arguments", [("trends", "now"), ("trends", "watch"), ("webhooks", "tail")])
 def test_ctrl_c_is_quiet(tmp_path: Path, unused_tcp_port: int, arguments: tuple[str, ...]) -> None:
     """The server takes the connection and never answers, so the command waits when the signal comes."""
     import socket

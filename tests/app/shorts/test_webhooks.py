@@ -339,6 +339,10 @@ async def test_tail_goes_on_after_what_passes(capsys: pytest.CaptureFixture[str]
     assert "refused webhook_log" in capsys.readouterr().err
 
 
+async def test_tail_that_cannot_begin_ends() -> None:
+    assert await Rounds(refused(503, "57P03"), page(), page(delivery(1, 1))).follow() == []
+
+
 async def test_tail_reads_a_bounded_number_of_pages() -> None:
     backend = Rounds(page(delivery(1, 1), next_before=AT.isoformat()))
     await backend.follow()
