@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         request_error,
     )
     from .messages import Language, choose_language, text
-    from .realtime import BroadcastSource, ChangesSource, Source, join, listen
+    from .realtime import BroadcastSource, ChangesSource, Moment, Source, follow, join, listen, pause_seconds
 
 __all__ = [
     "KEYS",
@@ -45,6 +45,7 @@ __all__ = [
     "InvalidRequestError",
     "Key",
     "Language",
+    "Moment",
     "NotAllowedError",
     "NotFoundError",
     "OndolError",
@@ -63,8 +64,10 @@ __all__ = [
     "UnreachableError",
     "choose_language",
     "environment",
+    "follow",
     "join",
     "listen",
+    "pause_seconds",
     "read_settings",
     "request_error",
     "text",

@@ -613,6 +613,14 @@ TEXTS: dict[str, Text] = {
     "help_option_read": Text("Mark what is shown as read.", "보여 준 알림을 읽음으로 표시합니다."),
     "notifications_none": Text("There are no notifications.", "알림이 없습니다."),
     "notifications_title": Text("Notifications", "알림"),
+    "help_option_after_trend": Text(
+        "Go on after this trend: the cursor of the last one that --json printed.",
+        "이 트렌드 다음부터 이어 받습니다: --json이 마지막으로 출력한 cursor입니다.",
+    ),
+    "trends_missed": Text(
+        "Trends after cursor {cursor} are no longer kept; it goes on with the oldest that is.",
+        "cursor {cursor} 이후의 일부 트렌드는 더 이상 보관되어 있지 않아, 남아 있는 가장 오래된 것부터 이어집니다.",
+    ),
     "region_unknown": Text("There is no region {region}.", "{region} 지역은 없습니다."),
     "region_unknown.next": Text(
         "Use the two letters of ISO 3166, for instance KR.", "ISO 3166의 두 글자를 쓰십시오(예: KR)."

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import websockets
@@ -20,7 +21,7 @@ from realtime.types import RealtimeChannelOptions
 from .client import Client
 from .errors import OndolError, RealtimeError
 
-__all__ = ["BroadcastSource", "ChangesSource", "Source", "join", "listen"]
+__all__ = ["BroadcastSource", "ChangesSource", "Moment", "Source", "follow", "join", "listen", "pause_seconds"]
 
 FIRST_DELAY_SECONDS = 0.5
 MAX_DELAY_SECONDS = 30.0
@@ -49,8 +50,55 @@ class ChangesSource:
         return f"changes-{self.table}"
 
 
+class Moment(Enum):
+    """What happens between two messages, and is a reason to look for what was not heard."""
+
+    SUBSCRIBED = "subscribed"
+    QUIET = "quiet"
+
+
 Source = BroadcastSource | ChangesSource
 _Message = dict[str, Any] | RealtimeError
+
+
+async def follow(
+    source: Source | Callable[[], Awaitable[Source]],
+    *,
+    client: Client,
+    quiet_seconds: float | None = None,
+    on_lost: Callable[[OndolError], None] | None = None,
+    max_attempts: int | None = None,
+    first_delay_seconds: float = FIRST_DELAY_SECONDS,
+) -> AsyncGenerator[dict[str, Any] | Moment, None]:
+    """Yield SUBSCRIBED for each subscription, each of its messages, and QUIET when none came for `quiet_seconds`.
+
+    A lost or refused subscription is made again with growing pauses; a `source` that is a function is asked each time.
+    Nothing that was sent in between is replayed. After `max_attempts` failures in a row the last error is raised.
+    """
+    failures = 0
+    while True:
+        try:
+            chosen = await source() if callable(source) else source
+            async with _subscription(chosen, client=client) as messages:
+                failures = 0
+                yield Moment.SUBSCRIBED
+                while True:
+                    try:
+                        async with asyncio.timeout(quiet_seconds):
+                            message = await messages.get()
+                    except TimeoutError:
+                        yield Moment.QUIET
+                        continue
+                    if isinstance(message, RealtimeError):
+                        raise message
+                    yield message
+        except OndolError as error:
+            failures += 1
+            if not error.is_transient or (max_attempts is not None and failures >= max_attempts):
+                raise
+            if on_lost is not None:
+                on_lost(error)
+        await asyncio.sleep(pause_seconds(failures, first=first_delay_seconds))
 
 
 async def listen(
@@ -64,28 +112,27 @@ async def listen(
 ) -> AsyncGenerator[dict[str, Any], None]:
     """Yield each payload (broadcast) or new row (changes) of `source`; closing the iterator leaves the channel.
 
-    A lost or refused subscription is made again with growing pauses; what was sent in between is not replayed, so
-    `on_subscribed` is the moment to refetch. After `max_attempts` failures in a row the last error is raised.
+    Subscriptions are made again as `follow` does; what was sent in between is not replayed, so `on_subscribed` is the
+    moment to refetch.
     """
-    failures = 0
-    while True:
-        try:
-            async with _subscription(source, client=client) as messages:
-                failures = 0
-                if on_subscribed is not None:
-                    on_subscribed()
-                while True:
-                    message = await messages.get()
-                    if isinstance(message, RealtimeError):
-                        raise message
-                    yield message
-        except OndolError as error:
-            failures += 1
-            if not error.is_transient or (max_attempts is not None and failures >= max_attempts):
-                raise
-            if on_lost is not None:
-                on_lost(error)
-        await asyncio.sleep(min(first_delay_seconds * 2 ** min(failures - 1, 16), MAX_DELAY_SECONDS))
+    heard = follow(
+        source,
+        client=client,
+        on_lost=on_lost,
+        max_attempts=max_attempts,
+        first_delay_seconds=first_delay_seconds,
+    )
+    async with aclosing(heard):
+        async for message in heard:
+            if isinstance(message, dict):
+                yield message
+            elif on_subscribed is not None:
+                on_subscribed()
+
+
+def pause_seconds(failures: int, *, first: float = FIRST_DELAY_SECONDS) -> float:
+    """How long to wait after so many failures in a row, from 1: `first`, then twice as long each time, up to 30 s."""
+    return min(first * 2.0 ** min(failures - 1, 16), MAX_DELAY_SECONDS)
 
 
 async def join(source: Source, *, client: Client) -> None:

@@ -41,7 +41,7 @@ def trends_now_command(
 
     found = run(work)
     if as_json:
-        print_json([trend.model_dump(mode="json") for trend in found])
+        print_json([trend.model_dump(mode="json", exclude={"cursor", "change"}) for trend in found])
     elif found:
         out.print(trend_table(say("trends_title", region=region), found))
     else:
@@ -67,7 +67,12 @@ def trends_replay_command(folder: Folder, region: Region = "KR", as_json: AsJson
 
     report = run(work)
     if as_json:
-        print_json({**asdict(report), "trends": [trend.model_dump(mode="json") for trend in report.trends]})
+        print_json(
+            {
+                **asdict(report),
+                "trends": [trend.model_dump(mode="json", exclude={"cursor", "change"}) for trend in report.trends],
+            }
+        )
     elif report.trends:
         out.print(trend_table(say("replay_title", region=region, steps=report.steps), report.trends))
     else:
@@ -78,6 +83,7 @@ def trends_replay_command(folder: Folder, region: Region = "KR", as_json: AsJson
 def trends_watch_command(
     region: Annotated[str | None, typer.Option("--region", help=say("help_option_region"))] = None,
     count: Annotated[int | None, typer.Option(min=1, help=say("help_option_count"))] = None,
+    cursor: Annotated[int | None, typer.Option(min=0, help=say("help_option_after_trend"))] = None,
     as_json: AsJson = False,
 ) -> None:
     async def work() -> None:
@@ -90,10 +96,14 @@ def trends_watch_command(
         async with Client(settings, key=settings.secret_key) as client:
             watched = watch_trends(
                 client,
+                cursor=cursor,
                 region=region,
                 on_subscribed=lambda: err.print(say("watching", url=settings.url)),
                 on_lost=lambda error: err.print(
                     Text(say("resubscribing", problem=error.say(LANGUAGE)), style="yellow"), soft_wrap=True
+                ),
+                on_missed=lambda after: err.print(
+                    Text(say("trends_missed", cursor=after), style="yellow"), soft_wrap=True
                 ),
                 max_attempts=10,
             )

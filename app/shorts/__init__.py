@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         SignalInput,
         SignalsInput,
         Trend,
+        TrendNews,
         TrendRow,
         VideoInput,
     )
@@ -298,6 +299,7 @@ __all__ = [
     "TopTrend",
     "Totals",
     "Trend",
+    "TrendNews",
     "TrendRow",
     "TrendingRow",
     "TrendsApi",

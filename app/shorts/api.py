@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, NotRequired, TypedDict
+from typing import Annotated, Literal, NotRequired, TypedDict
+
+from pydantic import Field
 
 from .activity import ActivityApi
 from .batches import Ingested as Ingested  # offered here too, where it was
@@ -32,6 +34,7 @@ __all__ = [
     "SignalInput",
     "SignalsInput",
     "Trend",
+    "TrendNews",
     "TrendRow",
     "VideoInput",
 ]
@@ -114,7 +117,10 @@ class VideoId(Row):
 
 
 class Trend(Row):
-    """What everybody may know of a trend; `trend_score` is 0 to 1, `growth_rate` is in per cent."""
+    """What everybody may know of a trend; `trend_score` is 0 to 1, `growth_rate` is in per cent.
+
+    As news it has its place in their order, `cursor`, and what happened to it, `change`.
+    """
 
     keyword: str
     region_code: str
@@ -122,6 +128,8 @@ class Trend(Row):
     growth_rate: float
     detected_at: datetime
     expires_at: datetime | None = None
+    cursor: int | None = None
+    change: Literal["inserted", "updated"] | None = None
 
 
 class TrendRow(Trend):
@@ -134,6 +142,22 @@ class TrendRow(Trend):
     q_value: float | None = None
     model_version: str | None = None
     hourly_trend_data: list[float | None]
+
+
+AnyTrend = Annotated[TrendRow | Trend, Field(union_mode="left_to_right")]
+
+
+class TrendNews(Row):
+    """What was new after a cursor, in order; `cursor` is where to go on, `newest` where the news end for now.
+
+    `missed` says that news after the cursor are no longer kept, or that the cursor is not of this database.
+    """
+
+    trends: list[AnyTrend]
+    cursor: int
+    newest: int
+    is_complete: bool
+    missed: bool
 
 
 class ShortsApi(
@@ -167,6 +191,13 @@ class ShortsApi(
         """What trends in `region` now, strongest first, at most 50; for everybody."""
         return await self._call("trending_now", {"region": region, "limit": limit}, answer=list[Trend])
 
+    async def trends_since(self, cursor: int | None = None, *, limit: int = 100) -> TrendNews:
+        """At most `limit` trends that were new or changed after `cursor`, whole ones for premium and the service.
+
+        Without a cursor: no trends, and the cursor to begin with. Raises InvalidRequestError (PT400) for what is none.
+        """
+        return await self._call("trends_since", {"cursor": cursor, "limit": limit}, answer=TrendNews)
+
     async def known_videos(self, video_ids: Sequence[str]) -> set[str]:
         """Those of `video_ids` that the cache holds, whether or not they play. For the service."""
         known: set[str] = set()
@@ -181,7 +212,7 @@ class ShortsApi(
         """The full rows of the table for one run of detection (None: everywhere), strongest first."""
         query = (
             self.client.supabase.table("trending_keywords")
-            .select(",".join(TrendRow.model_fields))
+            .select(",".join(name for name in TrendRow.model_fields if name not in ("cursor", "change")))
             .eq("detected_at", detected_at.isoformat())
             .order("trend_score", desc=True)
             .order("keyword")

@@ -10,7 +10,7 @@ import pytest
 from app.client import Client
 from app.config import Secret, Settings
 from app.errors import OndolError, RealtimeError, UnreachableError
-from app.realtime import BroadcastSource, ChangesSource, join, listen
+from app.realtime import BroadcastSource, ChangesSource, Moment, follow, join, listen, pause_seconds
 
 from .fake_realtime import FakeRealtime, fake_realtime
 
@@ -34,9 +34,9 @@ async def client(server: FakeRealtime) -> AsyncIterator[Client]:
         yield opened
 
 
-async def first(payloads: Any) -> dict[str, Any]:
+async def first(payloads: Any) -> Any:
     async with asyncio.timeout(5):
-        payload: dict[str, Any] = await anext(payloads)
+        payload = await anext(payloads)
     return payload
 
 
@@ -168,3 +168,32 @@ async def test_a_service_that_is_no_realtime_is_refused(server: FakeRealtime, un
         async with Client(settings) as client:
             with pytest.raises(RealtimeError, match="404"):
                 await join(TRENDS, client=client)
+
+
+async def test_following_tells_of_subscriptions_and_of_silence(server: FakeRealtime, client: Client) -> None:
+    async with aclosing(follow(TRENDS, client=client, quiet_seconds=0.05, first_delay_seconds=0.01)) as heard:
+        assert [await first(heard), await first(heard)] == [Moment.SUBSCRIBED, Moment.QUIET]
+        await server.broadcast("trends", "trend", {"n": 1})
+        assert [await first(heard), await first(heard)] == [{"n": 1}, Moment.QUIET]
+        for socket in server.sockets:
+            socket.transport.abort()
+        assert await first(heard) is Moment.SUBSCRIBED
+
+
+async def test_a_source_that_is_a_function_is_asked_for_each_subscription(server: FakeRealtime, client: Client) -> None:
+    topics = iter(("a", "b"))
+
+    async def source() -> BroadcastSource:
+        return BroadcastSource(topic=next(topics), event="trend")
+
+    async with aclosing(follow(source, client=client, first_delay_seconds=0.01)) as heard:
+        assert await first(heard) is Moment.SUBSCRIBED
+        for socket in server.sockets:
+            socket.transport.abort()
+        assert await first(heard) is Moment.SUBSCRIBED
+    assert [join["topic"] for join in server.joins] == ["realtime:a", "realtime:b"]
+
+
+def test_pauses_double_up_to_half_a_minute() -> None:
+    assert [pause_seconds(failures) for failures in (1, 2, 3, 7, 8, 10**6)] == [0.5, 1, 2, 30, 30, 30]
+    assert pause_seconds(2, first=0.01) == 0.02
