@@ -36,8 +36,7 @@ async def client(server: FakeRealtime) -> AsyncIterator[Client]:
 
 async def first(payloads: Any) -> Any:
     async with asyncio.timeout(5):
-        payload = await anext(payloads)
-    return payload
+        return await anext(payloads)
 
 
 async def test_broadcasts_arrive_in_order_and_other_events_do_not(server: FakeRealtime, client: Client) -> None:

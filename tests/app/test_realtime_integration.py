@@ -15,8 +15,8 @@ import pytest
 from realtime import RealtimeSubscribeStates
 from supabase import AsyncClient
 
-from app import Client
-from app.shorts import watch_trends
+from app import Client, listen
+from app.shorts.watch import TREND_BROADCAST
 from scripts.local_stack.settings import Stack
 
 from .people import Person, connected, signed_up, stored_videos
@@ -108,14 +108,15 @@ async def joined(supabase: AsyncClient, *, private: bool, heard: Heard | None = 
 
 @asynccontextmanager
 async def subscriber(client: Client) -> AsyncIterator[Heard]:
-    """The keywords that `ondol trends watch` shows to somebody who is not premium."""
+    """The keywords that are broadcast to everybody."""
     keywords = Heard()
     subscribed = asyncio.Event()
 
     async def hear() -> None:
-        async with aclosing(watch_trends(client, full=False, on_subscribed=subscribed.set, max_attempts=1)) as trends:
-            async for trend in trends:
-                keywords(trend.keyword)
+        payloads = listen(TREND_BROADCAST, client=client, on_subscribed=subscribed.set, max_attempts=1)
+        async with aclosing(payloads):
+            async for payload in payloads:
+                keywords(payload["keyword"])
 
     task = asyncio.create_task(hear())
     try:
