@@ -46,33 +46,42 @@ MOMENTS: dict[str, Arm | None] = {
     "during record": lambda own: LockHold(own.stack, IN_RECORD),
     SWEEP: lambda own: LockHold(own.stack, IN_SWEEP),
 }
-VICTIMS = ("postgres", "backend", "edge function", "net-worker", "handler")
+OF_POSTGRES = ("postgres", "backend")
+VICTIMS = (*OF_POSTGRES, "edge function", "net-worker", "handler")
 CONTROLS = ("receipts", "sweep", "lease")
 
 INSERT = "insert into public.trending_keywords (keyword, trend_score) values (%s, %s)"
 RISE = "update public.trending_keywords set trend_score = 0.95 where keyword = %s"
 LOSE_WAKES = "delete from net.http_request_queue"  # pg_net forgets them in a crash, too
+FOLLOWER = "f0110000-0000-4000-8000-000000000000"
+FOLLOW = "update public.user_profiles set preferred_keywords = %s where user_id = %s"
+FOLLOWED_ROUNDS = 3  # an event that comes later than that was stuck anyway
 MISSING = """
     select count(*)
     from ops.outbox as event
     left join ops.webhook_deliveries as delivery on event.id = delivery.outbox_id
     where
-        delivery.state is distinct from 'delivered'
-        or not exists (select from drill.effects as effect where effect.webhook_id = delivery.webhook_id)
+        event.event_type like 'trend.%%'
+        and (
+            delivery.state is distinct from 'delivered'
+            or not exists (select from drill.effects as effect where effect.webhook_id = delivery.webhook_id)
+        )
 """
-# One row for each keyword that was committed and has no event, or no effect of it.
+# What was committed and has no event, or no effect: of each keyword one detection, at least one update, one notification.
 UNTOLD = """
     select count(*)
     from unnest(%s::text[]) as committed (keyword)
-    where not exists (
-        select
-        from ops.outbox as event
-        inner join ops.webhook_deliveries as delivery on event.id = delivery.outbox_id
-        inner join drill.effects as effect on delivery.webhook_id = effect.webhook_id
-        where
-            event.event_type = 'trend.detected'
-            and event.data ->> 'keyword' = committed.keyword
-    )
+    where
+        2 <> (
+            select count(distinct event.event_type)
+            from ops.outbox as event
+            inner join ops.webhook_deliveries as delivery on event.id = delivery.outbox_id
+            inner join drill.effects as effect on delivery.webhook_id = effect.webhook_id
+            where
+                event.event_type in ('trend.detected', 'trend.updated')
+                and event.data ->> 'keyword' = committed.keyword
+        )
+        or 1 <> (select count(*) from public.notifications as told where told.keyword = committed.keyword)
 """
 TWICE = "select count(*) from (select from drill.effects group by webhook_id having count(*) > 1) as twice"
 PHANTOMS = "select count(*) from drill.effects as effect where effect.keyword <> all(%s)"
@@ -123,7 +132,9 @@ class Drill:
         self.limit = lease_seconds + SWEEP_SECONDS + GRACE
         self.committed: list[str] = []
         self.killed = 0
-        self.rounds = 0
+        self.rounds = FOLLOWED_ROUNDS
+        with own.connect() as connection:
+            connection.execute("insert into auth.users (id, email) values (%s, 'follower@example.com')", (FOLLOWER,))
 
     def play(self, cell: Cell) -> None:
         """One kill, and the wait until the stack has recovered from it."""
@@ -147,6 +158,8 @@ class Drill:
                 backend = hold.waiting_backend() if isinstance(hold, LockHold) else None
                 self.kill(cell.victim, backend=backend)
         self.own.heal()
+        if cell.victim in OF_POSTGRES:
+            self.own.restart_data_api()
         waited = self.settle(self.limit)
         cell.kills += 1
         cell.not_reached += not is_reached
@@ -176,8 +189,12 @@ class Drill:
             cells=cells,
         )
 
-    def keywords(self) -> list[str]:
-        return [f"drill {self.rounds} {number}" for number in range(NEWS + 1)]
+    def keywords(self, round_: int | None = None) -> list[str]:
+        return [f"drill {round_ or self.rounds} {number}" for number in range(NEWS + 1)]
+
+    def followed(self) -> list[str]:
+        """What one person follows: the effect of an event is a notification."""
+        return [keyword for ago in range(FOLLOWED_ROUNDS) for keyword in self.keywords(self.rounds - ago)]
 
     def write(self, *, is_woken: bool = True) -> None:
         """Commit the trends of this round, tried again as a writer would while the database is away."""
@@ -191,6 +208,7 @@ class Drill:
         *news, risen = self.keywords()
         connection = self.own.connect()
         try:
+            connection.execute(FOLLOW, (self.followed(), FOLLOWER))
             connection.autocommit = False
             for keyword in news:
                 connection.execute(INSERT, (keyword, 0.9))

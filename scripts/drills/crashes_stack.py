@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 
-from scripts.local_stack import postgres, processes, supervisor
+from scripts.local_stack import postgres, processes, seed, supervisor
 from scripts.local_stack.errors import StackError
 from scripts.local_stack.parts import parts
 from scripts.local_stack.processes import Part
@@ -24,10 +24,13 @@ PORT_BASE = 49320
 SWEEP_SECONDS = 2
 START_SECONDS = 60
 HOOKS = Path(__file__).with_name("crashes.sql")
-# The tables and the functions that other files may move.
-FUNCTIONS = ("notify-trend", "trend-update")
 RECEIVE = "/rpc/receive_trend"
-ENDPOINTS = "select coalesce(to_regclass('public.webhook_endpoints'), to_regclass('ops.webhook_endpoints'))::text"
+OWN = "trend_webhook_secret"
+# Path of the handler, the event type that it takes and the secret that opens it; an edge function has the same name.
+RECEIVERS = {
+    "notify-trend": ("trend.detected", OWN),
+    "trend-update": ("trend.updated", "trend_update_webhook_secret"),
+}
 
 
 class CrashStack:
@@ -49,6 +52,14 @@ class CrashStack:
             replace(part, environment={**part.environment, **room}) if part.name == "handler" else part
             for part in parts(self.stack)
         ]
+
+    def restart_data_api(self) -> None:
+        """PostgREST reconnects after a crash of Postgres; the driver of its stand-in may hang or end instead."""
+        data_api = next(part for part in self.parts() if part.name == "data-api")
+        self.kill_part(data_api.name)
+        while processes.process_id(data_api.name, self.stack) is not None:
+            time.sleep(0.01)
+        start(data_api, self.stack)
 
     def heal(self) -> None:
         """What systemd does all the time: start what is gone and wait until it answers. Nothing is repaired."""
@@ -89,13 +100,13 @@ class CrashStack:
         return kill(*(pid for pid in children_of(gateway) if serves_a_delivery(pid)))
 
     def api_backend(self) -> int:
-        """The backend that the Data API used last."""
+        """The backend that the Data API used last; another's when it has none."""
         with self.connect() as connection:
             row = connection.execute(
-                "select pid from pg_stat_activity where usename = 'authenticator'"
-                " order by state_change desc nulls last limit 1"
+                "select pid from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
+                " order by usename = 'authenticator' desc, state_change desc limit 1"
             ).fetchone()
-        assert row is not None, "the Data API has no connection"
+        assert row is not None, "nobody is connected"
         return int(str(row[0]))
 
     def plant_fault(self, without: str | None) -> None:
@@ -108,13 +119,18 @@ class CrashStack:
 
     def _wire(self, lease_seconds: float) -> None:
         """Send deliveries through the gate, plant the hooks, and start the handler behind the other gate."""
+        made = seed.stack_secrets(self.stack)
         with self.connect() as connection:
-            row = connection.execute(ENDPOINTS).fetchone()
-            assert row is not None
-            connection.execute(
-                f"update {row[0]} set url = replace(url, %s, %s)".encode(),  # noqa: S608 -- one of two names
-                (f":{self.stack.ports.handler}/", f":{self.to_handler.port}/"),
-            )
+            connection.execute("delete from public.webhook_endpoints")
+            for path, (event_type, secret) in RECEIVERS.items():
+                connection.execute(
+                    "select public.register_webhook_endpoint(%s, %s, %s, allow_private => true)",
+                    (
+                        f"http://127.0.0.1:{self.to_handler.port}/webhooks/{path}",
+                        made.get(secret, made[OWN]),
+                        [event_type],
+                    ),
+                )
             connection.execute(HOOKS.read_bytes())
             connection.execute("update drill.settings set lease = make_interval(secs => %s)", (lease_seconds,))
             # Only the sweep: other jobs would write and lock beside the drill.
@@ -185,5 +201,5 @@ def children_of(pid: int) -> list[int]:
 def serves_a_delivery(pid: int) -> bool:
     with suppress(OSError):
         command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-        return any(f"/{name}/index.ts" in command for name in FUNCTIONS)
+        return any(f"/{name}/index.ts" in command for name in RECEIVERS)
     return False
