@@ -67,7 +67,7 @@ MISSING = """
             or not exists (select from drill.effects as effect where effect.webhook_id = delivery.webhook_id)
         )
 """
-# What was committed and has no event, or no effect: of each keyword one detection, at least one update, one notification.
+# Committed keywords that lack an event or its effect: a detection, an update, one notification of the follower.
 UNTOLD = """
     select count(*)
     from unnest(%s::text[]) as committed (keyword)
