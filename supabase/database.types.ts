@@ -329,6 +329,61 @@ export type Database = {
           },
         ];
       };
+      "notifications": {
+        Row: {
+          "created_at": string;
+          "dedupe_key": string;
+          "id": string;
+          "keyword": string;
+          "kind": string;
+          "payload": NonNullable<Json>;
+          "read_at": string | null;
+          "region_code": string;
+          "trend_id": string | null;
+          "user_id": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "created_at"?: string;
+          "dedupe_key": string;
+          "id"?: string;
+          "keyword": string;
+          "kind": string;
+          "payload": NonNullable<Json>;
+          "read_at"?: string | null;
+          "region_code": string;
+          "trend_id"?: string | null;
+          "user_id": string;
+        };
+        Update: {
+          "created_at"?: string;
+          "dedupe_key"?: string;
+          "id"?: string;
+          "keyword"?: string;
+          "kind"?: string;
+          "payload"?: NonNullable<Json>;
+          "read_at"?: string | null;
+          "region_code"?: string;
+          "trend_id"?: string | null;
+          "user_id"?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "notifications_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "users";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "notifications_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "users_secure";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       "search_sessions": {
         Row: {
           "api_cost_units": number;
@@ -1199,6 +1254,58 @@ export type Database = {
           },
         ];
       };
+      "webhook_endpoints": {
+        Row: {
+          "allow_private": boolean;
+          "created_at": string;
+          "description": string | null;
+          "disabled_at": string | null;
+          "disabled_reason": string | null;
+          "entitled_until": string | null;
+          "event_types": (string)[];
+          "failing_since": string | null;
+          "id": string;
+          "last_success_at": string | null;
+          "previous_secret_until": string | null;
+          "updated_at": string;
+          "url": string;
+          "user_id": string | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          "allow_private"?: boolean;
+          "created_at"?: string;
+          "description"?: string | null;
+          "disabled_at"?: string | null;
+          "disabled_reason"?: string | null;
+          "entitled_until"?: string | null;
+          "event_types": (string)[];
+          "failing_since"?: string | null;
+          "id"?: string;
+          "last_success_at"?: string | null;
+          "previous_secret_until"?: string | null;
+          "updated_at"?: string;
+          "url": string;
+          "user_id"?: string | null;
+        };
+        Update: {
+          "allow_private"?: boolean;
+          "created_at"?: string;
+          "description"?: string | null;
+          "disabled_at"?: string | null;
+          "disabled_reason"?: string | null;
+          "entitled_until"?: string | null;
+          "event_types"?: (string)[];
+          "failing_since"?: string | null;
+          "id"?: string;
+          "last_success_at"?: string | null;
+          "previous_secret_until"?: string | null;
+          "updated_at"?: string;
+          "url"?: string;
+          "user_id"?: string | null;
+        };
+        Relationships: [];
+      };
     };
     Views: {
       "forecast_accuracy": {
@@ -1437,6 +1544,14 @@ export type Database = {
       };
     };
     Functions: {
+      "add_my_webhook": {
+        Args: {
+          "description"?: string;
+          "event_types"?: (string)[];
+          "url": string;
+        };
+        Returns: Json;
+      };
       "backtest_bursts": {
         Args: {
           "bin_seconds": number;
@@ -1476,12 +1591,17 @@ export type Database = {
         Returns: Json;
       };
       "claim_webhook_deliveries": {
-        Args: { "lease_seconds"?: number; "limit"?: number };
+        Args: {
+          "event_types"?: (string)[];
+          "lease_seconds"?: number;
+          "limit"?: number;
+        };
         Returns: {
+          "allow_private": boolean;
           "attempt": number;
           "body": string;
           "delivery_id": string;
-          "secret": string;
+          "secrets": (string)[];
           "url": string;
           "webhook_id": string;
         }[];
@@ -1545,6 +1665,10 @@ export type Database = {
         Args: { "region": string; "video_id": string };
         Returns: boolean;
       };
+      "list_webhook_endpoints": {
+        Args: Record<PropertyKey, never>;
+        Returns: Json;
+      };
       "my_activity": {
         Args: Record<PropertyKey, never>;
         Returns: {
@@ -1554,6 +1678,10 @@ export type Database = {
           "searches": number;
           "watch_time": number;
         }[];
+      };
+      "my_webhook_log": {
+        Args: { "before"?: string; "endpoint_id": string; "limit"?: number };
+        Returns: Json;
       };
       "open_ai_turn": {
         Args: { "message": string; "session"?: string };
@@ -1568,19 +1696,20 @@ export type Database = {
         Args: { "event": Json; "webhook_id": string };
         Returns: Json;
       };
-      "record_interaction": { Args: { "interactions": Json }; Returns: Json };
-      "record_watch_event": { Args: { "events": Json }; Returns: Json };
-      "record_webhook_delivery": {
-        Args: {
-          "attempt": number;
-          "delivery_id": string;
-          "error"?: string;
-          "status": number;
-        };
+      "receive_trend_update": {
+        Args: { "event": Json; "webhook_id": string };
         Returns: Json;
       };
+      "record_interaction": { Args: { "interactions": Json }; Returns: Json };
+      "record_watch_event": { Args: { "events": Json }; Returns: Json };
+      "record_webhook_deliveries": { Args: { "reports": Json }; Returns: Json };
       "register_webhook_endpoint": {
-        Args: { "event_types"?: (string)[]; "secret": string; "url": string };
+        Args: {
+          "allow_private"?: boolean;
+          "event_types"?: (string)[];
+          "secret": string;
+          "url": string;
+        };
         Returns: string;
       };
       "release_refreshes": {
@@ -1591,17 +1720,42 @@ export type Database = {
         };
         Returns: Json;
       };
+      "remove_my_webhook": {
+        Args: { "endpoint_id": string };
+        Returns: boolean;
+      };
+      "remove_webhook_endpoint": {
+        Args: { "endpoint_id": string };
+        Returns: boolean;
+      };
+      "replay_my_webhooks": {
+        Args: { "endpoint_id": string; "since"?: string };
+        Returns: number;
+      };
       "replay_webhook_deliveries": {
         Args: {
           "batch_size"?: number;
           "delivery_ids"?: (string)[];
           "endpoint_id"?: string;
           "since"?: string;
+          "until"?: string;
         };
         Returns: number;
       };
       "report_playback_error": {
         Args: { "error_code": number; "region"?: string; "video_id": string };
+        Returns: Json;
+      };
+      "rotate_my_webhook_secret": {
+        Args: { "endpoint_id": string; "overlap_seconds"?: number };
+        Returns: Json;
+      };
+      "rotate_webhook_secret": {
+        Args: {
+          "endpoint_id": string;
+          "overlap_seconds"?: number;
+          "secret"?: string;
+        };
         Returns: Json;
       };
       "save_ingest_run": {
@@ -1631,6 +1785,10 @@ export type Database = {
         };
         Returns: boolean;
       };
+      "set_my_webhook": {
+        Args: { "endpoint_id": string; "is_enabled": boolean };
+        Returns: Json;
+      };
       "set_video_embedding": {
         Args: {
           "embedding": (number)[];
@@ -1641,6 +1799,14 @@ export type Database = {
       };
       "set_video_embeddings": {
         Args: { "embeddings": Json; "version": string };
+        Returns: Json;
+      };
+      "set_webhook_endpoint": {
+        Args: {
+          "description"?: string;
+          "endpoint_id": string;
+          "is_enabled": boolean;
+        };
         Returns: Json;
       };
       "similar_videos": {
@@ -1680,6 +1846,11 @@ export type Database = {
       };
       "take_quota": {
         Args: { "bucket": string; "units": number };
+        Returns: Json;
+      };
+      "test_my_webhook": { Args: { "endpoint_id": string }; Returns: Json };
+      "test_webhook_endpoint": {
+        Args: { "endpoint_id": string };
         Returns: Json;
       };
       "top_trends": {
@@ -1763,6 +1934,10 @@ export type Database = {
           "trend_score": number;
         }[];
       };
+      "trends_since": {
+        Args: { "cursor"?: number; "limit"?: number };
+        Returns: Json;
+      };
       "unanswered_searches": {
         Args: { "limit"?: number };
         Returns: {
@@ -1774,6 +1949,10 @@ export type Database = {
       };
       "upsert_trending_keyword": { Args: { "trend": Json }; Returns: Json };
       "upsert_trending_keywords": { Args: { "trends": Json }; Returns: Json };
+      "webhook_log": {
+        Args: { "before"?: string; "endpoint_id": string; "limit"?: number };
+        Returns: Json;
+      };
     };
     Enums: {
       "tier_enum": "free" | "trial" | "premium" | "pro" | "enterprise";

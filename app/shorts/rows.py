@@ -328,6 +328,45 @@ class PublicKeywordVideoMappingsUpdate(TypedDict):
     video_id: NotRequired[Annotated[str, Field(alias="video_id")]]
 
 
+class PublicNotifications(BaseModel):
+    created_at: datetime.datetime = Field(alias="created_at")
+    dedupe_key: str = Field(alias="dedupe_key")
+    id: uuid.UUID = Field(alias="id")
+    keyword: str = Field(alias="keyword")
+    kind: str = Field(alias="kind")
+    payload: JsonValue = Field(alias="payload")
+    read_at: Optional[datetime.datetime] = Field(alias="read_at")
+    region_code: str = Field(alias="region_code")
+    trend_id: Optional[uuid.UUID] = Field(alias="trend_id")
+    user_id: uuid.UUID = Field(alias="user_id")
+
+
+class PublicNotificationsInsert(TypedDict):
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    dedupe_key: Annotated[str, Field(alias="dedupe_key")]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    keyword: Annotated[str, Field(alias="keyword")]
+    kind: Annotated[str, Field(alias="kind")]
+    payload: Annotated[JsonValue, Field(alias="payload")]
+    read_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="read_at")]]
+    region_code: Annotated[str, Field(alias="region_code")]
+    trend_id: NotRequired[Annotated[Optional[uuid.UUID], Field(alias="trend_id")]]
+    user_id: Annotated[uuid.UUID, Field(alias="user_id")]
+
+
+class PublicNotificationsUpdate(TypedDict):
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    dedupe_key: NotRequired[Annotated[str, Field(alias="dedupe_key")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    keyword: NotRequired[Annotated[str, Field(alias="keyword")]]
+    kind: NotRequired[Annotated[str, Field(alias="kind")]]
+    payload: NotRequired[Annotated[JsonValue, Field(alias="payload")]]
+    read_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="read_at")]]
+    region_code: NotRequired[Annotated[str, Field(alias="region_code")]]
+    trend_id: NotRequired[Annotated[Optional[uuid.UUID], Field(alias="trend_id")]]
+    user_id: NotRequired[Annotated[uuid.UUID, Field(alias="user_id")]]
+
+
 class PublicSearchSessions(BaseModel):
     api_cost_units: int = Field(alias="api_cost_units")
     cache_hit: bool = Field(alias="cache_hit")
@@ -1028,6 +1067,57 @@ class PublicWatchEventsUpdate(TypedDict):
     seek_from: NotRequired[Annotated[Optional[int], Field(alias="seek_from")]]
     seek_to: NotRequired[Annotated[Optional[int], Field(alias="seek_to")]]
     video_timestamp: NotRequired[Annotated[Optional[int], Field(alias="video_timestamp")]]
+
+
+class PublicWebhookEndpoints(BaseModel):
+    allow_private: bool = Field(alias="allow_private")
+    created_at: datetime.datetime = Field(alias="created_at")
+    description: Optional[str] = Field(alias="description")
+    disabled_at: Optional[datetime.datetime] = Field(alias="disabled_at")
+    disabled_reason: Optional[str] = Field(alias="disabled_reason")
+    entitled_until: Optional[datetime.datetime] = Field(alias="entitled_until")
+    event_types: List[str] = Field(alias="event_types")
+    failing_since: Optional[datetime.datetime] = Field(alias="failing_since")
+    id: uuid.UUID = Field(alias="id")
+    last_success_at: Optional[datetime.datetime] = Field(alias="last_success_at")
+    previous_secret_until: Optional[datetime.datetime] = Field(alias="previous_secret_until")
+    updated_at: datetime.datetime = Field(alias="updated_at")
+    url: str = Field(alias="url")
+    user_id: Optional[uuid.UUID] = Field(alias="user_id")
+
+
+class PublicWebhookEndpointsInsert(TypedDict):
+    allow_private: NotRequired[Annotated[bool, Field(alias="allow_private")]]
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    description: NotRequired[Annotated[Optional[str], Field(alias="description")]]
+    disabled_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="disabled_at")]]
+    disabled_reason: NotRequired[Annotated[Optional[str], Field(alias="disabled_reason")]]
+    entitled_until: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="entitled_until")]]
+    event_types: Annotated[List[str], Field(alias="event_types")]
+    failing_since: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="failing_since")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    last_success_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="last_success_at")]]
+    previous_secret_until: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="previous_secret_until")]]
+    updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
+    url: Annotated[str, Field(alias="url")]
+    user_id: NotRequired[Annotated[Optional[uuid.UUID], Field(alias="user_id")]]
+
+
+class PublicWebhookEndpointsUpdate(TypedDict):
+    allow_private: NotRequired[Annotated[bool, Field(alias="allow_private")]]
+    created_at: NotRequired[Annotated[datetime.datetime, Field(alias="created_at")]]
+    description: NotRequired[Annotated[Optional[str], Field(alias="description")]]
+    disabled_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="disabled_at")]]
+    disabled_reason: NotRequired[Annotated[Optional[str], Field(alias="disabled_reason")]]
+    entitled_until: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="entitled_until")]]
+    event_types: NotRequired[Annotated[List[str], Field(alias="event_types")]]
+    failing_since: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="failing_since")]]
+    id: NotRequired[Annotated[uuid.UUID, Field(alias="id")]]
+    last_success_at: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="last_success_at")]]
+    previous_secret_until: NotRequired[Annotated[Optional[datetime.datetime], Field(alias="previous_secret_until")]]
+    updated_at: NotRequired[Annotated[datetime.datetime, Field(alias="updated_at")]]
+    url: NotRequired[Annotated[str, Field(alias="url")]]
+    user_id: NotRequired[Annotated[Optional[uuid.UUID], Field(alias="user_id")]]
 
 
 class PublicForecastAccuracy(BaseModel):

@@ -2457,7 +2457,26 @@ select ops.watch_table('private.encryption_keys', array['is_active', 'retired_at
 
 -- supabase/schemas/floor/40_outbox.sql
 
--- Promises that what is committed with its event is delivered at least once, and that delivery never fails the writer.
+-- Promises that what is committed with its event stays, and that recording it never fails the writer.
+
+create table ops.event_types (
+    event_type text primary key,
+    edge_function text not null,
+    for_subscribers boolean not null default false,
+    description text not null,
+    created_at timestamptz not null default now(),
+    constraint event_type_has_two_words check (event_type ~ '^[a-z_]+\.[a-z_]+$'),
+    constraint edge_function_is_a_name check (edge_function ~ '^[a-z][a-z0-9-]{0,62}$')
+);
+alter table ops.event_types enable row level security;
+comment on table ops.event_types is 'The events that there are. A room inserts its own in its schema file.';
+comment on column ops.event_types.edge_function is 'Which edge function claims and posts deliveries of this type.';
+comment on column ops.event_types.for_subscribers is 'Whether people may ask for it; else it is the operator''s alone.';
+
+insert into ops.event_types (event_type, edge_function, for_subscribers, description)
+values
+('webhook.test', 'notify-trend', false, 'Sent to one endpoint on request, to try it.'),
+('alert.opened', 'notify-trend', false, 'Something needs the operator.');
 
 create table ops.outbox (
     id uuid primary key default gen_random_uuid(),
@@ -2473,57 +2492,6 @@ alter table ops.outbox enable row level security;
 comment on table ops.outbox is 'Events, each committed together with the change it tells of.';
 comment on column ops.outbox.dedupe_key is 'Two events of one type and key are one event.';
 
-create table ops.webhook_endpoints (
-    id uuid primary key default gen_random_uuid(),
-    url text not null unique,
-    event_types text[] not null,
-    disabled_at timestamptz,
-    created_at timestamptz not null default now(),
-    updated_at timestamptz not null default now(),
-    constraint url_is_http check (url ~ '^https?://[^[:space:]]+$' and length(url) <= 2000),
-    constraint event_types_are_named check (cardinality(event_types) > 0)
-);
-alter table ops.webhook_endpoints enable row level security;
-comment on table ops.webhook_endpoints is
-'Who wants which events. The signing secret is in Vault, named webhook_endpoint_<id>.';
-
-create trigger set_updated_at
-before update on ops.webhook_endpoints
-for each row
-execute function private.touch_updated_at();
-
-create table ops.webhook_deliveries (
-    id uuid primary key default gen_random_uuid(),
-    outbox_id uuid not null references ops.outbox (id) on delete cascade,
-    endpoint_id uuid not null references ops.webhook_endpoints (id) on delete cascade,
-    state text not null default 'scheduled',
-    attempt integer not null default 0,
-    next_attempt_at timestamptz default now(),
-    last_status integer,
-    last_error text,
-    created_at timestamptz not null default now(),
-    updated_at timestamptz not null default now(),
-    webhook_id text generated always as ('msg_' || replace(id::text, '-', '')) stored,
-    constraint an_endpoint_gets_an_event_once unique (outbox_id, endpoint_id),
-    constraint state_is_known check (state in ('scheduled', 'delivered', 'dead')),
-    constraint attempt_is_within_the_schedule check (attempt between 0 and 10),
-    constraint only_the_scheduled_have_a_next_attempt check ((state = 'scheduled') = (next_attempt_at is not null))
-);
-alter table ops.webhook_deliveries enable row level security;
-create index webhook_deliveries_by_endpoint on ops.webhook_deliveries (endpoint_id);
-create index webhook_deliveries_that_are_due on ops.webhook_deliveries (next_attempt_at)
-where state = 'scheduled';
-comment on table ops.webhook_deliveries is 'One event on its way to one endpoint.';
-comment on column ops.webhook_deliveries.webhook_id is
-'What the receiver knows it by, the same in every attempt.';
-comment on column ops.webhook_deliveries.next_attempt_at is
-'When it is due. A claim moves it to the end of its lease, so a sender that dies only delays it.';
-
-create trigger set_updated_at
-before update on ops.webhook_deliveries
-for each row
-execute function private.touch_updated_at();
-
 create table ops.webhook_receipts (
     webhook_id text primary key,
     event jsonb not null,
@@ -2532,6 +2500,9 @@ create table ops.webhook_receipts (
 );
 alter table ops.webhook_receipts enable row level security;
 comment on table ops.webhook_receipts is 'Every webhook that our own handler has taken, once, with what it said.';
+
+create index outbox_by_age on ops.outbox (created_at);
+create index webhook_receipts_by_age on ops.webhook_receipts (received_at);
 
 create function ops.enqueue(
     event_type text,
@@ -2546,6 +2517,16 @@ as $$
 declare
     enqueued integer;
 begin
+    if not exists (
+        select
+        from ops.event_types as known
+        where known.event_type = enqueue.event_type
+    ) then
+        raise exception using
+            message = 'the type is not registered',
+            hint = 'Insert it into ops.event_types.';
+    end if;
+
     with recorded as (
         insert into ops.outbox (event_type, dedupe_key, data)
         select
@@ -2558,15 +2539,17 @@ begin
     ),
 
     scheduled as (
-        insert into ops.webhook_deliveries (outbox_id, endpoint_id)
+        insert into ops.webhook_deliveries (outbox_id, endpoint_id, event_type)
         select
             recorded.id,
-            endpoint.id
+            endpoint.id,
+            enqueue.event_type
         from recorded
-        cross join ops.webhook_endpoints as endpoint
+        cross join public.webhook_endpoints as endpoint
         where
-            endpoint.disabled_at is null
-            and enqueue.event_type = any(endpoint.event_types)
+            enqueue.event_type = any(endpoint.event_types)
+            and endpoint.disabled_at is null
+            and (endpoint.entitled_until is null or endpoint.entitled_until > now())
     )
 
     select count(*)
@@ -2595,7 +2578,7 @@ as $$
 $$;
 comment on function private.vault_secret(text) is 'The clear text of a secret, or null. Granted to nobody.';
 
-create function private.wake_delivery()
+create function private.wake_delivery(edge_function text)
 returns void
 volatile
 security definer
@@ -2615,9 +2598,9 @@ begin
         return;
     end if;
     -- pg_net's queue is readable by every role: it may carry a proof that expires, never a key.
-    signature := encode(extensions.hmac(sent_at || '.notify-trend', wake_secret, 'sha256'), 'hex');
+    signature := encode(extensions.hmac(sent_at || '.' || edge_function, wake_secret, 'sha256'), 'hex');
     perform net.http_post(
-        url => project_url || '/functions/v1/notify-trend',
+        url => project_url || '/functions/v1/' || edge_function,
         body => '{}'::jsonb,
         headers => jsonb_build_object(
             'content-type', 'application/json',
@@ -2630,10 +2613,268 @@ exception
         raise warning 'nobody was woken: %', sqlerrm;
 end
 $$;
-comment on function private.wake_delivery() is
-'Asks the edge function, after commit, to deliver what is due. Never raises: the sweep asks again.';
+comment on function private.wake_delivery(text) is
+'Asks an edge function, after commit, to deliver what is due. Never raises: the sweep asks again.';
 
-create function private.wake_after_enqueue()
+grant select on ops.event_types, ops.outbox, ops.webhook_receipts to app_service;
+
+-- supabase/schemas/floor/41_webhook_endpoints.sql
+
+-- Promises that an endpoint is a public address whose owner may have it, and that nobody reads a secret twice.
+
+create table public.webhook_endpoints (
+    id uuid primary key default gen_random_uuid(),
+    user_id uuid references auth.users (id) on delete cascade,
+    url text not null,
+    description text,
+    event_types text[] not null,
+    allow_private boolean not null default false,
+    entitled_until timestamptz,
+    disabled_at timestamptz,
+    disabled_reason text,
+    failing_since timestamptz,
+    last_success_at timestamptz,
+    previous_secret_until timestamptz,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    constraint an_owner_has_an_address_once unique nulls not distinct (user_id, url),
+    constraint url_is_http check (url ~* '^https?://[^[:space:]]+$' and length(url) <= 2000),
+    constraint description_is_short check (length(description) <= 500),
+    constraint event_types_are_named check (cardinality(event_types) between 1 and 50),
+    constraint reason_is_known check (disabled_reason in ('gone', 'failing', 'switched_off')),
+    constraint what_is_disabled_has_a_reason check ((disabled_at is null) = (disabled_reason is null)),
+    constraint only_the_operator_posts_to_private_addresses check (not (allow_private and user_id is not null))
+);
+alter table public.webhook_endpoints enable row level security;
+comment on table public.webhook_endpoints is
+'Who wants which events. The signing secrets are in Vault: webhook_endpoint_<id> and webhook_endpoint_<id>_previous.';
+comment on column public.webhook_endpoints.id is 'What the functions of webhooks take.';
+comment on column public.webhook_endpoints.user_id is 'Whose endpoint; null is the operator''s.';
+comment on column public.webhook_endpoints.url is 'Where events are posted.';
+comment on column public.webhook_endpoints.description is 'What its owner calls it.';
+comment on column public.webhook_endpoints.event_types is 'Which events it wants.';
+comment on column public.webhook_endpoints.allow_private is
+'Whether it may be an address that is not public, for a handler beside the database. The operator''s alone.';
+comment on column public.webhook_endpoints.entitled_until is 'Until when its owner may have events; null has no end.';
+comment on column public.webhook_endpoints.disabled_at is 'Since when nothing is sent to it; null while it is in use.';
+comment on column public.webhook_endpoints.disabled_reason is
+'gone: it answered 410. failing: nothing arrived for five days. switched_off: by its owner.';
+comment on column public.webhook_endpoints.failing_since is 'The first failure after the last success.';
+comment on column public.webhook_endpoints.last_success_at is 'When a delivery last arrived, to the minute.';
+comment on column public.webhook_endpoints.previous_secret_until is
+'Until when messages are signed with the secret before this one too.';
+comment on column public.webhook_endpoints.created_at is 'When it was registered.';
+comment on column public.webhook_endpoints.updated_at is 'When its row last changed.';
+
+create policy "people read their own webhook endpoints" on public.webhook_endpoints
+for select to authenticated
+using (user_id = (select auth.uid()));
+
+create trigger set_updated_at
+before update on public.webhook_endpoints
+for each row
+execute function private.touch_updated_at();
+
+-- An address may hold a token: only its host is told.
+create function private.endpoint_label(endpoint public.webhook_endpoints)
+returns text
+immutable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        format(
+            '%s (%s)',
+            coalesce(substring(endpoint.url from '(?i)^https?://(?:[^/?#]*@)?([^/?#@]+)'), 'unreadable address'),
+            endpoint.id
+        )
+$$;
+comment on function private.endpoint_label(public.webhook_endpoints) is
+'What an alert calls an endpoint: its host and id, never what else is in the address.';
+
+create function private.webhook_url_problem(
+    url text,
+    allow_private boolean default false
+)
+returns text
+immutable
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    authority text := substring(lower(url) from '^https?://([^/?#]*)');
+    host text;
+    port text;
+begin
+    if url is null or length(url) > 2000 then
+        return 'It is not 1 to 2000 characters long.';
+    end if;
+    -- Parsers differ over a backslash: the sender must not find another host than was judged here.
+    if url !~ '^[!-~]+$' or url ~ '\\' then
+        return 'It holds a character that does not belong in an address; write a name in punycode.';
+    end if;
+    if authority is null then
+        return 'It is no https address.';
+    end if;
+    if lower(url) ~ '^http:' and not coalesce(allow_private, false) then
+        return 'It is not https.';
+    end if;
+    if authority ~ '[@%]' then
+        return 'It holds a user name, a password or an escaped character before the path.';
+    end if;
+    host := regexp_replace(authority, ':[0-9]*$', '');
+    port := substring(authority from ':([0-9]*)$');
+    if authority ~ ':[0-9]*$' and (port !~ '^[0-9]{1,5}$' or port::integer not between 1 and 65535) then
+        return 'Its port is not 1 to 65535.';
+    end if;
+    if coalesce(allow_private, false) and host ~ '^([a-z0-9_.-]+|\[[0-9a-f:.]+\])$' then
+        return null;
+    end if;
+    -- Every spelling of an IP address ends in a digit, in a bracket or in 0x…; a name ends in a word.
+    if
+        host !~ '^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
+        or length(host) > 253
+    then
+        return 'Its host is no full domain name.';
+    end if;
+    if
+        host
+        ~ '(^|\.)(localhost|local|localdomain|internal|intranet|private|lan|home|corp|arpa|onion|alt|invalid)$'
+    then
+        return 'Its host is a name of a private network.';
+    end if;
+    return null;
+end
+$$;
+comment on function private.webhook_url_problem(text, boolean) is
+'Why an address cannot be an endpoint, or null. What the name resolves to is judged when it is posted to.';
+
+create function private.checked_event_types(
+    event_types text[],
+    is_subscriber boolean
+)
+returns text[]
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    usable constant text[] := (
+        select array_agg(known.event_type order by known.event_type)
+        from ops.event_types as known
+        where
+            known.event_type <> 'webhook.test'
+            and (known.for_subscribers or not is_subscriber)
+    );
+    unusable text;
+begin
+    if coalesce(cardinality(checked_event_types.event_types), 0) = 0 then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The endpoint names no event types.',
+            hint = 'Send at least one, such as trend.detected.';
+    end if;
+    select coalesce(asked.event_type, 'null')
+    into unusable
+    from unnest(checked_event_types.event_types) as asked (event_type)
+    where (asked.event_type = any(usable)) is not true
+    limit 1;
+    if found then
+        raise exception using
+            errcode = 'PT400',
+            message = 'There is no such event type.',
+            detail = format('event_types names %s.', left(unusable, 100)),
+            hint = format('Known are: %s.', array_to_string(usable, ', '));
+    end if;
+    return array(
+        select distinct asked.event_type
+        from unnest(checked_event_types.event_types) as asked (event_type)
+        order by asked.event_type
+    );
+end
+$$;
+comment on function private.checked_event_types(text[], boolean) is
+'The types without doubles, or PT400 for one that does not exist or that people may not ask for.';
+
+create function private.checked_webhook_secret(secret text)
+returns text
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    if secret is null then
+        return 'whsec_' || encode(extensions.gen_random_bytes(32), 'base64');
+    end if;
+    if secret !~ '^whsec_[A-Za-z0-9+/]{32,86}={0,2}$' then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The secret is no Standard Webhooks secret.',
+            hint = 'Send whsec_ followed by 24 to 64 random bytes in base64.';
+    end if;
+    return secret;
+end
+$$;
+comment on function private.checked_webhook_secret(text) is
+'The secret, or a new one for null; PT400 for what is none.';
+
+create function private.checked_webhook_url(
+    url text,
+    allow_private boolean
+)
+returns text
+immutable
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    problem text := private.webhook_url_problem(url, allow_private);
+begin
+    if problem is not null then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The url cannot be an endpoint.',
+            detail = problem,
+            hint = 'Send an https address with a public domain name, without user name and password.';
+    end if;
+    return url;
+end
+$$;
+comment on function private.checked_webhook_url(text, boolean) is
+'The address, or PT400 that says what is wrong with it.';
+
+create function private.keep_secret(
+    secret_name text,
+    secret text
+)
+returns void
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    known constant uuid := (
+        select stored.id
+        from vault.secrets as stored
+        where stored.name = secret_name
+    );
+begin
+    if known is null then
+        perform vault.create_secret(secret, secret_name);
+    else
+        perform vault.update_secret(known, secret);
+    end if;
+end
+$$;
+comment on function private.keep_secret(text, text) is 'Puts a secret into Vault, or in place of the one of that name.';
+
+create function private.forget_webhook_secrets()
 returns trigger
 volatile
 security definer
@@ -2641,19 +2882,445 @@ set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
 begin
-    if exists (select from recorded) then
-        perform private.wake_delivery();
-    end if;
+    delete from vault.secrets as stored
+    where stored.name in ('webhook_endpoint_' || old.id, 'webhook_endpoint_' || old.id || '_previous');
     return null;
 end
 $$;
-comment on function private.wake_after_enqueue() is 'One wake-up for a statement, however many events it recorded.';
+comment on function private.forget_webhook_secrets() is 'Whatever removes an endpoint, its secrets go with it.';
+
+create trigger forget_webhook_secrets
+after delete on public.webhook_endpoints
+for each row
+execute function private.forget_webhook_secrets();
+
+create function private.locked_webhook_endpoint(endpoint_id uuid)
+returns public.webhook_endpoints
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    endpoint public.webhook_endpoints;
+begin
+    select *
+    into endpoint
+    from public.webhook_endpoints as stored
+    where stored.id = locked_webhook_endpoint.endpoint_id
+    for no key update;
+    if not found then
+        raise exception using
+            errcode = 'PT404',
+            message = 'There is no such webhook endpoint.',
+            hint = 'Send the id that the registration returned.';
+    end if;
+    return endpoint;
+end
+$$;
+comment on function private.locked_webhook_endpoint(uuid) is
+'The endpoint, held until the transaction ends; PT404 without.';
+
+create function private.add_webhook_endpoint(
+    owner uuid,
+    url text,
+    event_types text[],
+    description text default null,
+    secret text default null,
+    allow_private boolean default false,
+    entitled_until timestamptz default null
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    signing constant text := private.checked_webhook_secret(add_webhook_endpoint.secret);
+    made uuid;
+begin
+    if length(add_webhook_endpoint.description) > 500 then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The description is longer than 500 characters.';
+    end if;
+    if owner is not null then
+        -- Two requests at once must not make the eleventh.
+        perform pg_advisory_xact_lock(hashtextextended('webhook endpoints of ' || owner, 0));
+        if (
+            select count(*)
+            from public.webhook_endpoints as stored
+            where stored.user_id = owner
+        ) >= 10 then
+            raise exception using
+                errcode = 'PT409',
+                message = 'There are ten webhook endpoints already.',
+                hint = 'Remove one first.';
+        end if;
+    end if;
+
+    insert into public.webhook_endpoints (user_id, url, event_types, description, allow_private, entitled_until)
+    values (
+        owner,
+        private.checked_webhook_url(add_webhook_endpoint.url, add_webhook_endpoint.allow_private and owner is null),
+        private.checked_event_types(add_webhook_endpoint.event_types, owner is not null),
+        add_webhook_endpoint.description,
+        coalesce(add_webhook_endpoint.allow_private and owner is null, false),
+        add_webhook_endpoint.entitled_until
+    )
+    on conflict on constraint an_owner_has_an_address_once do nothing
+    returning webhook_endpoints.id into made;
+    if made is null then
+        raise exception using
+            errcode = 'PT409',
+            message = 'This address is registered already.',
+            hint = 'Rotate its secret, or remove it first.';
+    end if;
+    perform private.keep_secret('webhook_endpoint_' || made, signing);
+    return jsonb_build_object('id', made, 'secret', signing);
+end
+$$;
+comment on function private.add_webhook_endpoint(uuid, text, text[], text, text, boolean, timestamptz) is
+'Registers an endpoint of a person, ten at most, or with null of the operator. The only answer that holds the secret.';
+
+create function public.register_webhook_endpoint(
+    url text,
+    secret text,
+    event_types text[] default '{trend.detected}',
+    allow_private boolean default false
+)
+returns uuid
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    endpoint public.webhook_endpoints;
+begin
+    if register_webhook_endpoint.secret is null then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The secret is no Standard Webhooks secret.',
+            hint = 'Send whsec_ followed by 24 to 64 random bytes in base64.';
+    end if;
+    insert into public.webhook_endpoints as stored (url, event_types, allow_private)
+    values (
+        private.checked_webhook_url(register_webhook_endpoint.url, register_webhook_endpoint.allow_private),
+        private.checked_event_types(register_webhook_endpoint.event_types, false),
+        coalesce(register_webhook_endpoint.allow_private, false)
+    )
+    on conflict on constraint an_owner_has_an_address_once do update
+        set
+            event_types = excluded.event_types,
+            allow_private = excluded.allow_private
+    returning stored.* into endpoint;
+    perform
+        private.keep_secret(
+            'webhook_endpoint_' || endpoint.id,
+            private.checked_webhook_secret(register_webhook_endpoint.secret)
+        );
+    perform private.set_webhook_endpoint(endpoint.id, true, null);
+    return endpoint.id;
+end
+$$;
+comment on function public.register_webhook_endpoint(text, text, text[], boolean) is
+'Adds an endpoint of the operator, or gives the one with this url a new secret and new types and switches it on.';
+
+create function private.rotate_webhook_secret(
+    endpoint_id uuid,
+    secret text default null,
+    overlap_seconds integer default 86400
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    endpoint constant public.webhook_endpoints := private.locked_webhook_endpoint(rotate_webhook_secret.endpoint_id);
+    secret_name constant text := 'webhook_endpoint_' || endpoint.id;
+    signing constant text := private.checked_webhook_secret(rotate_webhook_secret.secret);
+    before constant text := private.vault_secret(secret_name);
+    until timestamptz;
+begin
+    if coalesce(overlap_seconds not between 0 and 604800, true) then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The overlap is not 0 to 604800 seconds.',
+            hint = 'Send how long receivers may still know only the old secret.';
+    end if;
+    if before is not null and before <> signing and overlap_seconds > 0 then
+        until := now() + make_interval(secs => overlap_seconds);
+        perform private.keep_secret(secret_name || '_previous', before);
+    else
+        delete from vault.secrets as stored
+        where stored.name = secret_name || '_previous';
+    end if;
+    perform private.keep_secret(secret_name, signing);
+    update public.webhook_endpoints as stored
+    set previous_secret_until = until
+    where stored.id = endpoint.id;
+    return jsonb_build_object('id', endpoint.id, 'secret', signing, 'previous_until', until);
+end
+$$;
+comment on function private.rotate_webhook_secret(uuid, text, integer) is
+'Gives an endpoint a new secret. Until the overlap ends, messages carry the signatures of both.';
+
+create function private.forget_previous_secrets()
+returns integer
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    forgotten integer;
+begin
+    with over as (
+        update public.webhook_endpoints as stored
+        set previous_secret_until = null
+        where stored.previous_secret_until <= now()
+        returning stored.id
+    )
+
+    delete from vault.secrets as stored
+    using over
+    where stored.name = 'webhook_endpoint_' || over.id || '_previous';
+    get diagnostics forgotten = row_count;
+    return forgotten;
+end
+$$;
+comment on function private.forget_previous_secrets() is 'Removes old secrets whose overlap is over; returns how many.';
+
+create function private.set_webhook_endpoint(
+    endpoint_id uuid,
+    is_enabled boolean,
+    description text default null
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    endpoint public.webhook_endpoints := private.locked_webhook_endpoint(set_webhook_endpoint.endpoint_id);
+begin
+    if set_webhook_endpoint.is_enabled is null or length(set_webhook_endpoint.description) > 500 then
+        raise exception using
+            errcode = 'PT400',
+            message = 'is_enabled is missing, or the description longer than 500 characters.';
+    end if;
+    if set_webhook_endpoint.is_enabled and endpoint.disabled_at is not null then
+        update public.webhook_endpoints as stored
+        set
+            disabled_at = null,
+            disabled_reason = null,
+            failing_since = null
+        where stored.id = endpoint.id;
+        perform ops.resolve_alert('webhook_endpoint_disabled', private.endpoint_label(endpoint));
+    elsif not set_webhook_endpoint.is_enabled then
+        perform private.disable_webhook_endpoint(endpoint.id, 'switched_off');
+    end if;
+    update public.webhook_endpoints as stored
+    set description = coalesce(set_webhook_endpoint.description, stored.description)
+    where stored.id = endpoint.id
+    returning stored.* into endpoint;
+    return to_jsonb(endpoint);
+end
+$$;
+comment on function private.set_webhook_endpoint(uuid, boolean, text) is
+'Switches an endpoint on or off and answers its row. What died meanwhile waits for a replay. '
+'Null keeps the description.';
+
+create function private.remove_webhook_endpoint(endpoint_id uuid)
+returns boolean
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    endpoint public.webhook_endpoints;
+begin
+    -- A sender reports deliveries first and endpoints then: the same order cannot deadlock.
+    perform
+    from ops.webhook_deliveries as delivery
+    where delivery.endpoint_id = remove_webhook_endpoint.endpoint_id
+    order by delivery.id
+    for update;
+    delete from public.webhook_endpoints as stored
+    where stored.id = remove_webhook_endpoint.endpoint_id
+    returning stored.* into endpoint;
+    if endpoint.id is null then
+        return false;
+    end if;
+    perform
+        ops.resolve_alert('webhook_endpoint_disabled', private.endpoint_label(endpoint)),
+        ops.resolve_alert('dead_letters', private.endpoint_label(endpoint));
+    return true;
+end
+$$;
+comment on function private.remove_webhook_endpoint(uuid) is
+'Removes an endpoint with its deliveries and secrets; returns whether it was there.';
+
+create function public.list_webhook_endpoints()
+returns jsonb
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select
+        coalesce(
+            jsonb_agg(to_jsonb(endpoint) order by endpoint.user_id nulls first, endpoint.created_at, endpoint.id),
+            '[]'
+        )
+    from public.webhook_endpoints as endpoint
+$$;
+comment on function public.list_webhook_endpoints() is 'Every endpoint, the operator''s first. No secrets.';
+
+create function public.rotate_webhook_secret(
+    endpoint_id uuid,
+    secret text default null,
+    overlap_seconds integer default 86400
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.rotate_webhook_secret(endpoint_id, secret, overlap_seconds)
+$$;
+comment on function public.rotate_webhook_secret(uuid, text, integer) is
+'A new secret for an endpoint; both sign until the overlap ends. The only answer that holds it.';
+
+create function public.set_webhook_endpoint(
+    endpoint_id uuid,
+    is_enabled boolean,
+    description text default null
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.set_webhook_endpoint(endpoint_id, is_enabled, description)
+$$;
+comment on function public.set_webhook_endpoint(uuid, boolean, text) is 'Switches an endpoint on or off.';
+
+create function public.remove_webhook_endpoint(endpoint_id uuid)
+returns boolean
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.remove_webhook_endpoint(endpoint_id)
+$$;
+comment on function public.remove_webhook_endpoint(uuid) is
+'Removes an endpoint with its deliveries; returns whether it was there.';
+
+grant select on public.webhook_endpoints to app_authenticated, app_service;
+grant execute on function public.register_webhook_endpoint(text, text, text[], boolean) to app_service;
+grant execute on function public.list_webhook_endpoints() to app_service;
+grant execute on function public.rotate_webhook_secret(uuid, text, integer) to app_service;
+grant execute on function public.set_webhook_endpoint(uuid, boolean, text) to app_service;
+grant execute on function public.remove_webhook_endpoint(uuid) to app_service;
+
+-- supabase/schemas/floor/42_webhook_delivery.sql
+
+-- Promises that every delivery is tried until it arrives or is given up, that each attempt is told, and none is lost.
+
+create table ops.webhook_deliveries (
+    id uuid primary key default gen_random_uuid(),
+    outbox_id uuid not null references ops.outbox (id) on delete cascade,
+    endpoint_id uuid not null references public.webhook_endpoints (id) on delete cascade,
+    event_type text not null,
+    state text not null default 'scheduled',
+    attempt integer not null default 0,
+    replays integer not null default 0,
+    next_attempt_at timestamptz default now(),
+    last_status integer,
+    last_error text,
+    created_at timestamptz not null default clock_timestamp(),
+    updated_at timestamptz not null default now(),
+    webhook_id text generated always as ('msg_' || replace(id::text, '-', '')) stored,
+    constraint an_endpoint_gets_an_event_once unique (outbox_id, endpoint_id),
+    constraint state_is_known check (state in ('scheduled', 'delivered', 'dead')),
+    constraint attempt_is_within_the_schedule check (attempt between 0 and 10),
+    constraint only_the_scheduled_have_a_next_attempt check ((state = 'scheduled') = (next_attempt_at is not null))
+)
+-- Every claim and every report leaves an old version behind: they must go while a backlog is drained.
+with (
+    fillfactor = 70,
+    autovacuum_vacuum_scale_factor = 0.02,
+    autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_cost_delay = 0
+);
+alter table ops.webhook_deliveries enable row level security;
+create index webhook_deliveries_by_endpoint on ops.webhook_deliveries (endpoint_id, created_at);
+create index webhook_deliveries_that_are_due on ops.webhook_deliveries (event_type, next_attempt_at)
+where state = 'scheduled';
+create index webhook_deliveries_that_are_dead on ops.webhook_deliveries (updated_at)
+where state = 'dead';
+comment on table ops.webhook_deliveries is 'One event on its way to one endpoint.';
+comment on column ops.webhook_deliveries.event_type is
+'The event''s type again: a claim finds what is due of its types.';
+comment on column ops.webhook_deliveries.webhook_id is
+'What the receiver knows it by, the same in every attempt.';
+comment on column ops.webhook_deliveries.next_attempt_at is
+'When it is due. A claim moves it to the end of its lease, so a sender that dies only delays it.';
+comment on column ops.webhook_deliveries.replays is 'How often its attempts began anew.';
+comment on column ops.webhook_deliveries.created_at is
+'By the clock and not by the transaction: a page of the log ends between two of them.';
+
+create table ops.webhook_attempts (
+    delivery_id uuid not null references ops.webhook_deliveries (id) on delete cascade,
+    replay integer not null,
+    attempt integer not null,
+    status integer,
+    error text,
+    duration_ms integer,
+    ended_at timestamptz not null default now(),
+    constraint webhook_attempts_pkey primary key (delivery_id, replay, attempt)
+);
+alter table ops.webhook_attempts enable row level security;
+comment on table ops.webhook_attempts is 'What became of each attempt that its sender could report.';
+comment on column ops.webhook_attempts.replay is 'Which run of ten attempts it belongs to; 0 is the first.';
+comment on column ops.webhook_attempts.status is 'The HTTP status; null when there was no answer.';
+comment on column ops.webhook_attempts.ended_at is 'When it was reported.';
+
+create function private.wake_after_scheduling()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    perform private.wake_delivery(woken.edge_function)
+    from (
+        select distinct known.edge_function
+        from ops.event_types as known
+        where known.event_type in (select scheduled.event_type from scheduled)
+    ) as woken;
+    return null;
+end
+$$;
+comment on function private.wake_after_scheduling() is
+'One wake-up for each edge function that a statement has given something to deliver, however much it is.';
 
 create trigger wake_delivery
-after insert on ops.outbox
-referencing new table as recorded
+after insert on ops.webhook_deliveries
+referencing new table as scheduled
 for each statement
-execute function private.wake_after_enqueue();
+execute function private.wake_after_scheduling();
 
 create function private.sweep_outbox()
 returns void
@@ -2663,18 +3330,24 @@ set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
 begin
-    if exists (
-        select
-        from ops.webhook_deliveries as delivery
+    perform private.wake_delivery(woken.edge_function)
+    from (
+        select distinct known.edge_function
+        from ops.event_types as known
         where
-            delivery.state = 'scheduled'
-            and delivery.next_attempt_at <= now()
-    ) then
-        perform private.wake_delivery();
-    end if;
+            exists (
+                select
+                from ops.webhook_deliveries as delivery
+                where
+                    delivery.event_type = known.event_type
+                    and delivery.state = 'scheduled'
+                    and delivery.next_attempt_at <= now()
+            )
+    ) as woken;
 end
 $$;
-comment on function private.sweep_outbox() is 'Wakes the delivery again when something is due that no wake-up reached.';
+comment on function private.sweep_outbox() is
+'Wakes again each edge function that has something due that no wake-up reached.';
 
 create function private.retry_delay(attempt integer)
 returns interval
@@ -2692,7 +3365,282 @@ $$;
 comment on function private.retry_delay(integer) is
 'How long to wait after the given failed attempt (Standard Webhooks); null after the tenth, which is the last.';
 
+create function private.tell_of_dead_letters(
+    endpoint_id uuid,
+    last_status integer
+)
+returns void
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    perform ops.raise_alert(
+        'dead_letters',
+        private.endpoint_label(endpoint),
+        format('Deliveries are dead after 10 attempts; the last status was %s.', coalesce(last_status, 0))
+    )
+    from public.webhook_endpoints as endpoint
+    where endpoint.id = tell_of_dead_letters.endpoint_id;
+exception
+    when others then
+        raise warning 'no alert was raised for the dead deliveries of %: %', endpoint_id, sqlerrm;
+end
+$$;
+comment on function private.tell_of_dead_letters(uuid, integer) is
+'One alert for an endpoint, whoever gave its deliveries up. Never raises: the report of an attempt must be kept.';
+
+create function private.disable_webhook_endpoint(
+    endpoint_id uuid,
+    reason text
+)
+returns boolean
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    endpoint public.webhook_endpoints;
+begin
+    update public.webhook_endpoints as stored
+    set
+        disabled_at = now(),
+        disabled_reason = disable_webhook_endpoint.reason
+    where
+        stored.id = disable_webhook_endpoint.endpoint_id
+        and stored.disabled_at is null
+    returning stored.* into endpoint;
+    if endpoint.id is null then
+        return false;
+    end if;
+
+    -- A bounded part now, and never what a sender is reporting: a claim gives up the rest.
+    with chosen as (
+        select delivery.id
+        from ops.webhook_deliveries as delivery
+        where
+            delivery.endpoint_id = endpoint.id
+            and delivery.state = 'scheduled'
+        limit 5000
+        for update skip locked
+    )
+
+    update ops.webhook_deliveries as delivery
+    set
+        state = 'dead',
+        next_attempt_at = null,
+        last_error = 'the endpoint is disabled: ' || endpoint.disabled_reason,
+        updated_at = now()
+    from chosen
+    where delivery.id = chosen.id;
+
+    if endpoint.disabled_reason = 'switched_off' then
+        return true;
+    end if;
+    begin
+        perform ops.raise_alert(
+            'webhook_endpoint_disabled',
+            private.endpoint_label(endpoint),
+            case endpoint.disabled_reason
+                when 'gone' then 'It answered 410: nothing is sent to it any more.'
+                else 'Nothing has arrived for five days: nothing is sent to it any more.'
+            end
+        );
+        if endpoint.user_id is not null then
+            perform realtime.send(
+                jsonb_build_object(
+                    'endpoint_id', endpoint.id,
+                    'reason', endpoint.disabled_reason,
+                    'disabled_at', endpoint.disabled_at
+                ),
+                'webhook_disabled',
+                'user:' || endpoint.user_id,
+                true
+            );
+        end if;
+    exception
+        when others then
+            raise warning 'nobody was told that the endpoint % is disabled: %', endpoint.id, sqlerrm;
+    end;
+    return true;
+end
+$$;
+comment on function private.disable_webhook_endpoint(uuid, text) is
+'Stops an endpoint, gives up what was on its way and tells the operator and its owner; whether it was in use.';
+
+create function private.claim_webhook_deliveries(
+    event_types text[],
+    most integer,
+    lease_seconds integer
+)
+returns table (
+    delivery_id uuid,
+    webhook_id text,
+    attempt integer,
+    url text,
+    secrets text[],
+    body text,
+    allow_private boolean
+)
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+#variable_conflict use_column
+declare
+    at_most constant integer := least(greatest(coalesce(claim_webhook_deliveries.most, 20), 0), 500);
+    lease constant interval := make_interval(secs => least(greatest(coalesce(lease_seconds, 60), 1), 3600));
+    types constant text[] := (
+        select array_agg(known.event_type)
+        from ops.event_types as known
+        where
+            claim_webhook_deliveries.event_types is null
+            or known.event_type = any(claim_webhook_deliveries.event_types)
+    );
+    taken integer;
+    claimed uuid[];
+begin
+    -- Again only when everything found was given up: else a sender would think that nothing is due.
+    for round in 1..20 loop
+        with due as materialized (
+            select
+                delivery.id,
+                delivery.attempt,
+                delivery.endpoint_id
+            from unnest(types) as wanted (event_type)
+            cross join lateral (
+                select
+                    candidate.id,
+                    candidate.attempt,
+                    candidate.endpoint_id,
+                    candidate.next_attempt_at
+                from ops.webhook_deliveries as candidate
+                where
+                    candidate.event_type = wanted.event_type
+                    and candidate.state = 'scheduled'
+                    and candidate.next_attempt_at <= now()
+                order by candidate.next_attempt_at
+                limit at_most
+                for update skip locked
+            ) as delivery
+            order by delivery.next_attempt_at
+            limit at_most
+        ),
+
+        judged as (
+            select
+                due.id,
+                case
+                    -- A sender that died ten times over one delivery will not do better the next time.
+                    when due.attempt >= 10 then 'every sender vanished before it could report'
+                    when endpoint.disabled_at is not null
+                        then 'the endpoint is disabled: ' || endpoint.disabled_reason
+                    when endpoint.entitled_until <= now() then 'not entitled'
+                end as verdict,
+                exists (
+                    select
+                    from vault.secrets as stored
+                    where stored.name = 'webhook_endpoint_' || endpoint.id
+                ) as has_secret
+            from due
+            inner join public.webhook_endpoints as endpoint on due.endpoint_id = endpoint.id
+        ),
+
+        moved as (
+            update ops.webhook_deliveries as delivery
+            set
+                state = case when judged.verdict is null then 'scheduled' else 'dead' end,
+                attempt = delivery.attempt + case when judged.verdict is null then 1 else 0 end,
+                next_attempt_at = case when judged.verdict is null then now() + lease end,
+                last_error = case
+                    when delivery.attempt >= 10 then coalesce(delivery.last_error, judged.verdict)
+                    when judged.verdict is not null then judged.verdict
+                    when not judged.has_secret then 'the endpoint has no secret in Vault'
+                end,
+                updated_at = now()
+            from judged
+            where delivery.id = judged.id
+            returning
+                delivery.id,
+                delivery.endpoint_id,
+                delivery.attempt,
+                delivery.last_status,
+                judged.verdict,
+                judged.has_secret
+        ),
+
+        told as (
+            select private.tell_of_dead_letters(spent.endpoint_id, max(spent.last_status))
+            from moved as spent
+            where
+                spent.verdict is not null
+                and spent.attempt >= 10
+            group by spent.endpoint_id
+        )
+
+        select
+            count(*),
+            array_agg(moved.id) filter (where moved.verdict is null and moved.has_secret)
+        into
+            taken,
+            claimed
+        from moved
+        where (select count(*) from told) >= 0;
+        exit when taken = 0 or claimed is not null;
+    end loop;
+
+    return query
+    with signing as materialized (
+        -- Once for an endpoint: decrypting costs more than all the rest of a claim.
+        select
+            endpoint.id,
+            endpoint.url,
+            endpoint.allow_private,
+            array_remove(
+                array[
+                    private.vault_secret('webhook_endpoint_' || endpoint.id),
+                    case
+                        when endpoint.previous_secret_until > now()
+                            then private.vault_secret('webhook_endpoint_' || endpoint.id || '_previous')
+                    end
+                ],
+                null
+            ) as secrets
+        from public.webhook_endpoints as endpoint
+        where
+            endpoint.id in (
+                select delivery.endpoint_id
+                from ops.webhook_deliveries as delivery
+                where delivery.id = any(claimed)
+            )
+    )
+
+    select
+        delivery.id,
+        delivery.webhook_id,
+        delivery.attempt,
+        signing.url,
+        signing.secrets,
+        jsonb_build_object(
+            'type', event.event_type,
+            'timestamp', to_char(event.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+            'data', event.data
+        )::text,
+        signing.allow_private
+    from ops.webhook_deliveries as delivery
+    inner join ops.outbox as event on delivery.outbox_id = event.id
+    inner join signing on delivery.endpoint_id = signing.id
+    where delivery.id = any(claimed);
+end
+$$;
+comment on function private.claim_webhook_deliveries(text[], integer, integer) is
+'What public.claim_webhook_deliveries does. Granted to nobody.';
+
 create function public.claim_webhook_deliveries(
+    event_types text[] default null,
     "limit" integer default 20,
     lease_seconds integer default 60
 )
@@ -2701,86 +3649,22 @@ returns table (
     webhook_id text,
     attempt integer,
     url text,
-    secret text,
-    body text
+    secrets text[],
+    body text,
+    allow_private boolean
 )
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
 language sql
 as $$
-    -- A sender that died ten times over one delivery will not do better the next time.
-    with exhausted as (
-        update ops.webhook_deliveries as delivery
-        set
-            state = 'dead',
-            next_attempt_at = null,
-            last_error = coalesce(delivery.last_error, 'every sender vanished before it could report')
-        where
-            delivery.state = 'scheduled'
-            and delivery.attempt = 10
-            and delivery.next_attempt_at <= now()
-    ),
-
-    due as (
-        select
-            delivery.id,
-            secret.decrypted_secret as secret
-        from ops.webhook_deliveries as delivery
-        inner join ops.webhook_endpoints as endpoint on delivery.endpoint_id = endpoint.id
-        left join vault.decrypted_secrets as secret on secret.name = 'webhook_endpoint_' || endpoint.id
-        where
-            delivery.state = 'scheduled'
-            and delivery.attempt < 10
-            and delivery.next_attempt_at <= now()
-            and endpoint.disabled_at is null
-        order by delivery.next_attempt_at
-        limit least(greatest(claim_webhook_deliveries."limit", 0), 500)
-        for update of delivery skip locked
-    ),
-
-    claimed as (
-        update ops.webhook_deliveries as delivery
-        set
-            attempt = delivery.attempt + 1,
-            next_attempt_at = now() + make_interval(secs => least(greatest(lease_seconds, 1), 3600)),
-            last_error = case when due.secret is null then 'the endpoint has no secret in Vault' end
-        from due
-        where delivery.id = due.id
-        returning
-            delivery.id,
-            delivery.outbox_id,
-            delivery.endpoint_id,
-            delivery.attempt,
-            delivery.webhook_id,
-            due.secret
-    )
-
-    select
-        claimed.id as delivery_id,
-        claimed.webhook_id,
-        claimed.attempt,
-        endpoint.url,
-        claimed.secret,
-        jsonb_build_object(
-            'type', event.event_type,
-            'timestamp', to_char(event.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-            'data', event.data
-        )::text as body
-    from claimed
-    inner join ops.outbox as event on claimed.outbox_id = event.id
-    inner join ops.webhook_endpoints as endpoint on claimed.endpoint_id = endpoint.id
-    where claimed.secret is not null
+    select * from private.claim_webhook_deliveries(event_types, "limit", lease_seconds)
 $$;
-comment on function public.claim_webhook_deliveries(integer, integer) is
-'Leases what is due to one sender, at most 500 at a time: where to post, what to sign and with which secret.';
+comment on function public.claim_webhook_deliveries(text[], integer, integer) is
+'Leases what is due of the types (null: all) to one sender, at most 500 at a time: where to post, what to sign, and '
+'with which secrets, the newest first. What may not be sent any more is given up on the way.';
 
-create function public.record_webhook_delivery(
-    delivery_id uuid,
-    attempt integer,
-    status integer,
-    error text default null
-)
+create function public.record_webhook_deliveries(reports jsonb)
 returns jsonb
 volatile
 security definer
@@ -2788,100 +3672,268 @@ set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
 declare
-    delivery ops.webhook_deliveries;
-    wait interval := private.retry_delay(record_webhook_delivery.attempt);
-    is_accepted boolean := coalesce(status between 200 and 299, false);
+    answer jsonb;
+    endpoints jsonb;
+    finding record;
 begin
-    select *
-    into delivery
-    from ops.webhook_deliveries as stored
-    where stored.id = record_webhook_delivery.delivery_id
-    for update;
-    if not found then
+    if jsonb_typeof(reports) is distinct from 'array' then
         raise exception using
-            errcode = 'PT404',
-            message = 'There is no such delivery.',
-            detail = format('delivery_id is %s.', record_webhook_delivery.delivery_id),
-            hint = 'Pass the delivery_id that claim_webhook_deliveries returned.';
+            errcode = 'PT400',
+            message = 'The reports are no JSON array.',
+            hint = 'Send an array of {delivery_id, attempt, status, error, retry_after_seconds, duration_ms}.';
     end if;
+    if jsonb_array_length(reports) > 1000 then
+        raise exception using
+            errcode = 'PT413',
+            message = 'These are more than 1000 reports.',
+            hint = 'Send them in parts.';
+    end if;
+
+    with told as materialized (
+        select
+            item.number - 1 as index,
+            item.value,
+            case
+                when jsonb_typeof(item.value) <> 'object' then 'It is no object.'
+                when coalesce(not pg_input_is_valid(item.value ->> 'delivery_id', 'uuid'), true)
+                    then 'delivery_id is no uuid.'
+                when
+                    jsonb_typeof(item.value -> 'attempt') is distinct from 'number'
+                    or item.value ->> 'attempt' !~ '^([1-9]|10)$'
+                    then 'attempt is not 1 to 10.'
+                when
+                    jsonb_typeof(item.value -> 'status') not in ('number', 'null')
+                    or item.value ->> 'status' !~ '^[1-9][0-9]{2}$'
+                    then 'status is not 100 to 999.'
+                when jsonb_typeof(item.value -> 'error') not in ('string', 'null') then 'error is no text.'
+                when
+                    jsonb_typeof(item.value -> 'retry_after_seconds') not in ('number', 'null')
+                    or (item.value ->> 'retry_after_seconds')::numeric not between 0 and 1e12
+                    then 'retry_after_seconds is not 0 or more.'
+                when
+                    jsonb_typeof(item.value -> 'duration_ms') not in ('number', 'null')
+                    or item.value ->> 'duration_ms' !~ '^[0-9]{1,9}$'
+                    then 'duration_ms is no whole number of milliseconds.'
+            end as problem
+        from jsonb_array_elements(reports) with ordinality as item (value, number)
+    ),
+
+    report as materialized (
+        select distinct on (said.delivery_id, said.attempt)
+            said.*,
+            coalesce(said.status between 200 and 299, false) as is_accepted
+        from (
+            select
+                (told.value ->> 'delivery_id')::uuid as delivery_id,
+                (told.value ->> 'attempt')::integer as attempt,
+                (told.value ->> 'status')::integer as status,
+                left(told.value ->> 'error', 2000) as error,
+                (told.value ->> 'retry_after_seconds')::double precision as retry_after_seconds,
+                (told.value ->> 'duration_ms')::integer as duration_ms,
+                told.index
+            from told
+            where told.problem is null
+        ) as said
+        order by
+            said.delivery_id,
+            said.attempt,
+            said.index
+    ),
+
+    stored as materialized (
+        select
+            delivery.id,
+            delivery.endpoint_id,
+            delivery.state,
+            delivery.attempt,
+            delivery.replays
+        from ops.webhook_deliveries as delivery
+        where delivery.id in (select report.delivery_id from report)
+        order by delivery.id
+        for update
+    ),
+
+    logged as (
+        insert into ops.webhook_attempts (delivery_id, replay, attempt, status, error, duration_ms)
+        select
+            stored.id,
+            stored.replays,
+            report.attempt,
+            report.status,
+            report.error,
+            report.duration_ms
+        from report
+        inner join stored on report.delivery_id = stored.id
+        where
+            report.is_accepted
+            -- An attempt of before a replay has no place among those that are still to come.
+            or report.attempt <= stored.attempt
+        on conflict on constraint webhook_attempts_pkey do nothing
+        returning
+            webhook_attempts.delivery_id,
+            webhook_attempts.attempt
+    ),
+
+    counted as (
+        select
+            report.*,
+            stored.endpoint_id,
+            stored.state,
+            stored.attempt as newest_attempt
+        from logged
+        inner join report on logged.delivery_id = report.delivery_id and logged.attempt = report.attempt
+        inner join stored on logged.delivery_id = stored.id
+    ),
 
     -- A late report of an earlier attempt may tell of success, but not undo what came after it.
-    if delivery.state = 'scheduled' and (is_accepted or delivery.attempt = record_webhook_delivery.attempt) then
-        update ops.webhook_deliveries as stored
+    decisive as (
+        select distinct on (counted.delivery_id)
+            counted.*,
+            case when not counted.is_accepted then private.retry_delay(counted.attempt) end as wait
+        from counted
+        where
+            (counted.is_accepted and counted.state <> 'delivered')
+            or (counted.state = 'scheduled' and counted.attempt = counted.newest_attempt)
+        order by
+            counted.delivery_id,
+            counted.is_accepted desc
+    ),
+
+    changed as (
+        update ops.webhook_deliveries as delivery
         set
-            state = case when is_accepted then 'delivered' when wait is null then 'dead' else 'scheduled' end,
-            next_attempt_at = case when not is_accepted then now() + wait * (0.9 + 0.2 * random()) end,
-            last_status = record_webhook_delivery.status,
-            last_error = left(record_webhook_delivery.error, 2000)
-        where stored.id = delivery.id
-        returning stored.* into delivery;
-    end if;
-    return jsonb_build_object('state', delivery.state, 'next_attempt_at', delivery.next_attempt_at);
+            state = case
+                when decisive.is_accepted then 'delivered'
+                when decisive.wait is null or decisive.status = 410 then 'dead'
+                else 'scheduled'
+            end,
+            next_attempt_at = case
+                when not decisive.is_accepted and decisive.status is distinct from 410 and decisive.wait is not null
+                    then now() + greatest(
+                        decisive.wait * (0.9 + 0.2 * random()),
+                        make_interval(secs => least(coalesce(decisive.retry_after_seconds, 0), 86400))
+                    )
+            end,
+            last_status = decisive.status,
+            last_error = decisive.error,
+            updated_at = now()
+        from decisive
+        where delivery.id = decisive.delivery_id
+        returning
+            delivery.id,
+            delivery.endpoint_id,
+            delivery.state,
+            delivery.last_status
+    ),
+
+    judged as (
+        select
+            counted.endpoint_id,
+            bool_or(counted.is_accepted) as has_success,
+            bool_or(coalesce(counted.status, 0) = 410) as is_gone,
+            bool_or(not counted.is_accepted) as has_failure
+        from counted
+        group by counted.endpoint_id
+    ),
+
+    -- Few batches have anything to change here, so that senders do not wait for each other.
+    held as (
+        select endpoint.id
+        from public.webhook_endpoints as endpoint
+        inner join judged on endpoint.id = judged.endpoint_id
+        where
+            (judged.has_success and endpoint.failing_since is not null)
+            or (judged.has_success and coalesce(endpoint.last_success_at < now() - interval '1 minute', true))
+            or (not judged.has_success and endpoint.failing_since is null)
+        order by endpoint.id
+        for no key update of endpoint
+    ),
+
+    marked as (
+        update public.webhook_endpoints as endpoint
+        set
+            last_success_at = case when judged.has_success then now() else endpoint.last_success_at end,
+            failing_since = case when not judged.has_success then coalesce(endpoint.failing_since, now()) end
+        from held
+        inner join judged on held.id = judged.endpoint_id
+        where endpoint.id = held.id
+    )
+
+    select
+        jsonb_build_object(
+            'recorded', (select count(*) from logged),
+            'delivered', (select count(*) from changed where changed.state = 'delivered'),
+            'scheduled', (select count(*) from changed where changed.state = 'scheduled'),
+            'dead', (select count(*) from changed where changed.state = 'dead'),
+            'unknown', (
+                select count(*)
+                from report
+                where report.delivery_id not in (select stored.id from stored)
+            ),
+            'rejected', coalesce(
+                (
+                    select jsonb_agg(
+                        jsonb_build_object('index', told.index, 'message', told.problem) order by told.index
+                    )
+                    from told
+                    where told.problem is not null
+                ),
+                '[]'
+            )
+        ),
+        (
+            select jsonb_agg(
+                jsonb_build_object(
+                    'id', judged.endpoint_id,
+                    'is_gone', judged.is_gone,
+                    'is_failing', not judged.has_success,
+                    'has_dead', given_up.endpoint_id is not null,
+                    'last_status', given_up.last_status
+                )
+                order by judged.endpoint_id
+            )
+            from judged
+            left join (
+                select
+                    changed.endpoint_id,
+                    max(changed.last_status) as last_status
+                from changed
+                where
+                    changed.state = 'dead'
+                    and changed.last_status is distinct from 410
+                group by changed.endpoint_id
+            ) as given_up on judged.endpoint_id = given_up.endpoint_id
+            where judged.has_failure
+        )
+    into
+        answer,
+        endpoints;
+
+    for finding in
+        select *
+        from jsonb_to_recordset(endpoints)
+        as judged (id uuid, is_gone boolean, is_failing boolean, has_dead boolean, last_status integer)
+    loop
+        if finding.has_dead then
+            perform private.tell_of_dead_letters(finding.id, finding.last_status);
+        end if;
+        if finding.is_gone then
+            perform private.disable_webhook_endpoint(finding.id, 'gone');
+        elsif finding.is_failing then
+            perform private.disable_webhook_endpoint(endpoint.id, 'failing')
+            from public.webhook_endpoints as endpoint
+            where
+                endpoint.id = finding.id
+                and endpoint.disabled_at is null
+                and endpoint.failing_since <= now() - interval '5 days';
+        end if;
+    end loop;
+    return answer;
 end
 $$;
-comment on function public.record_webhook_delivery(uuid, integer, integer, text) is
-'What became of an attempt: 2xx delivers, anything else waits by the schedule with jitter, the tenth failure is final.';
-
-create function public.register_webhook_endpoint(
-    url text,
-    secret text,
-    event_types text[] default '{trend.detected}'
-)
-returns uuid
-volatile
-security definer
-set search_path = pg_catalog, pg_temp
-language plpgsql
-as $$
-declare
-    endpoint_id uuid;
-    secret_id uuid;
-begin
-    if secret is null or secret !~ '^whsec_[A-Za-z0-9+/]{32,86}={0,2}$' then
-        raise exception using
-            errcode = 'PT400',
-            message = 'The secret is no Standard Webhooks secret.',
-            hint = 'Send whsec_ followed by 24 to 64 random bytes in base64.';
-    end if;
-    if url is null or url !~ '^https?://[^[:space:]]+$' or length(url) > 2000 then
-        raise exception using
-            errcode = 'PT400',
-            message = 'The url is no http or https address of at most 2000 characters.';
-    end if;
-    if coalesce(cardinality(event_types), 0) = 0 then
-        raise exception using
-            errcode = 'PT400',
-            message = 'The endpoint names no event types.',
-            hint = 'Send at least one, such as trend.detected.';
-    end if;
-
-    insert into ops.webhook_endpoints as stored (url, event_types)
-    values (register_webhook_endpoint.url, register_webhook_endpoint.event_types)
-    on conflict on constraint webhook_endpoints_url_key do update
-        set
-            event_types = excluded.event_types,
-            disabled_at = null
-    returning stored.id into endpoint_id;
-
-    select stored.id
-    into secret_id
-    from vault.secrets as stored
-    where stored.name = 'webhook_endpoint_' || endpoint_id;
-    if secret_id is null then
-        perform vault.create_secret(secret, 'webhook_endpoint_' || endpoint_id);
-    else
-        perform vault.update_secret(secret_id, secret);
-    end if;
-    return endpoint_id;
-end
-$$;
-comment on function public.register_webhook_endpoint(text, text, text[]) is
-'Adds an endpoint, or gives the one with this url a new secret and new types; the secret goes to Vault.';
-
-create index outbox_by_age on ops.outbox (created_at);
-create index webhook_receipts_by_age on ops.webhook_receipts (received_at);
-create index webhook_deliveries_that_are_dead on ops.webhook_deliveries (updated_at)
-where state = 'dead';
+comment on function public.record_webhook_deliveries(jsonb) is
+'What became of up to 1000 attempts: 2xx delivers, 410 disables the endpoint, anything else waits by the schedule with '
+'jitter, at least as long as Retry-After asks for; the tenth failure is final. A repeated report changes nothing.';
 
 create view ops.dead_letters
 with (security_invoker = true)
@@ -2900,65 +3952,17 @@ select
     delivery.webhook_id
 from ops.webhook_deliveries as delivery
 inner join ops.outbox as event on delivery.outbox_id = event.id
-inner join ops.webhook_endpoints as endpoint on delivery.endpoint_id = endpoint.id
+inner join public.webhook_endpoints as endpoint on delivery.endpoint_id = endpoint.id
 where delivery.state = 'dead';
 comment on view ops.dead_letters is
-'Deliveries that ten attempts did not bring. public.replay_webhook_deliveries sends them again.';
-
--- An address may hold a password or a token: only its host is told.
-create function private.endpoint_label(endpoint ops.webhook_endpoints)
-returns text
-immutable
-security invoker
-set search_path = pg_catalog, pg_temp
-language sql
-as $$
-    select
-        format(
-            '%s (%s)',
-            coalesce(substring(endpoint.url from '^https?://(?:[^/?#]*@)?([^/?#@]+)'), 'unreadable address'),
-            endpoint.id
-        )
-$$;
-comment on function private.endpoint_label(ops.webhook_endpoints) is
-'What an alert calls an endpoint: its host and id, never what else is in the address.';
-
-create function private.tell_of_dead_letter()
-returns trigger
-volatile
-security definer
-set search_path = pg_catalog, pg_temp
-language plpgsql
-as $$
-begin
-    perform ops.raise_alert(
-        'dead_letters',
-        private.endpoint_label(endpoint),
-        format('Deliveries are dead after %s attempts; the last status was %s.', new.attempt, coalesce(new.last_status, 0))
-    )
-    from ops.webhook_endpoints as endpoint
-    where endpoint.id = new.endpoint_id;
-    return null;
-exception
-    when others then
-        raise warning 'no alert was raised for the dead delivery %: %', new.id, sqlerrm;
-        return null;
-end
-$$;
-comment on function private.tell_of_dead_letter() is
-'Alerts once per endpoint, whoever declared the delivery dead. Never raises: the report of an attempt must be kept.';
-
-create trigger tell_of_dead_letter
-after update on ops.webhook_deliveries
-for each row
-when (new.state = 'dead' and old.state <> 'dead')
-execute function private.tell_of_dead_letter();
+'Deliveries that were given up, and why. public.replay_webhook_deliveries sends them again.';
 
 create function public.replay_webhook_deliveries(
     delivery_ids uuid[] default null,
     endpoint_id uuid default null,
     since timestamptz default null,
-    batch_size integer default 1000
+    batch_size integer default 1000,
+    until timestamptz default null
 )
 returns integer
 volatile
@@ -2967,57 +3971,239 @@ set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
 declare
-    replayed integer;
+    replayed jsonb;
 begin
     -- The id stays: a receiver that did the work before its answer was lost recognises it.
     with chosen as (
         select delivery.id
         from ops.webhook_deliveries as delivery
-        inner join ops.webhook_endpoints as endpoint on delivery.endpoint_id = endpoint.id
+        inner join public.webhook_endpoints as endpoint on delivery.endpoint_id = endpoint.id
         where
             delivery.state = 'dead'
             and endpoint.disabled_at is null
+            and (endpoint.entitled_until is null or endpoint.entitled_until > now())
             and (delivery_ids is null or delivery.id = any(delivery_ids))
             and (
                 replay_webhook_deliveries.endpoint_id is null
                 or delivery.endpoint_id = replay_webhook_deliveries.endpoint_id
             )
             and (since is null or delivery.updated_at >= since)
+            and (until is null or delivery.updated_at < until)
         order by
             delivery.updated_at,
             delivery.id
         limit least(greatest(replay_webhook_deliveries.batch_size, 0), 5000)
         for update of delivery skip locked
+    ),
+
+    revived as (
+        update ops.webhook_deliveries as delivery
+        set
+            state = 'scheduled',
+            attempt = 0,
+            replays = delivery.replays + 1,
+            next_attempt_at = now(),
+            updated_at = now()
+        from chosen
+        where delivery.id = chosen.id
+        returning
+            delivery.endpoint_id,
+            delivery.event_type
     )
 
-    update ops.webhook_deliveries as delivery
-    set
-        state = 'scheduled',
-        attempt = 0,
-        next_attempt_at = now()
-    from chosen
-    where delivery.id = chosen.id;
-    get diagnostics replayed = row_count;
+    select
+        jsonb_build_object(
+            'count', count(*),
+            'endpoints', jsonb_agg(distinct revived.endpoint_id),
+            'event_types', jsonb_agg(distinct revived.event_type)
+        )
+    into replayed
+    from revived;
 
-    if replayed > 0 then
-        perform ops.resolve_alert('dead_letters', private.endpoint_label(endpoint))
-        from ops.webhook_endpoints as endpoint
-        where
-            not exists (
-                select
-                from ops.webhook_deliveries as delivery
-                where
-                    delivery.endpoint_id = endpoint.id
-                    and delivery.state = 'dead'
-            );
-        perform private.wake_delivery();
-    end if;
-    return replayed;
+    perform ops.resolve_alert('dead_letters', private.endpoint_label(endpoint))
+    from public.webhook_endpoints as endpoint
+    where
+        replayed -> 'endpoints' ? endpoint.id::text
+        and not exists (
+            select
+            from ops.webhook_deliveries as delivery
+            where
+                delivery.endpoint_id = endpoint.id
+                and delivery.state = 'dead'
+        );
+    perform private.wake_delivery(woken.edge_function)
+    from (
+        select distinct known.edge_function
+        from ops.event_types as known
+        where replayed -> 'event_types' ? known.event_type
+    ) as woken;
+    return (replayed ->> 'count')::integer;
 end
 $$;
-comment on function public.replay_webhook_deliveries(uuid[], uuid, timestamptz, integer) is
+comment on function public.replay_webhook_deliveries(uuid[], uuid, timestamptz, integer, timestamptz) is
 'Sends dead deliveries again from the first attempt, oldest first, at most 5000 at a time; no argument means all. '
-'Returns how many. An endpoint that is disabled keeps its dead.';
+'since and until are when they died. Returns how many. An endpoint that is disabled or not entitled keeps its dead.';
+
+create function private.test_webhook_endpoint(endpoint_id uuid)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    endpoint constant public.webhook_endpoints := private.locked_webhook_endpoint(test_webhook_endpoint.endpoint_id);
+    event_id constant uuid := gen_random_uuid();
+    answer jsonb;
+begin
+    if endpoint.disabled_at is not null or endpoint.entitled_until <= now() then
+        raise exception using
+            errcode = 'PT409',
+            message = 'Nothing is sent to this endpoint.',
+            detail = coalesce('It is disabled: ' || endpoint.disabled_reason || '.', 'Its owner is not entitled.'),
+            hint = 'Switch it on first.';
+    end if;
+    if (
+        select count(*)
+        from ops.webhook_deliveries as delivery
+        where
+            delivery.endpoint_id = endpoint.id
+            and delivery.event_type = 'webhook.test'
+            and delivery.created_at > now() - interval '1 minute'
+    ) >= 10 then
+        raise exception using
+            errcode = 'PT429',
+            message = 'This endpoint was tried ten times in a minute.',
+            hint = 'Wait a minute.';
+    end if;
+    insert into ops.outbox (id, event_type, dedupe_key, data)
+    values (
+        event_id,
+        'webhook.test',
+        endpoint.id || ':' || event_id,
+        jsonb_build_object('endpoint_id', endpoint.id, 'requested_at', now())
+    );
+    insert into ops.webhook_deliveries (outbox_id, endpoint_id, event_type)
+    values (event_id, endpoint.id, 'webhook.test')
+    returning jsonb_build_object('delivery_id', webhook_deliveries.id, 'webhook_id', webhook_deliveries.webhook_id)
+    into answer;
+    return answer;
+end
+$$;
+comment on function private.test_webhook_endpoint(uuid) is
+'Sends webhook.test to one endpoint, ten times a minute at most.';
+
+create function private.webhook_log(
+    endpoint_id uuid,
+    most integer default 50,
+    before timestamptz default null
+)
+returns jsonb
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    if coalesce(most not between 1 and 200, true) then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The limit is not 1 to 200.';
+    end if;
+    if not exists (
+        select
+        from public.webhook_endpoints as endpoint
+        where endpoint.id = webhook_log.endpoint_id
+    ) then
+        raise exception using
+            errcode = 'PT404',
+            message = 'There is no such webhook endpoint.',
+            hint = 'Send the id that the registration returned.';
+    end if;
+    return (
+        with page as (
+            select *
+            from ops.webhook_deliveries as delivery
+            where
+                delivery.endpoint_id = webhook_log.endpoint_id
+                and (webhook_log.before is null or delivery.created_at < webhook_log.before)
+            order by delivery.created_at desc
+            -- A page that ended between two of one moment would lose the second.
+            fetch first (webhook_log.most) rows with ties
+        )
+
+        select
+            jsonb_build_object(
+                'deliveries',
+                coalesce(
+                    jsonb_agg(
+                        jsonb_build_object(
+                            'delivery_id', page.id,
+                            'webhook_id', page.webhook_id,
+                            'event_type', page.event_type,
+                            'created_at', page.created_at,
+                            'state', page.state,
+                            'attempt', page.attempt,
+                            'next_attempt_at', page.next_attempt_at,
+                            'last_status', page.last_status,
+                            'last_error', page.last_error,
+                            'attempts', coalesce(tried.attempts, '[]')
+                        )
+                        order by page.created_at desc, page.id
+                    ),
+                    '[]'
+                ),
+                'next_before',
+                case when count(*) >= webhook_log.most then min(page.created_at) end
+            )
+        from page
+        left join lateral (
+            select
+                jsonb_agg(
+                    jsonb_build_object(
+                        'attempt', attempt.attempt,
+                        'status', attempt.status,
+                        'error', attempt.error,
+                        'duration_ms', attempt.duration_ms,
+                        'ended_at', attempt.ended_at
+                    )
+                    order by attempt.replay, attempt.attempt
+                ) as attempts
+            from ops.webhook_attempts as attempt
+            where attempt.delivery_id = page.id
+        ) as tried on true
+    );
+end
+$$;
+comment on function private.webhook_log(uuid, integer, timestamptz) is
+'The deliveries of an endpoint with all their attempts, the newest first; next_before continues, null at the end.';
+
+create function public.test_webhook_endpoint(endpoint_id uuid)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.test_webhook_endpoint(endpoint_id)
+$$;
+comment on function public.test_webhook_endpoint(uuid) is 'Sends a webhook.test event to one endpoint.';
+
+create function public.webhook_log(
+    endpoint_id uuid,
+    "limit" integer default 50,
+    before timestamptz default null
+)
+returns jsonb
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.webhook_log(endpoint_id, "limit", before)
+$$;
+comment on function public.webhook_log(uuid, integer, timestamptz) is
+'What was sent to an endpoint and what it answered, the newest first.';
 
 create function ops.purge_outbox(
     at timestamptz default now(),
@@ -3035,7 +4221,9 @@ declare
     purged_events bigint;
     purged_receipts bigint;
 begin
-    -- Whole events with their deliveries: one that is still on its way, or dead and waiting for a person, keeps all.
+    perform private.forget_previous_secrets();
+
+    -- Whole events with their deliveries: one that is still on its way, or dead and waiting for the operator, keeps all.
     with old as (
         select event.id
         from ops.outbox as event
@@ -3044,9 +4232,14 @@ begin
             and not exists (
                 select
                 from ops.webhook_deliveries as delivery
+                inner join public.webhook_endpoints as endpoint on delivery.endpoint_id = endpoint.id
                 where
                     delivery.outbox_id = event.id
-                    and (delivery.state <> 'delivered' or delivery.updated_at >= cutoff)
+                    and (
+                        delivery.state = 'scheduled'
+                        or (delivery.state = 'dead' and endpoint.user_id is null)
+                        or delivery.updated_at >= cutoff
+                    )
             )
         order by event.created_at
         limit at_most
@@ -3084,14 +4277,16 @@ begin
 end
 $$;
 comment on function ops.purge_outbox(timestamptz, integer) is
-'Removes events whose every delivery arrived 30 days ago, and receipts as old, so many at a time; returns how many.';
+'Removes events whose every delivery ended 30 days ago, and receipts as old, so many at a time; returns how many. '
+'The operator''s dead letters stay; secrets whose overlap is over go.';
 
-grant execute on function public.claim_webhook_deliveries(integer, integer) to app_service;
-grant execute on function public.record_webhook_delivery(uuid, integer, integer, text) to app_service;
-grant execute on function public.register_webhook_endpoint(text, text, text[]) to app_service;
-grant execute on function public.replay_webhook_deliveries(uuid[], uuid, timestamptz, integer) to app_service;
-grant select on ops.outbox, ops.webhook_endpoints, ops.webhook_deliveries, ops.webhook_receipts to app_service;
-grant select on ops.dead_letters to app_service;
+grant execute on function public.claim_webhook_deliveries(text[], integer, integer) to app_service;
+grant execute on function public.record_webhook_deliveries(jsonb) to app_service;
+grant execute on function public.replay_webhook_deliveries(uuid[], uuid, timestamptz, integer, timestamptz)
+to app_service;
+grant execute on function public.test_webhook_endpoint(uuid) to app_service;
+grant execute on function public.webhook_log(uuid, integer, timestamptz) to app_service;
+grant select on ops.webhook_deliveries, ops.webhook_attempts, ops.dead_letters to app_service;
 
 -- supabase/schemas/floor/50_realtime.sql
 
@@ -3100,6 +4295,17 @@ grant select on ops.dead_letters to app_service;
 create policy "admins hear of sensitive operations" on realtime.messages
 for select to authenticated
 using (topic = 'admin:security' and (select private.is_admin()));
+
+-- Texts are compared, nothing is cast: a policy that raised at a strange topic would silence all others.
+create policy "people hear what is for them alone" on realtime.messages
+for select to authenticated
+using (
+    extension = 'broadcast'
+    and topic in (
+        select 'user:' || private.user_id() || kind.ending
+        from (values (''), (':searches')) as kind (ending)
+    )
+);
 
 -- supabase/schemas/floor/70_partitions.sql
 
@@ -5444,10 +6650,16 @@ as $$
                 where delivery.state = 'scheduled' and endpoint.disabled_at is null
             ) as oldest,
             count(*) filter (
-                where delivery.state = 'dead' and delivery.updated_at > outbox_health.at - interval '7 days'
+                where
+                    delivery.state = 'dead'
+                    and delivery.updated_at > outbox_health.at - interval '7 days'
+                    -- A person's own server is theirs to mend; a disabled endpoint has its own alert.
+                    and endpoint.user_id is null
+                    and endpoint.disabled_at is null
             ) as dead
         from ops.webhook_deliveries as delivery
-        inner join ops.webhook_endpoints as endpoint on delivery.endpoint_id = endpoint.id
+        inner join public.webhook_endpoints as endpoint on delivery.endpoint_id = endpoint.id
+        where delivery.state <> 'delivered'
     )
 
     select
@@ -5464,7 +6676,7 @@ as $$
                 else 'None was given up in the last 7 days.'
             end
         ) as detail,
-        'Due: does the function notify-trend answer, and are its secrets in Vault? Given up: last_error in '
+        'Due: do the edge functions of ops.event_types answer, and are their secrets in Vault? Given up: last_error in '
         'ops.webhook_deliveries tells why.' as hint,
         jsonb_build_object(
             'oldest_due_seconds', greatest(floor(extract(epoch from waiting.oldest)), 0),

@@ -261,6 +261,7 @@ begin
         'private.user_tastes',
         'private.watch_windows',
         'private.ai_turn_days',
+        'public.notifications',
         'public.user_profiles',
         'public.user_tiers'
     ] loop
@@ -269,6 +270,11 @@ begin
         get diagnostics rows_deleted = row_count;
         counts := counts || jsonb_build_object(split_part(emptied, '.', 2), rows_deleted);
     end loop;
+    -- Realtime keeps for three days what it told the person, searches among it.
+    delete from realtime.messages as message
+    where message.topic in ('user:' || user_id, 'user:' || user_id || ':searches');
+    get diagnostics rows_deleted = row_count;
+    counts := counts || jsonb_build_object('messages', rows_deleted);
     delete from public.users as stored
     where stored.id = shorts_on_erase.user_id;
     get diagnostics rows_deleted = row_count;
@@ -14354,7 +14360,13 @@ comment on function public.backtest_surges(double precision[], double precision[
 
 -- supabase/schemas/shorts/40_notify.sql
 
--- Promises that whoever commits a trend has told of it: a webhook event above 0.8, a broadcast for everybody.
+-- Promises that whoever commits a trend has told of it: events for webhooks and news for Realtime are in the same
+-- transaction, and nothing that goes wrong in telling undoes the trend.
+
+insert into ops.event_types (event_type, edge_function, for_subscribers, description)
+values
+('trend.detected', 'notify-trend', true, 'A keyword bursts: its score is above 0.8, or has risen through 0.8.'),
+('trend.updated', 'trend-update', true, 'A trend is new, or its score, source or keyword has changed.');
 
 create function private.trend_dedupe_key(
     keyword text,
@@ -14372,39 +14384,16 @@ $$;
 comment on function private.trend_dedupe_key(text, text, timestamptz) is
 'One webhook event per keyword, region and UTC day, whichever sources saw it and however often it is detected.';
 
-create function private.notify_trending_keyword()
-returns trigger
+create function private.tell_of_strong_trends(trend_ids uuid[])
+returns integer
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
 declare
-    news uuid[];
-    strong uuid[];
     events jsonb;
 begin
-    if tg_op = 'INSERT' then
-        select
-            array_agg(new_trend.id),
-            array_agg(new_trend.id) filter (where new_trend.trend_score > 0.8)
-        into
-            news,
-            strong
-        from new_trends as new_trend;
-    else
-        select
-            array_agg(new_trend.id) filter (
-                where new_trend.trend_score <> old_trend.trend_score or new_trend.detected_at <> old_trend.detected_at
-            ),
-            array_agg(new_trend.id) filter (where new_trend.trend_score > 0.8 and old_trend.trend_score <= 0.8)
-        into
-            news,
-            strong
-        from new_trends as new_trend
-        inner join old_trends as old_trend on new_trend.id = old_trend.id;
-    end if;
-
     select
         jsonb_agg(
             jsonb_build_object(
@@ -14428,37 +14417,95 @@ begin
         )
     into events
     from public.trending_keywords as trend
-    where trend.id = any(strong);
-    if events is not null then
-        perform ops.enqueue('trend.detected', events);
+    where trend.id = any(trend_ids);
+    if events is null then
+        return 0;
     end if;
+    return ops.enqueue('trend.detected', events);
+end
+$$;
+comment on function private.tell_of_strong_trends(uuid[]) is
+'Writes trend.detected of these trends into the outbox. Returns how many events were new.';
 
-    begin
-        perform
-            realtime.send(
-                jsonb_build_object(
+create function private.tell_of_changed_trends(
+    trend_ids uuid[],
+    previous_scores double precision[],
+    change text
+)
+returns integer
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    events jsonb;
+begin
+    select
+        jsonb_agg(
+            jsonb_build_object(
+                'dedupe_key', concat_ws(':', trend.id, trend.updated_at, trend.trend_score),
+                'data', jsonb_build_object(
+                    'id', trend.id,
                     'keyword', trend.keyword,
                     'region_code', trend.region_code,
+                    'data_source', trend.data_source,
                     'trend_score', trend.trend_score,
+                    'previous_score', changed.previous_score,
                     'growth_rate', trend.growth_rate,
-                    'detected_at', trend.detected_at
-                ),
-                'trend',
-                'trends',
-                -- On a public topic any client could send, and its trends would look like ours.
-                true
+                    'detected_at', trend.detected_at,
+                    'expires_at', trend.expires_at,
+                    'model_version', trend.model_version,
+                    'change', tell_of_changed_trends.change
+                )
             )
-        from public.trending_keywords as trend
-        where trend.id = any(news);
-    exception
-        when others then
-            raise warning 'trends were not broadcast: %', sqlerrm;
-    end;
+            order by trend.id
+        )
+    into events
+    from public.trending_keywords as trend
+    inner join unnest(trend_ids, previous_scores) as changed (id, previous_score) on trend.id = changed.id;
+    if events is null then
+        return 0;
+    end if;
+    return ops.enqueue('trend.updated', events);
+end
+$$;
+comment on function private.tell_of_changed_trends(uuid[], double precision[], text) is
+'Writes trend.updated of these trends into the outbox, each with its score before. Returns how many events were new.';
+
+create function private.notify_trending_keyword()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    written uuid[];
+    strong uuid[];
+begin
+    select
+        array_agg(trend.id),
+        array_agg(trend.id) filter (where trend.trend_score > 0.8)
+    into
+        written,
+        strong
+    from new_trends as trend;
+    -- An upsert that only updated fires this too, with nothing.
+    if written is not null then
+        perform private.tell_of_strong_trends(strong);
+        perform private.tell_of_changed_trends(written, array[]::double precision[], 'inserted');
+        perform private.add_trend_news(written, 'inserted');
+    end if;
     return null;
+exception
+    when others then
+        raise warning 'new trends were not told: %', sqlerrm;
+        return null;
 end
 $$;
 comment on function private.notify_trending_keyword() is
-'Tells of new and of risen trends, a statement at a time. Neither Realtime nor the outbox can fail the write.';
+'Tells of new trends, a statement at a time. Neither Realtime nor the outbox can fail the write.';
 
 create trigger trending_keyword_notification
 after insert on public.trending_keywords
@@ -14466,42 +14513,51 @@ referencing new table as new_trends
 for each statement
 execute function private.notify_trending_keyword();
 
-create trigger trend_rise_notification
-after update on public.trending_keywords
-referencing old table as old_trends new table as new_trends
-for each statement
-execute function private.notify_trending_keyword();
-
-create function public.receive_trend_event(
-    webhook_id text,
-    event jsonb
-)
-returns jsonb
+create function private.notify_trend_update()
+returns trigger
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
+declare
+    changed uuid[];
+    previous_scores double precision[];
+    risen uuid[];
 begin
-    if coalesce(length(receive_trend_event.webhook_id) not between 1 and 255, true) then
-        raise exception using
-            errcode = 'PT400',
-            message = 'The webhook has no id of 1 to 255 characters.';
+    select
+        array_agg(now_trend.id order by now_trend.id),
+        array_agg(old_trend.trend_score order by now_trend.id),
+        array_agg(now_trend.id) filter (where now_trend.trend_score > 0.8 and old_trend.trend_score <= 0.8)
+    into
+        changed,
+        previous_scores,
+        risen
+    from new_trends as now_trend
+    inner join old_trends as old_trend on now_trend.id = old_trend.id
+    where
+        (now_trend.trend_score, now_trend.data_source, now_trend.keyword)
+        is distinct from (old_trend.trend_score, old_trend.data_source, old_trend.keyword);
+    if changed is not null then
+        perform private.tell_of_strong_trends(risen);
+        perform private.tell_of_changed_trends(changed, previous_scores, 'updated');
+        perform private.add_trend_news(changed, 'updated');
     end if;
-    if event ->> 'type' is distinct from 'trend.detected' or event #>> '{data,keyword}' is null then
-        raise exception using
-            errcode = 'PT400',
-            message = 'The event is no trend.detected event with a keyword.',
-            hint = 'Send the body of the webhook unchanged.';
-    end if;
-    insert into ops.webhook_receipts (webhook_id, event)
-    values (receive_trend_event.webhook_id, receive_trend_event.event)
-    on conflict on constraint webhook_receipts_pkey do nothing;
-    return jsonb_build_object('duplicate', not found);
+    return null;
+exception
+    when others then
+        raise warning 'changed trends were not told: %', sqlerrm;
+        return null;
 end
 $$;
-comment on function public.receive_trend_event(text, jsonb) is
-'Takes a verified webhook: the receipt and what it leads to are one transaction, so it happens once.';
+comment on function private.notify_trend_update() is
+'Tells of trends whose score, source or keyword really changed, and anew of those that rose through 0.8.';
+
+create trigger trend_update_notification
+after update on public.trending_keywords
+referencing old table as old_trends new table as new_trends
+for each statement
+execute function private.notify_trend_update();
 
 -- A hosted project has this publication; a plain Postgres does not.
 do $$
@@ -14520,6 +14576,1128 @@ begin
     end if;
 end
 $$;
+
+-- supabase/schemas/shorts/41_trend_news.sql
+
+-- Promises that whoever follows the trends sees every one once and in the order of commits, however often the
+-- connection broke: news are numbered without gaps when they are committed, broadcast, and can be asked for again.
+
+create table private.trend_news (
+    id bigint generated always as identity primary key,
+    cursor bigint unique,
+    trend_id uuid not null,
+    keyword text not null,
+    region_code text not null,
+    change text not null,
+    limited jsonb not null,
+    full_row jsonb not null,
+    created_at timestamptz not null default now(),
+    constraint change_is_known check (change in ('inserted', 'updated'))
+);
+alter table private.trend_news enable row level security;
+create index trend_news_without_number on private.trend_news (id)
+where cursor is null;
+comment on table private.trend_news is
+'What became of trends, as it is told to those who follow them. Kept for 7 days.';
+comment on column private.trend_news.cursor is
+'Its number, without gaps and in the order of commits; null until its transaction commits.';
+comment on column private.trend_news.limited is 'What everybody may see of the trend.';
+comment on column private.trend_news.full_row is 'The trend as it was: for premium and up.';
+
+create table private.trend_news_counter (
+    is_the_only_one boolean primary key default true,
+    newest bigint not null default 0,
+    constraint there_is_one_counter check (is_the_only_one)
+);
+alter table private.trend_news_counter enable row level security;
+insert into private.trend_news_counter default values;
+comment on table private.trend_news_counter is
+'The newest cursor: one row, locked by one committing transaction at a time.';
+
+create function private.add_trend_news(
+    trend_ids uuid[],
+    change text
+)
+returns void
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    insert into private.trend_news (trend_id, keyword, region_code, change, limited, full_row)
+    select
+        trend.id,
+        trend.keyword,
+        trend.region_code,
+        add_trend_news.change,
+        jsonb_build_object(
+            'change', add_trend_news.change,
+            'id', trend.id,
+            'keyword', trend.keyword,
+            'region_code', trend.region_code,
+            'trend_score', trend.trend_score,
+            'growth_rate', trend.growth_rate,
+            'detected_at', trend.detected_at
+        ),
+        to_jsonb(trend) || jsonb_build_object('change', add_trend_news.change)
+    from public.trending_keywords as trend
+    where trend.id = any(trend_ids)
+    order by
+        trend.detected_at,
+        trend.id;
+exception
+    when others then
+        raise warning 'trends are no news: %', sqlerrm;
+end
+$$;
+comment on function private.add_trend_news(uuid[], text) is
+'Notes what is told of these trends; it is numbered and broadcast when the transaction commits. Never raises.';
+
+create function private.broadcast_trend_news(
+    after bigint,
+    up_to bigint
+)
+returns void
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    -- All topics are private: on a public one any client could send, and its trends would look like ours.
+    perform
+        realtime.send(
+            jsonb_build_object('cursor', news.cursor)
+            || case when listeners.topic = 'trends' then news.limited else news.full_row end,
+            'trend',
+            listeners.topic,
+            true
+        )
+    from private.trend_news as news
+    cross join unnest(array['trends', 'trends:premium', 'trends:pro', 'trends:enterprise']) as listeners (topic)
+    where
+        news.cursor > broadcast_trend_news.after
+        and news.cursor <= broadcast_trend_news.up_to
+    order by news.cursor;
+exception
+    when others then
+        raise warning 'trends were not broadcast: %', sqlerrm;
+end
+$$;
+comment on function private.broadcast_trend_news(bigint, bigint) is
+'Broadcasts the news of these numbers in their order: limited for everybody, in full for each tier. Never raises.';
+
+create function private.number_trend_news()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    before bigint;
+    numbered bigint;
+begin
+    -- The first row of the transaction numbered this one with it.
+    if exists (
+        select
+        from private.trend_news as news
+        where
+            news.id = new.id
+            and news.cursor is not null
+    ) then
+        return null;
+    end if;
+    -- From here to the end of the commit nobody else gets a number: so numbers are in the order of commits.
+    select counter.newest
+    into before
+    from private.trend_news_counter as counter
+    for update;
+    update private.trend_news as stored
+    set cursor = before + waiting.position
+    from (
+        select
+            news.id,
+            row_number() over (order by news.id) as position
+        from private.trend_news as news
+        where news.cursor is null
+    ) as waiting
+    where stored.id = waiting.id;
+    get diagnostics numbered = row_count;
+    update private.trend_news_counter
+    set newest = before + numbered;
+    perform private.broadcast_trend_news(before, before + numbered);
+    return null;
+exception
+    when others then
+        -- The row waits for the next transaction that brings news.
+        raise warning 'the news of trends were not numbered: %', sqlerrm;
+        return null;
+end
+$$;
+comment on function private.number_trend_news() is
+'Runs while the transaction commits: numbers all its news at once and broadcasts them.';
+
+create constraint trigger number_trend_news
+after insert on private.trend_news
+deferrable initially deferred
+for each row
+execute function private.number_trend_news();
+
+create function private.trend_news_after(
+    after bigint,
+    most integer
+)
+returns jsonb
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    with position as (
+        select
+            counter.newest,
+            coalesce(trend_news_after.after, counter.newest) as seen,
+            (
+                select min(news.cursor)
+                from private.trend_news as news
+            ) as oldest
+        from private.trend_news_counter as counter
+    ),
+
+    -- A number that was not given yet is from before a restore: what follows it cannot be told, so all begins anew.
+    start as (
+        select
+            position.newest,
+            case when position.seen > position.newest then position.newest else position.seen end as seen,
+            position.seen > position.newest
+            or (position.seen < position.newest and coalesce(position.oldest > position.seen + 1, true)) as missed
+        from position
+    ),
+
+    page as (
+        select
+            news.cursor,
+            jsonb_build_object('cursor', news.cursor)
+            || case when reader.is_full then news.full_row else news.limited end as told
+        from start
+        inner join private.trend_news as news on news.cursor > start.seen
+        cross join (
+            select
+                private.has_tier('premium')
+                or coalesce(nullif(current_setting('role', true), 'none'), session_user)
+                in ('service_role', 'postgres') as is_full
+        ) as reader
+        order by news.cursor
+        limit most
+    )
+
+    select
+        jsonb_build_object(
+            'trends', coalesce((select jsonb_agg(page.told order by page.cursor) from page), '[]'),
+            'cursor', told.up_to,
+            'newest', start.newest,
+            'is_complete', told.up_to >= start.newest,
+            'missed', start.missed
+        )
+    from start
+    cross join lateral (
+        select
+            coalesce(
+                (select max(page.cursor) from page),
+                -- What was missed is not kept any more: there is nothing to wait for.
+                case when start.missed then start.newest else start.seen end
+            ) as up_to
+    ) as told
+$$;
+comment on function private.trend_news_after(bigint, integer) is
+'What public.trends_since answers. Reads past privileges: premium and the service get full rows, others limited ones.';
+
+create function public.trends_since(
+    cursor bigint default null,
+    "limit" integer default 100
+)
+returns jsonb
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    if trends_since.cursor < 0 then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The cursor is negative.',
+            detail = format('cursor is %s.', trends_since.cursor),
+            hint = 'Send the cursor of the last answer or broadcast, or none to begin now.';
+    end if;
+    if (trends_since."limit" between 1 and 1000) is not true then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The limit is not between 1 and 1000.',
+            detail = format('limit is %s.', trends_since."limit"),
+            hint = 'Send a whole number from 1 to 1000, and the cursor of the answer for more.';
+    end if;
+    return private.trend_news_after(trends_since.cursor, trends_since."limit");
+end
+$$;
+comment on function public.trends_since(bigint, integer) is
+'What became of trends since a cursor, in order: {"trends", "cursor", "newest", "is_complete", "missed"}. Without a '
+'cursor it begins now. missed: the cursor is older than the 7 days that are kept. Full rows for premium and up, '
+'limited ones for everybody.';
+
+create function private.forget_trend_news(
+    at timestamptz default now(),
+    most integer default 10000
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    -- Only from the old end, so that what is kept has no gaps.
+    with oldest as (
+        select
+            page.id,
+            bool_and(page.created_at < forget_trend_news.at - interval '7 days') over (order by page.cursor) as is_over
+        from (
+            select
+                news.id,
+                news.cursor,
+                news.created_at
+            from private.trend_news as news
+            where news.cursor is not null
+            order by news.cursor
+            limit forget_trend_news.most
+        ) as page
+    ),
+
+    forgotten as (
+        delete from private.trend_news as stored
+        using oldest
+        where
+            stored.id = oldest.id
+            and oldest.is_over
+        returning stored.id
+    )
+
+    select jsonb_build_object('forgotten', count(*))
+    from forgotten
+$$;
+comment on function private.forget_trend_news(timestamptz, integer) is
+'Deletes a batch of the news that are older than 7 days, the oldest first. Returns how many.';
+
+-- supabase/schemas/shorts/42_notifications.sql
+
+-- Promises that a trend reaches the people who follow its keyword once, however often its webhook is delivered.
+
+create table public.notifications (
+    id uuid primary key default gen_random_uuid(),
+    user_id uuid not null references public.users (id) on delete cascade,
+    kind text not null,
+    dedupe_key text not null,
+    trend_id uuid,
+    keyword varchar(255) not null,
+    region_code varchar(2) not null,
+    payload jsonb not null,
+    created_at timestamptz not null default now(),
+    read_at timestamptz,
+    constraint a_person_is_notified_once unique (user_id, kind, dedupe_key),
+    constraint kind_is_known check (kind in ('trend')),
+    constraint dedupe_key_is_short check (length(dedupe_key) between 1 and 500),
+    constraint payload_is_a_small_object check (private.is_small(payload, 'object', 4096))
+);
+alter table public.notifications enable row level security;
+create index notifications_of_a_person on public.notifications (user_id, created_at desc);
+create index notifications_by_age on public.notifications (created_at);
+create index unread_notifications_of_a_trend on public.notifications (trend_id)
+where read_at is null;
+comment on table public.notifications is
+'What people are told: trends of keywords they follow, if their settings want it. Kept for 30 days.';
+comment on column public.notifications.id is 'Our own id.';
+comment on column public.notifications.user_id is 'Who is told.';
+comment on column public.notifications.kind is 'trend: a keyword that the person follows bursts.';
+comment on column public.notifications.dedupe_key is
+'Two of one kind and key are one: the keyword, region and UTC day.';
+comment on column public.notifications.trend_id is 'The id of the trend in trending_keywords.';
+comment on column public.notifications.keyword is 'The keyword, normalised.';
+comment on column public.notifications.region_code is 'Where it trends.';
+comment on column public.notifications.payload is
+'trend_score, growth_rate and detected_at as of told_at, the newest that was known before it was read.';
+comment on column public.notifications.created_at is 'When the person was told.';
+comment on column public.notifications.read_at is
+'When the person read it; null until then. The person''s own to write.';
+
+-- An index calls it as whoever writes the row: it reaches normalize_keyword as its owner.
+create function private.folded_keywords(keywords text[])
+returns text[]
+immutable
+parallel safe
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select coalesce(array_agg(distinct private.normalize_keyword(followed.keyword)), '{}')
+    from unnest(keywords) as followed (keyword)
+$$;
+comment on function private.folded_keywords(text[]) is 'The same keywords, each in its one spelling.';
+
+create index user_profiles_by_followed_keyword on public.user_profiles
+using gin (private.folded_keywords(preferred_keywords));
+
+create function private.read_trend_event(
+    event jsonb,
+    event_type text
+)
+returns table (
+    trend_id uuid,
+    keyword text,
+    region_code text,
+    detected_at timestamptz,
+    told_at timestamptz,
+    figures jsonb
+)
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    data constant jsonb := event -> 'data';
+    -- A date and a time of day: infinity, now and yesterday are none.
+    moment constant text := '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:';
+begin
+    if event ->> 'type' is distinct from read_trend_event.event_type
+        or coalesce(length(private.normalize_keyword(data ->> 'keyword')) not between 1 and 255, true)
+        or coalesce(data ->> 'region_code', 'KR') !~ '^[A-Z]{2}$'
+        or event ->> 'timestamp' !~ moment
+        or data ->> 'detected_at' !~ moment
+        or not pg_input_is_valid(event ->> 'timestamp', 'timestamptz')
+        or not pg_input_is_valid(data ->> 'detected_at', 'timestamptz')
+        or not pg_input_is_valid(data ->> 'id', 'uuid')
+    then
+        raise exception using
+            errcode = 'PT400',
+            message = format('The event is no %s event of a trend.', read_trend_event.event_type),
+            hint = 'Send the body of the webhook unchanged.';
+    end if;
+    trend_id := (data ->> 'id')::uuid;
+    keyword := private.normalize_keyword(data ->> 'keyword');
+    region_code := coalesce(data ->> 'region_code', 'KR');
+    detected_at := coalesce((data ->> 'detected_at')::timestamptz, now());
+    told_at := coalesce((event ->> 'timestamp')::timestamptz, now());
+    figures := jsonb_build_object(
+        'trend_score', case when jsonb_typeof(data -> 'trend_score') = 'number' then data -> 'trend_score' end,
+        'growth_rate', case when jsonb_typeof(data -> 'growth_rate') = 'number' then data -> 'growth_rate' end,
+        'detected_at', detected_at,
+        'told_at', told_at
+    );
+    return next;
+end
+$$;
+comment on function private.read_trend_event(jsonb, text) is
+'What a webhook says of a trend, or PT400 when it is not of this type or cannot be true.';
+
+create function private.take_webhook(
+    webhook_id text,
+    event jsonb
+)
+returns boolean
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    if coalesce(length(take_webhook.webhook_id) not between 1 and 255, true) then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The webhook has no id of 1 to 255 characters.',
+            hint = 'Send the header webhook-id unchanged.';
+    end if;
+    insert into ops.webhook_receipts (webhook_id, event)
+    values (take_webhook.webhook_id, take_webhook.event)
+    on conflict on constraint webhook_receipts_pkey do nothing;
+    return found;
+end
+$$;
+comment on function private.take_webhook(text, jsonb) is
+'Whether the webhook is taken for the first time. A second taker waits until the first has committed or failed.';
+
+create function private.most_notified()
+returns integer
+immutable
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select 50000
+$$;
+comment on function private.most_notified() is
+'How many people one event notifies: more would outlast the webhook. Change it in a migration.';
+
+create function private.notify_followers(
+    event jsonb,
+    most integer default private.most_notified()
+)
+returns integer
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    told record;
+    matched integer;
+    notified integer;
+begin
+    select *
+    into told
+    from private.read_trend_event(event, 'trend.detected');
+
+    with followers as materialized (
+        select profile.user_id
+        from public.user_profiles as profile
+        inner join public.users as person on profile.user_id = person.id
+        where
+            private.folded_keywords(profile.preferred_keywords) @> array[told.keyword]
+            and person.settings @> '{"notifications": true}'
+        -- People who are erased meanwhile are waited for in one order.
+        order by profile.user_id
+        limit most + 1
+    ),
+
+    written as (
+        insert into public.notifications (user_id, kind, dedupe_key, trend_id, keyword, region_code, payload)
+        select
+            follower.user_id,
+            'trend',
+            private.trend_dedupe_key(told.keyword, told.region_code, told.detected_at),
+            told.trend_id,
+            told.keyword,
+            told.region_code,
+            told.figures
+        from followers as follower
+        order by follower.user_id
+        limit most
+        on conflict on constraint a_person_is_notified_once do nothing
+        returning
+            id,
+            user_id,
+            keyword,
+            region_code,
+            payload
+    ),
+
+    -- A failing broadcast is a warning: the row is there to be read.
+    broadcast as materialized (
+        select
+            realtime.send(
+                jsonb_build_object(
+                    'id', notification.id,
+                    'kind', 'trend',
+                    'trend_id', told.trend_id,
+                    'keyword', notification.keyword,
+                    'region_code', notification.region_code,
+                    'payload', notification.payload
+                ),
+                'notification',
+                'user:' || notification.user_id,
+                true
+            ) as sent
+        from written as notification
+    )
+
+    select
+        (select count(*) from followers),
+        count(broadcast.*)
+    into
+        matched,
+        notified
+    from broadcast;
+    if matched > most then
+        perform ops.raise_alert(
+            'notification_limit',
+            told.keyword,
+            format('more than %s people follow the keyword; the others were not notified', most)
+        );
+    end if;
+    return notified;
+end
+$$;
+comment on function private.notify_followers(jsonb, integer) is
+'Notifies everybody who follows the keyword of a trend.detected event and wants notifications. Returns how many.';
+
+create function private.renew_notifications(event jsonb)
+returns integer
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    told record;
+    renewed integer;
+begin
+    select *
+    into told
+    from private.read_trend_event(event, 'trend.updated');
+    with unread as materialized (
+        select notification.id
+        from public.notifications as notification
+        where
+            notification.trend_id = told.trend_id
+            and notification.read_at is null
+            and (notification.payload ->> 'told_at')::timestamptz <= told.told_at
+        order by notification.id
+        for no key update
+    )
+
+    update public.notifications as stored
+    set payload = told.figures
+    from unread
+    where
+        stored.id = unread.id
+        and stored.payload <> told.figures;
+    get diagnostics renewed = row_count;
+    return renewed;
+end
+$$;
+comment on function private.renew_notifications(jsonb) is
+'Writes the figures of a trend.updated event into its unread notifications, never older over newer. Returns how many.';
+
+create function public.receive_trend_event(
+    webhook_id text,
+    event jsonb
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    notified integer := 0;
+    is_new boolean := private.take_webhook(webhook_id, event);
+begin
+    if is_new then
+        notified := private.notify_followers(event);
+    end if;
+    return jsonb_build_object('duplicate', not is_new, 'notified', notified);
+end
+$$;
+comment on function public.receive_trend_event(text, jsonb) is
+'Takes a verified trend.detected: the receipt and the notifications are one transaction, so they happen once.';
+
+create function public.receive_trend_update(
+    webhook_id text,
+    event jsonb
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    notified integer := 0;
+    is_new boolean := private.take_webhook(webhook_id, event);
+begin
+    if is_new then
+        notified := private.renew_notifications(event);
+    end if;
+    return jsonb_build_object('duplicate', not is_new, 'notified', notified);
+end
+$$;
+comment on function public.receive_trend_update(text, jsonb) is
+'Takes a verified trend.updated: the receipt and the newest figures of unread notifications are one transaction.';
+
+create function private.forget_notifications(
+    at timestamptz default now(),
+    most integer default 10000
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    with over as materialized (
+        select notification.id
+        from public.notifications as notification
+        where notification.created_at < forget_notifications.at - interval '30 days'
+        order by notification.created_at
+        limit forget_notifications.most
+        for update skip locked
+    ),
+
+    forgotten as (
+        delete from public.notifications as stored
+        using over
+        where stored.id = over.id
+        returning stored.id
+    )
+
+    select jsonb_build_object('forgotten', count(*))
+    from forgotten
+$$;
+comment on function private.forget_notifications(timestamptz, integer) is
+'Deletes a batch of the notifications that are older than 30 days. Returns how many.';
+
+do $$
+begin
+    if exists (
+        select
+        from pg_catalog.pg_publication
+        where pubname = 'supabase_realtime'
+    ) then
+        alter publication supabase_realtime
+        add table public.notifications;
+    end if;
+end
+$$;
+
+-- supabase/schemas/shorts/43_person_topics.sql
+
+-- Promises that the devices of a person learn what the person did on another, and that no write fails for it. Searches
+-- are partitioned, and Postgres Changes asks the policies for each listener: so this goes by broadcast.
+
+create function private.broadcast_to_people(
+    messages jsonb,
+    event text,
+    ending text
+)
+returns void
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    perform realtime.send(message.value, event, 'user:' || message.key || ending, true)
+    from jsonb_each(messages) as message
+    order by message.key;
+exception
+    when others then
+        raise warning 'people were not told of %: %', event, sqlerrm;
+end
+$$;
+comment on function private.broadcast_to_people(jsonb, text, text) is
+'Sends {user_id: payload} to the private topics user:<id> with this ending. Never raises.';
+
+create function private.tell_of_profiles()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    messages jsonb;
+begin
+    -- What was learned changes all the time and is nothing that a device shows.
+    select
+        jsonb_object_agg(
+            now_profile.user_id,
+            jsonb_build_object(
+                'preferred_categories', now_profile.preferred_categories,
+                'preferred_keywords', now_profile.preferred_keywords,
+                'disliked_categories', now_profile.disliked_categories,
+                'updated_at', now_profile.updated_at
+            )
+        )
+    into messages
+    from new_profiles as now_profile
+    inner join old_profiles as old_profile on now_profile.id = old_profile.id
+    where
+        (
+            now_profile.preferred_categories,
+            now_profile.preferred_keywords,
+            now_profile.disliked_categories,
+            now_profile.mood_patterns,
+            now_profile.personalization_weights,
+            now_profile.time_preferences,
+            now_profile.context_preferences
+        ) is distinct from (
+            old_profile.preferred_categories,
+            old_profile.preferred_keywords,
+            old_profile.disliked_categories,
+            old_profile.mood_patterns,
+            old_profile.personalization_weights,
+            old_profile.time_preferences,
+            old_profile.context_preferences
+        );
+    if messages is not null then
+        perform private.broadcast_to_people(messages, 'profile', '');
+    end if;
+    return null;
+exception
+    when others then
+        raise warning 'people were not told of their profiles: %', sqlerrm;
+        return null;
+end
+$$;
+comment on function private.tell_of_profiles() is 'Event profile for whose choices changed, a message per person.';
+
+create trigger tell_of_profiles
+after update on public.user_profiles
+referencing old table as old_profiles new table as new_profiles
+for each statement
+execute function private.tell_of_profiles();
+
+create function private.tell_of_interactions()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    messages jsonb;
+begin
+    select
+        jsonb_object_agg(
+            told.user_id,
+            jsonb_build_object('video_ids', to_jsonb(told.video_ids[:50]), 'count', told.interactions)
+        )
+    into messages
+    from (
+        select
+            interaction.user_id,
+            array_agg(distinct interaction.video_id) as video_ids,
+            count(*) as interactions
+        from new_interactions as interaction
+        group by interaction.user_id
+    ) as told;
+    if messages is not null then
+        perform private.broadcast_to_people(messages, 'interactions', '');
+    end if;
+    return null;
+exception
+    when others then
+        raise warning 'people were not told of their interactions: %', sqlerrm;
+        return null;
+end
+$$;
+comment on function private.tell_of_interactions() is
+'Event interactions: {"video_ids": [at most 50], "count"}, one message per person and statement.';
+
+create trigger tell_of_interactions
+after insert on public.video_interactions
+referencing new table as new_interactions
+for each statement
+execute function private.tell_of_interactions();
+
+create function private.tell_of_searches()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    messages jsonb;
+begin
+    -- The newest of each person: a device asks for the rest.
+    select
+        jsonb_object_agg(
+            newest.user_id,
+            jsonb_build_object(
+                'id', newest.id,
+                'search_query', newest.search_query,
+                'search_type', newest.search_type,
+                'session_started_at', newest.session_started_at,
+                'session_id', newest.session_id
+            )
+        )
+    into messages
+    from (
+        select distinct on (session.user_id)
+            session.id,
+            session.user_id,
+            session.search_query,
+            session.search_type,
+            session.session_started_at,
+            session.session_id
+        from new_sessions as session
+        where session.user_id is not null
+        order by
+            session.user_id asc,
+            session.session_started_at desc,
+            session.id asc
+    ) as newest;
+    if messages is not null then
+        perform private.broadcast_to_people(messages, 'search', ':searches');
+    end if;
+    return null;
+exception
+    when others then
+        raise warning 'people were not told of their searches: %', sqlerrm;
+        return null;
+end
+$$;
+comment on function private.tell_of_searches() is
+'Event search on user:<id>:searches: the newest search of each person in the statement.';
+
+create trigger tell_of_searches
+after insert on public.search_sessions
+referencing new table as new_sessions
+for each statement
+execute function private.tell_of_searches();
+
+-- supabase/schemas/shorts/44_subscriber_webhooks.sql
+
+-- Promises that premium people have trends posted to servers of their own, as long as they are premium, and that nobody
+-- reaches another's endpoint.
+
+create function private.keep_webhook_entitlement()
+returns trigger
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    if tg_op <> 'DELETE' and new.tier >= 'premium' then
+        update public.webhook_endpoints as endpoint
+        set entitled_until = new.expires_at
+        where
+            endpoint.user_id = new.user_id
+            and endpoint.entitled_until is distinct from new.expires_at;
+    else
+        update public.webhook_endpoints as endpoint
+        set entitled_until = now()
+        where
+            endpoint.user_id = old.user_id
+            and coalesce(endpoint.entitled_until > now(), true);
+    end if;
+    return null;
+end
+$$;
+comment on function private.keep_webhook_entitlement() is
+'Entitles the endpoints of a person as long as the tier does: to its end, and below premium no longer.';
+
+create trigger keep_webhook_entitlement
+after insert or update or delete on public.user_tiers
+for each row
+execute function private.keep_webhook_entitlement();
+
+create function private.require_webhook_tier()
+returns timestamptz
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    held public.user_tiers;
+begin
+    -- Held until the end: a tier that changes at this moment finds the endpoint, and changes it too.
+    select *
+    into held
+    from public.user_tiers as stored
+    where stored.user_id = private.user_id()
+    for share;
+    if held.tier >= 'premium' and coalesce(held.expires_at > now(), true) then
+        return held.expires_at;
+    end if;
+    raise exception using
+        errcode = 'PT403',
+        message = 'Webhooks need premium.',
+        hint = 'Subscribe, or listen to the topic trends. Endpoints that exist can still be switched off and removed.';
+end
+$$;
+comment on function private.require_webhook_tier() is
+'Until when who asks may have webhooks, null for no end; PT403 below premium.';
+
+create function private.add_own_webhook(
+    url text,
+    event_types text[],
+    description text
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+declare
+    entitled_until constant timestamptz := private.require_webhook_tier();
+begin
+    return private.add_webhook_endpoint(
+        owner => private.user_id(),
+        url => add_own_webhook.url,
+        event_types => add_own_webhook.event_types,
+        description => add_own_webhook.description,
+        entitled_until => entitled_until
+    );
+end
+$$;
+comment on function private.add_own_webhook(text, text[], text) is 'What public.add_my_webhook does, for who asks.';
+
+create function private.manage_own_webhook(
+    action text,
+    endpoint_id uuid,
+    options jsonb
+)
+returns jsonb
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+language plpgsql
+as $$
+begin
+    -- Another's endpoint and none at all are told in the same words.
+    if not exists (
+        select
+        from public.webhook_endpoints as endpoint
+        where
+            endpoint.id = manage_own_webhook.endpoint_id
+            and endpoint.user_id = private.user_id()
+    ) then
+        raise exception using
+            errcode = 'PT404',
+            message = 'There is no such webhook endpoint.',
+            hint = 'Send the id that the registration returned.';
+    end if;
+    if action in ('rotate', 'test', 'replay') or (action = 'set' and options -> 'is_enabled' = 'true') then
+        perform private.require_webhook_tier();
+    end if;
+    case action
+        when 'rotate' then
+            return private.rotate_webhook_secret(
+                endpoint_id, overlap_seconds => (options ->> 'overlap_seconds')::integer
+            );
+        when 'test' then
+            return private.test_webhook_endpoint(endpoint_id);
+        when 'set' then
+            return private.set_webhook_endpoint(endpoint_id, (options ->> 'is_enabled')::boolean);
+        when 'remove' then
+            return to_jsonb(private.remove_webhook_endpoint(endpoint_id));
+        when 'log' then
+            return private.webhook_log(
+                endpoint_id, (options ->> 'limit')::integer, (options ->> 'before')::timestamptz
+            );
+        when 'replay' then
+            return to_jsonb(
+                public.replay_webhook_deliveries(
+                    endpoint_id => manage_own_webhook.endpoint_id,
+                    since => (options ->> 'since')::timestamptz,
+                    batch_size => 5000
+                )
+            );
+    end case;
+end
+$$;
+comment on function private.manage_own_webhook(text, uuid, jsonb) is
+'What people do with endpoints of their own: PT404 for any other, PT403 for what needs premium.';
+
+create function public.add_my_webhook(
+    url text,
+    event_types text[] default '{trend.detected}',
+    description text default null
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.add_own_webhook(url, event_types, description)
+$$;
+comment on function public.add_my_webhook(text, text[], text) is
+'For premium and up: has events posted to one''s own server. {"id", "secret"}: the secret is told this once.';
+
+create function public.rotate_my_webhook_secret(
+    endpoint_id uuid,
+    overlap_seconds integer default 86400
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.manage_own_webhook(
+        'rotate', endpoint_id, jsonb_build_object('overlap_seconds', overlap_seconds)
+    )
+$$;
+comment on function public.rotate_my_webhook_secret(uuid, integer) is
+'A new secret, told this once; until the overlap ends messages carry the signatures of both.';
+
+create function public.test_my_webhook(endpoint_id uuid)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.manage_own_webhook('test', endpoint_id, '{}')
+$$;
+comment on function public.test_my_webhook(uuid) is
+'Sends webhook.test to the endpoint: {"delivery_id", "webhook_id"}.';
+
+create function public.set_my_webhook(
+    endpoint_id uuid,
+    is_enabled boolean
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.manage_own_webhook('set', endpoint_id, jsonb_build_object('is_enabled', is_enabled))
+$$;
+comment on function public.set_my_webhook(uuid, boolean) is
+'Switches one''s endpoint on or off and answers its row. To switch it on needs premium.';
+
+create function public.remove_my_webhook(endpoint_id uuid)
+returns boolean
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.manage_own_webhook('remove', endpoint_id, '{}')::boolean
+$$;
+comment on function public.remove_my_webhook(uuid) is 'Removes one''s endpoint with its deliveries and secrets.';
+
+create function public.my_webhook_log(
+    endpoint_id uuid,
+    "limit" integer default 50,
+    before timestamptz default null
+)
+returns jsonb
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.manage_own_webhook(
+        'log', endpoint_id, jsonb_build_object('limit', my_webhook_log."limit", 'before', before)
+    )
+$$;
+comment on function public.my_webhook_log(uuid, integer, timestamptz) is
+'The deliveries of one''s endpoint with their attempts, the newest first; next_before continues.';
+
+create function public.replay_my_webhooks(
+    endpoint_id uuid,
+    since timestamptz default null
+)
+returns integer
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select private.manage_own_webhook('replay', endpoint_id, jsonb_build_object('since', since))::integer
+$$;
+comment on function public.replay_my_webhooks(uuid, timestamptz) is
+'Sends again what was given up since then, at most 5,000 at a time, under the same webhook-id. Returns how many.';
 
 -- supabase/schemas/shorts/47_korean_text.sql
 
@@ -23489,6 +24667,44 @@ grant select, insert, update, delete on private.mood_topics to app_service;
 grant select on private.feed_impressions to app_service;
 grant select on private.feed_exposures to app_service;
 
+-- trend news: everybody asks through trends_since, limited below premium. Topics of tiers are for who holds them.
+-- Whatever a topic is called, these conditions compare texts and cannot raise: one that did would silence all others.
+grant execute on function public.trends_since(bigint, integer) to app_anonymous, app_service;
+grant execute on function private.trend_news_after(bigint, integer) to app_anonymous, app_service;
+create policy "premium and up hear of whole trends" on realtime.messages
+for select to authenticated
+using (
+    extension = 'broadcast'
+    and (
+        (topic = 'trends:premium' and (select private.has_tier('premium')))
+        or (topic = 'trends:pro' and (select private.has_tier('pro')))
+        or (topic = 'trends:enterprise' and (select private.has_tier('enterprise')))
+    )
+);
+
+-- notifications: people read, mark as read and delete their own; the handlers of the webhooks write them.
+grant select, delete on public.notifications to app_authenticated;
+grant update (read_at) on public.notifications to app_authenticated;
+grant select, insert, update, delete on public.notifications to app_service;
+grant execute on function public.receive_trend_update(text, jsonb) to app_service;
+grant execute on function private.folded_keywords(text[]) to app_authenticated, app_service;
+create policy "people keep their own notifications" on public.notifications
+for all to authenticated
+using (user_id = (select auth.uid()))
+with check (user_id = (select auth.uid()));
+
+-- webhooks of premium people: who is signed in calls; the functions ask for the tier where it is needed. The list of
+-- one's own is the table, public.webhook_endpoints.
+grant execute on function public.add_my_webhook(text, text[], text) to app_authenticated;
+grant execute on function public.rotate_my_webhook_secret(uuid, integer) to app_authenticated;
+grant execute on function public.test_my_webhook(uuid) to app_authenticated;
+grant execute on function public.set_my_webhook(uuid, boolean) to app_authenticated;
+grant execute on function public.remove_my_webhook(uuid) to app_authenticated;
+grant execute on function public.my_webhook_log(uuid, integer, timestamptz) to app_authenticated;
+grant execute on function public.replay_my_webhooks(uuid, timestamptz) to app_authenticated;
+grant execute on function private.add_own_webhook(text, text[], text) to app_authenticated;
+grant execute on function private.manage_own_webhook(text, uuid, jsonb) to app_authenticated;
+
 -- supabase/schemas/shorts/80_monitoring.sql
 
 -- Promises the room's figures at a glance, for operators: they are about everybody's use.
@@ -23719,4 +24935,18 @@ select cron.schedule(
     'shorts-forget-feed-rankings',
     '40 * * * *',
     $$select ops.log_job_run('shorts-forget-feed-rankings', private.forget_feed_rankings())$$
+);
+
+-- Every hour a batch: who was away for longer than a week begins anew.
+select cron.schedule(
+    'shorts-forget-trend-news',
+    '55 * * * *',
+    $$select ops.log_job_run('shorts-forget-trend-news', private.forget_trend_news())$$
+);
+
+-- Every hour a batch: notifications are kept for 30 days.
+select cron.schedule(
+    'shorts-forget-notifications',
+    '57 * * * *',
+    $$select ops.log_job_run('shorts-forget-notifications', private.forget_notifications())$$
 );

@@ -58,6 +58,7 @@ IDENTITIES = (
 # The column that names whose row it is.
 OWNERS = {
     "public.notifications": "user_id",
+    "public.webhook_endpoints": "user_id",
     "public.search_sessions": "user_id",
     "public.search_sessions_partitioned": "user_id",
     "public.user_feedback": "user_id",
