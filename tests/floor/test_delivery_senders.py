@@ -75,7 +75,7 @@ def states(stack: Stack) -> Counter[tuple[str, str]]:
 
 
 def test_a_delivery_is_one_senders(stack: Stack, endpoints: list[str]) -> None:
-    """S-121: what one sender has claimed no other gets, and together they leave nothing."""
+    """S-214: what one sender has claimed no other gets, and together they leave nothing."""
     start = threading.Barrier(SENDERS)
     with ThreadPoolExecutor(SENDERS) as pool:
         claims = [claim for mine in pool.map(lambda _: send(stack, start), range(SENDERS)) for claim in mine]
@@ -84,7 +84,7 @@ def test_a_delivery_is_one_senders(stack: Stack, endpoints: list[str]) -> None:
 
 
 def test_owners_and_senders_do_not_block_each_other(stack: Stack, endpoints: list[str]) -> None:
-    """S-129: while senders report, one endpoint is gone and another is removed: nothing fails or is left."""
+    """S-214: while senders report, one endpoint is gone and another is removed: nothing fails or is left."""
     gone, removed, kept = endpoints
     start = threading.Barrier(SENDERS + 1)
 

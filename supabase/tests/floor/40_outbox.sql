@@ -88,7 +88,7 @@ select results_eq(
         order by endpoint.url
     $$,
     $$values ('https://entitled.example/', 'trend.detected', 2::bigint), ('https://one.example/', 'trend.detected', 2)$$,
-    'S-116: each event is on its way to whoever wants it, is in use and may have it'
+    'S-214: each event is on its way to whoever wants it, is in use and may have it'
 );
 select is(
     ops.enqueue('planted.other', '[{"dedupe_key": "a", "data": {}}]'),

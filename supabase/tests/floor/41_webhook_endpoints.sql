@@ -342,7 +342,7 @@ select lives_ok(
     'which is nothing to another person'
 );
 
--- S-247: who reads what.
+-- Who reads what.
 \set one '{"sub": "00000000-0000-4000-8000-0000000000a1", "role": "authenticated"}'
 select is(
     pg_temp.outcome(
@@ -351,12 +351,12 @@ select is(
         $$select from public.webhook_endpoints where user_id = '00000000-0000-4000-8000-0000000000a1'$$
     ),
     '10 rows',
-    'S-247: people read their own endpoints'
+    'people read their own endpoints'
 );
 select is(
     pg_temp.outcome('authenticated', :'one', $$select from public.webhook_endpoints$$),
     '10 rows',
-    'S-247: and no other'
+    'and no other'
 );
 select is(
     pg_temp.outcome(
@@ -364,12 +364,12 @@ select is(
         $$select from public.webhook_endpoints$$
     ),
     '0 rows',
-    'S-247: who has none reads none'
+    'who has none reads none'
 );
 select matches(
     pg_temp.outcome(role.name, :'one', attempt.statement),
     '^42501 permission denied',
-    'S-247: ' || role.name || ' cannot ' || attempt.statement
+    '' || role.name || ' cannot ' || attempt.statement
 )
 from unnest(array['anon', 'authenticated']) as role (name)
 cross join unnest(
@@ -393,7 +393,7 @@ cross join unnest(
 select matches(
     pg_temp.outcome('anon', '{"role": "anon"}', 'select from public.webhook_endpoints'),
     '^42501 ',
-    'S-247: visitors read none'
+    'visitors read none'
 );
 select is(
     pg_temp.outcome('service_role', '{"role": "service_role"}', 'delete from public.webhook_endpoints'),

@@ -531,7 +531,7 @@ set
 where id = pg_temp.id(2);
 select is(pg_temp.report(pg_temp.id(2), 2, 200) ->> 'delivered', '1', 'what arrived after all is not dead');
 
--- S-117: two secrets during a rotation, the newest first.
+-- Two secrets during a rotation, the newest first.
 create temporary table rotated as
 select public.rotate_webhook_secret((select id from registered), overlap_seconds => 600) ->> 'secret' as secret;
 update ops.webhook_deliveries
@@ -621,7 +621,7 @@ select
     row_number() over (order by delivery_id)
 from public.claim_webhook_deliveries(null, 50)
 where url = 'https://own.example/';
-select is(pg_temp.report(pg_temp.id(1), 1, 410) ->> 'dead', '1', 'S-129: 410 is final for its delivery');
+select is(pg_temp.report(pg_temp.id(1), 1, 410) ->> 'dead', '1', 'S-214: 410 is final for its delivery');
 select results_eq(
     $$
         select
@@ -631,7 +631,7 @@ select results_eq(
         where id = (select id from entitled)
     $$,
     $$values (now(), 'gone')$$,
-    'S-129: and disables the endpoint at once'
+    'S-214: and disables the endpoint at once'
 );
 select is(pg_temp.state(pg_temp.id(1)), 'dead 1 410', 'it says what it died of');
 select is(pg_temp.state(pg_temp.id(2)), 'dead 1 the endpoint is disabled: gone', 'what was on its way is given up and says why');
@@ -644,7 +644,7 @@ select results_eq(
         where resolved_at is null
     $$,
     $$select 'webhook_endpoint_disabled', 'own.example (' || id || ')' from entitled$$,
-    'S-129: the operator is told once, and of nothing else'
+    'S-214: the operator is told once, and of nothing else'
 );
 select results_eq(
     $$
@@ -758,7 +758,7 @@ update public.webhook_endpoints
 set failing_since = now() - interval '5 days'
 where id = (select id from entitled);
 select is(pg_temp.report(pg_temp.id(6), 1, 500) ->> 'scheduled', '1', 'one more failure after five days');
-select is(pg_temp.failing(), '5 days failing', 'S-129: disables the endpoint');
+select is(pg_temp.failing(), '5 days failing', 'S-214: disables the endpoint');
 select is(
     (select message from ops.alerts where kind = 'webhook_endpoint_disabled' and resolved_at is null),
     'Nothing has arrived for five days: nothing is sent to it any more.',
