@@ -1,7 +1,7 @@
 -- An endpoint is a public address whose owner may have it, and nobody reads a secret twice.
 begin;
 \ir ../outcome.psql
-select plan(177);
+select plan(179);
 
 delete from public.webhook_endpoints;
 delete from ops.outbox;
@@ -131,6 +131,7 @@ from unnest(
         'https://hooks.example:443@127.0.0.1/',
         'https://hooks.example\@127.0.0.1/',
         'https://127.0.0.1\.hooks.example/',
+        'https://hooks.example/in\..\out',
         'https://hooks.example /',
         E'https://hooks.example\n/',
         E'https://hooks.example/\t',
@@ -190,6 +191,11 @@ from unnest(
         'https://hooks.example/' || repeat('a', 1979)
     ]
 ) as url;
+select is(
+    private.webhook_url_problem('https://user:word@hooks.example/'),
+    'It holds a user name, a password or an escaped character before the path.',
+    'what is wrong is told in so many words'
+);
 select is(pg_temp.register(url), 'taken', 'an address that may be public is taken: ' || left(url, 60))
 from unnest(
     array[
