@@ -1,7 +1,7 @@
 -- An endpoint is a public address whose owner may have it, and nobody reads a secret twice.
 begin;
 \ir ../outcome.psql
-select plan(179);
+select plan(180);
 
 delete from public.webhook_endpoints;
 delete from ops.outbox;
@@ -166,14 +166,6 @@ from unnest(
         'https://hooks%2eexample/',
         'https://localhost/',
         'https://LOCALHOST:8443/',
-        'https://hooks.localhost/',
-        'https://localhost.localdomain/',
-        'https://printer.local/',
-        'https://metadata.google.internal/',
-        'https://nas.home.arpa/',
-        'https://1.0.0.127.in-addr.arpa/',
-        'https://hooks.onion/',
-        'https://router.lan/',
         'https://hooks/',
         'https://hooks.example./',
         'https://.hooks.example/',
@@ -191,6 +183,24 @@ from unnest(
         'https://hooks.example/' || repeat('a', 1979)
     ]
 ) as url;
+select is(
+    private.webhook_url_problem('https://' || name || '/'),
+    'Its host is a name of a private network.',
+    'a name that no public server has is refused: ' || name
+)
+from unnest(
+    array[
+        'HOOKS.localhost',
+        'hooks.localhost',
+        'localhost.localdomain',
+        'printer.local',
+        'metadata.google.internal',
+        'nas.home.arpa',
+        '1.0.0.127.in-addr.arpa',
+        'hooks.onion',
+        'router.lan'
+    ]
+) as name;
 select is(
     private.webhook_url_problem('https://user:word@hooks.example/'),
     'It holds a user name, a password or an escaped character before the path.',
