@@ -97,6 +97,8 @@ security definer
 set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
+declare
+    answer jsonb;
 begin
     -- Another's endpoint and none at all are told in the same words.
     if not exists (
@@ -116,21 +118,21 @@ begin
     end if;
     case action
         when 'rotate' then
-            return private.rotate_webhook_secret(
+            answer := private.rotate_webhook_secret(
                 endpoint_id, overlap_seconds => (options ->> 'overlap_seconds')::integer
             );
         when 'test' then
-            return private.test_webhook_endpoint(endpoint_id);
+            answer := private.test_webhook_endpoint(endpoint_id);
         when 'set' then
-            return private.set_webhook_endpoint(endpoint_id, (options ->> 'is_enabled')::boolean);
+            answer := private.set_webhook_endpoint(endpoint_id, (options ->> 'is_enabled')::boolean);
         when 'remove' then
-            return to_jsonb(private.remove_webhook_endpoint(endpoint_id));
+            answer := to_jsonb(private.remove_webhook_endpoint(endpoint_id));
         when 'log' then
-            return private.webhook_log(
+            answer := private.webhook_log(
                 endpoint_id, (options ->> 'limit')::integer, (options ->> 'before')::timestamptz
             );
         when 'replay' then
-            return to_jsonb(
+            answer := to_jsonb(
                 public.replay_webhook_deliveries(
                     endpoint_id => manage_own_webhook.endpoint_id,
                     since => (options ->> 'since')::timestamptz,
@@ -138,6 +140,7 @@ begin
                 )
             );
     end case;
+    return answer;
 end
 $$;
 comment on function private.manage_own_webhook(text, uuid, jsonb) is
