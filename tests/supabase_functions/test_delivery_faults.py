@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import subprocess
 
+import psycopg
 import pytest
 
-from scripts.drills.faults_drill import BREAKS, CASES, drill
+from scripts.drills.faults_drill import BREAKS, CASES, drill, endpoints, one, outcomes
+from scripts.drills.faults_server import receivers
 from scripts.local_stack.settings import REPOSITORY, Stack
 
 from .test_deno import deno
@@ -37,6 +39,34 @@ async def test_every_fault_ends_as_the_table_says(stack: Stack) -> None:
 async def test_a_planted_fault_is_found(stack: Stack, broken: str) -> None:
     wrong = {finding.fault for finding in await drill(stack, FEW, broken=broken) if finding.problem}
     assert wrong == ({"410"} if broken == "expectation" else {"410", "500", "dropped"})
+
+
+async def test_trend_update_delivers_its_own_events(stack: Stack) -> None:
+    """S-117: what is scheduled under trend.updated is delivered by trend-update, which the commit itself wakes."""
+    schedule = """
+        with event as (
+            insert into ops.outbox (event_type, dedupe_key, data)
+            values ('trend.updated', gen_random_uuid()::text, '{}')
+            returning id
+        )
+        insert into ops.webhook_deliveries (outbox_id, endpoint_id, event_type)
+        select event.id, %s, 'trend.updated' from event
+        returning id::text
+    """
+    accepted = [case for case in CASES if case.name == "accepted"]
+    async with (
+        await psycopg.AsyncConnection.connect(stack.database_url(), autocommit=True) as database,
+        receivers() as played,
+        endpoints(database, played, accepted) as ids,
+    ):
+        (delivery,) = await one(database, schedule, [ids["accepted"]])
+        found = await outcomes(database, {"accepted": delivery})
+        await database.execute(
+            "delete from ops.outbox where id in (select outbox_id from ops.webhook_deliveries where id = %s)",
+            [delivery],
+        )
+    assert found["accepted"][:2] == ("delivered", 204)
+    assert played.seen == {"accepted": [f"msg_{delivery.replace('-', '')}"]}
 
 
 def ssrf(*arguments: str) -> tuple[int, dict[str, object]]:

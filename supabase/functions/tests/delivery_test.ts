@@ -305,6 +305,29 @@ Deno.test("an outbox out of reach is a 503 without details, and no reason to sta
   assert.equal((await handle(wake())).status, 200);
 });
 
+Deno.test("a wake-up does not join a run that has failed", async () => {
+  const patience = Promise.withResolvers<void>();
+  await served(async (connection) => {
+    await patience.promise;
+    await say(connection, "HTTP/1.1 200 OK\r\n\r\n");
+  }, async ({ url, port }) => {
+    const outbox = new FakeOutbox([rows(1, { url, allow_private: true })]);
+    const claim = outbox.claim.bind(outbox);
+    outbox.claim = async (...what) => {
+      const found = await claim(...what);
+      if (outbox.claims.length === 2) throw new Error("restarting");
+      return found;
+    };
+    const { handle } = build([], { outbox, network: pretended(port) });
+    const first = handle(wake());
+    while (outbox.claims.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal((await handle(wake())).status, 200);
+    patience.resolve();
+    assert.equal((await first).status, 503);
+  });
+});
+
 Deno.test("the outbox is reached through the Data API by the names agreed", async () => {
   const calls: [string, string | null, unknown][] = [];
   const row = delivery(1);

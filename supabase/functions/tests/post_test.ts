@@ -119,6 +119,33 @@ Deno.test("a body of a megabyte arrives whole", async () => {
   assert.ok(Math.abs(received - size) < 4, `${received} of ${size}`); // the first read may have cut a character
 });
 
+Deno.test("a request that leaves in pieces arrives whole", async () => {
+  let sent = "";
+  const narrow = {
+    write: (bytes: Uint8Array) => {
+      const part = bytes.subarray(0, 10);
+      sent += new TextDecoder("latin1").decode(part);
+      return Promise.resolve(part.byteLength);
+    },
+    read: (buffer: Uint8Array) =>
+      Promise.resolve(new TextEncoder().encodeInto("HTTP/1.1 200 OK\r\n\r\n", buffer).written),
+    close: () => {},
+  } as unknown as Deno.Conn;
+  const through = pretended(0, { connect: () => Promise.resolve(narrow) });
+  assert.equal((await post(delivery(1, { body: "x".repeat(500) }), through, NOW, 2000)).status, 200);
+  assert.ok(sent.endsWith(`\r\n\r\n${"x".repeat(500)}`));
+});
+
+Deno.test({
+  name: "a post that is over leaves no timer behind",
+  sanitizeOps: true,
+  sanitizeResources: true,
+  fn: async () => {
+    const down = pretended(0, { connect: () => Promise.reject(new Error("down")) });
+    assert.equal((await post(delivery(1), down, NOW, 60_000)).error, "The endpoint could not be reached.");
+  },
+});
+
 Deno.test("Retry-After is understood in each of its forms", () => {
   const date = (header: string) => secondsUntil(header, Date.parse("1994-11-06T08:49:07.500Z"));
   assert.equal(date("Sun, 06 Nov 1994 08:49:37 GMT"), 30);
