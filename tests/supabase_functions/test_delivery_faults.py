@@ -42,7 +42,7 @@ async def test_a_planted_fault_is_found(stack: Stack, broken: str) -> None:
 
 
 async def test_trend_update_delivers_its_own_events(stack: Stack) -> None:
-    """S-117: what is scheduled under trend.updated is delivered by trend-update, which the commit itself wakes."""
+    """S-275: what is scheduled under trend.updated is delivered by trend-update, which the commit itself wakes."""
     schedule = """
         with event as (
             insert into ops.outbox (event_type, dedupe_key, data)
