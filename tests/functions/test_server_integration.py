@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import httpx
@@ -11,6 +13,8 @@ import psycopg
 import pytest
 from dotenv import dotenv_values
 
+from scripts.drills.forgeries_strange import strange_requests
+from scripts.drills.forgeries_target import signed
 from scripts.local_stack.settings import Stack
 
 from .signing import OTHER_SECRET, signed_headers, trend_body
@@ -67,6 +71,31 @@ async def test_an_endless_body_is_cut_off_over_a_real_socket(client: httpx.Async
 
     answer = await client.post("/webhooks/notify-trend", content=long())
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("handler", "setting"),
+    [("notify-trend", "TREND_WEBHOOK_SECRET"), ("trend-update", "TREND_UPDATE_WEBHOOK_SECRET")],
+)
+async def test_strange_events_never_break_it_with_the_database_behind(
+    stack: Stack, client: httpx.AsyncClient, secret: str, handler: str, setting: str
+) -> None:
+    """S-262, S-263: what the handler lets through, the database takes or refuses; nothing is a failure of ours."""
+    known = (dotenv_values(stack.state / "handler.env").get(setting) or secret).split()[0]
+    mark = f"strange_{uuid.uuid4().hex}"
+    seen: Counter[int] = Counter()
+    try:
+        for number, strange in enumerate(strange_requests(handler, 400, random.Random(7))):  # noqa: S311
+            if number % 2 and strange.method == "POST" and strange.path == f"/webhooks/{handler}":
+                whole = signed(strange, secrets=[known], at=int(time.time()), webhook_id=f"{mark}_{number}")
+                headers = [(name.encode(), value) for name, value in whole.headers.items()]
+                answer = await client.post(whole.path, content=whole.body, headers=headers)
+                seen[answer.status_code] += 1
+    finally:
+        with psycopg.connect(stack.database_url()) as connection:
+            connection.execute("delete from ops.webhook_receipts where webhook_id like %s", (f"{mark}%",))
+    assert set(seen) <= {200, 400, 401, 413}, seen  # 401: what is no UTF-8 was never signed
+    assert min(seen[200], seen[400]) > 10
 
 
 @pytest.mark.parametrize("handler", ["youtube-videos", "trends", "ai-analysis", "bright-data"])
