@@ -208,8 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--break", dest="fault", choices=BREAKS, help="plant a fault: it must exit with 1")
     parser.add_argument("--json", action="store_true")
     wanted = parser.parse_args(arguments)
-    logging.getLogger("ondol.functions").setLevel(logging.CRITICAL)
-    with planted(wanted.fault):
+    with planted(wanted.fault), patch.object(logging.getLogger("ondol.functions"), "disabled", True):
         results = asyncio.run(drill(wanted))
     failed = any(result.wrong for result in results)
     if wanted.json:
