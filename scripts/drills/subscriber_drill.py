@@ -25,6 +25,7 @@ import psycopg
 
 from app.client import Client
 from app.config import Secret, Settings
+from app.errors import NotFoundError
 from app.shorts.api import ShortsApi
 from app.shorts.watch import watch_trends
 from scripts.local_stack import supervisor
@@ -105,6 +106,19 @@ class DeafClient(Client):
         answer = await super().call(function, arguments)
         self.asked = self.asked or function == "trends_since"
         return answer
+
+
+async def ready(stack: Stack) -> None:
+    """Wait until the API of a stack that has just begun knows the migrations' functions."""
+    settings = Settings(url=stack.api_url, publishable_key=Secret(stack.keys.publishable))
+    async with Client(settings) as client, asyncio.timeout(ENDS_WITHIN_SECONDS):
+        while True:
+            try:
+                await ShortsApi(client).trends_since()
+            except NotFoundError:
+                await asyncio.sleep(0.2)
+            else:
+                return
 
 
 async def watch_in_python(watcher: Watcher, stack: Stack, proxy: Proxy, *, refetches: bool) -> None:
@@ -206,6 +220,7 @@ async def running(work: Sequence[Any]) -> AsyncIterator[None]:
 
 async def drill(stack: Stack, *, trends: int, cuts: int, refetches: bool = True, seed: int = 1) -> list[Result]:
     """Run both watchers through `trends` inserts and `cuts` cuts each, on a stack that runs; its trends are deleted."""
+    await ready(stack)
     mark = f"drill {uuid4().hex[:8]} "
     python, javascript = Watcher("python", mark), Watcher("javascript", mark)
     chance = random.Random(seed)  # noqa: S311 -- chance, not a secret
