@@ -1,6 +1,6 @@
 """The receiver of the bench: believes signed posts only, and remembers when it had each event first.
 
-`python -m scripts.bench.delivery_receiver PORT SECRET`; GET /seen?all answers
+`python -m scripts.bench.delivery_receiver SECRET` prints the port that it took; GET /seen?all answers
 {"received": n, "bad": n, "repeated": n, "at": {event: Unix time}}.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import socket
 import sys
 import time
 
@@ -48,4 +49,6 @@ def application(secret: str) -> web.Application:
 
 
 if __name__ == "__main__":
-    web.run_app(application(sys.argv[2]), host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=None)
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(listener.getsockname()[1], flush=True)
+    web.run_app(application(sys.argv[1]), sock=listener, access_log=None, print=None)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import secrets
+import signal
 import statistics
 import subprocess
 import sys
@@ -35,11 +36,9 @@ from rich.console import Console
 from rich.table import Table
 
 from scripts.local_stack import supervisor
-from scripts.local_stack.functions_runtime import listens
 from scripts.local_stack.settings import REPOSITORY, Stack
 
 PORT_BASE = 51320
-RECEIVER_PORT = 40  # above the base
 CONCURRENCY = 50  # posts at once, ours too
 PACED = 200  # events whose way is timed
 PACE_SECONDS = 0.05
@@ -272,19 +271,16 @@ def install_peers() -> None:
 
 
 @contextmanager
-def receiving(port: int) -> Iterator[tuple[str, str]]:
+def receiving() -> Iterator[tuple[str, str]]:
     """The address and the secret of a receiver in a process of its own."""
     secret = "whsec_" + b64encode(secrets.token_bytes(32)).decode()
-    command = [sys.executable, "-m", "scripts.bench.delivery_receiver", str(port), secret]
-    process = subprocess.Popen(command, cwd=REPOSITORY)
-    url = f"http://127.0.0.1:{port}/"
-    try:
-        while not listens(port):
-            time.sleep(0.05)
-        yield url, secret
-    finally:
-        process.kill()
-        process.wait()
+    command = [sys.executable, "-m", "scripts.bench.delivery_receiver", secret]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}/", secret
+        finally:
+            process.kill()
 
 
 @contextmanager
@@ -295,7 +291,7 @@ def opened(port_base: int, peers: tuple[str, ...]) -> Iterator[Bench]:
         supervisor.reset(stack)
         try:
             supervisor.up(stack, lambda message: None)
-            with receiving(port_base + RECEIVER_PORT) as (url, secret):
+            with receiving() as (url, secret):
                 bench = Bench(stack, url, secret)
                 bench.prepare(peers)
                 yield bench
@@ -333,6 +329,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port-base", type=int, default=PORT_BASE, help="first port of the stack")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # the stack ends with us
     systems = [System(name) for name in SYSTEMS if name in (options.only or SYSTEMS)]
     peers = tuple(peer for peer in PEERS if peer in {system.name for system in systems})
     if peers:

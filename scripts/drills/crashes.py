@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -321,6 +322,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port-base", type=int, default=PORT_BASE, help="first port of the stack")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # the stack ends with us
     outcome = run(
         options.kills,
         port_base=options.port_base,
