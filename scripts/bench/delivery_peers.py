@@ -49,7 +49,7 @@ def sign_and_post(session: aiohttp.ClientSession, url: str, secret: str) -> Post
 
 
 class Procrastinate:
-    """https://procrastinate.readthedocs.io"""
+    """procrastinate, by the quick start of its documentation."""
 
     async def open(self, stack: AsyncExitStack, database_url: str) -> None:
         import procrastinate  # type: ignore[import-not-found]  # of the bench's own environment
@@ -75,7 +75,7 @@ class Procrastinate:
 
 
 class Pgqueuer:
-    """https://pgqueuer.readthedocs.io"""
+    """pgqueuer, by the quick start of its documentation."""
 
     async def open(self, stack: AsyncExitStack, database_url: str) -> None:
         import asyncpg  # type: ignore[import-not-found]

@@ -3249,7 +3249,7 @@ create table ops.webhook_deliveries (
     last_status integer,
     last_error text,
     created_at timestamptz not null default clock_timestamp(),
-    updated_at timestamptz not null default now(),
+    changed_at timestamptz not null default now(),
     webhook_id text generated always as ('msg_' || replace(id::text, '-', '')) stored,
     constraint an_endpoint_gets_an_event_once unique (outbox_id, endpoint_id),
     constraint state_is_known check (state in ('scheduled', 'delivered', 'dead')),
@@ -3267,7 +3267,7 @@ alter table ops.webhook_deliveries enable row level security;
 create index webhook_deliveries_by_endpoint on ops.webhook_deliveries (endpoint_id, created_at);
 create index webhook_deliveries_that_are_due on ops.webhook_deliveries (event_type, next_attempt_at)
 where state = 'scheduled';
-create index webhook_deliveries_that_are_dead on ops.webhook_deliveries (updated_at)
+create index webhook_deliveries_that_are_dead on ops.webhook_deliveries (changed_at)
 where state = 'dead';
 comment on table ops.webhook_deliveries is 'One event on its way to one endpoint.';
 comment on column ops.webhook_deliveries.event_type is
@@ -3432,7 +3432,7 @@ begin
         state = 'dead',
         next_attempt_at = null,
         last_error = 'the endpoint is disabled: ' || endpoint.disabled_reason,
-        updated_at = now()
+        changed_at = now()
     from chosen
     where delivery.id = chosen.id;
 
@@ -3560,7 +3560,7 @@ begin
                     when judged.verdict is not null then judged.verdict
                     when not judged.has_secret then 'the endpoint has no secret in Vault'
                 end,
-                updated_at = now()
+                changed_at = now()
             from judged
             where delivery.id = judged.id
             returning
@@ -3816,7 +3816,7 @@ begin
             end,
             last_status = decisive.status,
             last_error = decisive.error,
-            updated_at = now()
+            changed_at = now()
         from decisive
         where delivery.id = decisive.delivery_id
         returning
@@ -3948,7 +3948,7 @@ select
     delivery.last_status,
     delivery.last_error,
     event.created_at,
-    delivery.updated_at as died_at,
+    delivery.changed_at as died_at,
     delivery.webhook_id
 from ops.webhook_deliveries as delivery
 inner join ops.outbox as event on delivery.outbox_id = event.id
@@ -3987,10 +3987,10 @@ begin
                 replay_webhook_deliveries.endpoint_id is null
                 or delivery.endpoint_id = replay_webhook_deliveries.endpoint_id
             )
-            and (since is null or delivery.updated_at >= since)
-            and (until is null or delivery.updated_at < until)
+            and (since is null or delivery.changed_at >= since)
+            and (until is null or delivery.changed_at < until)
         order by
-            delivery.updated_at,
+            delivery.changed_at,
             delivery.id
         limit least(greatest(replay_webhook_deliveries.batch_size, 0), 5000)
         for update of delivery skip locked
@@ -4003,7 +4003,7 @@ begin
             attempt = 0,
             replays = delivery.replays + 1,
             next_attempt_at = now(),
-            updated_at = now()
+            changed_at = now()
         from chosen
         where delivery.id = chosen.id
         returning
@@ -4238,7 +4238,7 @@ begin
                     and (
                         delivery.state = 'scheduled'
                         or (delivery.state = 'dead' and endpoint.user_id is null)
-                        or delivery.updated_at >= cutoff
+                        or delivery.changed_at >= cutoff
                     )
             )
         order by event.created_at
@@ -6652,7 +6652,7 @@ as $$
             count(*) filter (
                 where
                     delivery.state = 'dead'
-                    and delivery.updated_at > outbox_health.at - interval '7 days'
+                    and delivery.changed_at > outbox_health.at - interval '7 days'
                     -- A person's own server is theirs to mend; a disabled endpoint has its own alert.
                     and endpoint.user_id is null
                     and endpoint.disabled_at is null

@@ -14753,63 +14753,81 @@ returns jsonb
 stable
 security definer
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
-    with position as (
-        select
-            counter.newest,
-            coalesce(trend_news_after.after, counter.newest) as seen,
-            (
-                select min(news.cursor)
-                from private.trend_news as news
-            ) as oldest
-        from private.trend_news_counter as counter
-    ),
-
-    -- A number that was not given yet is from before a restore: what follows it cannot be told, so all begins anew.
-    start as (
-        select
-            position.newest,
-            case when position.seen > position.newest then position.newest else position.seen end as seen,
-            position.seen > position.newest
-            or (position.seen < position.newest and coalesce(position.oldest > position.seen + 1, true)) as missed
-        from position
-    ),
-
-    page as (
-        select
-            news.cursor,
-            jsonb_build_object('cursor', news.cursor)
-            || case when reader.is_full then news.full_row else news.limited end as told
-        from start
-        inner join private.trend_news as news on news.cursor > start.seen
-        cross join (
+begin
+    if trend_news_after.after < 0 then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The cursor is negative.',
+            detail = format('cursor is %s.', trend_news_after.after),
+            hint = 'Send the cursor of the last answer or broadcast, or none to begin now.';
+    end if;
+    if (trend_news_after.most between 1 and 1000) is not true then
+        raise exception using
+            errcode = 'PT400',
+            message = 'The limit is not between 1 and 1000.',
+            detail = format('limit is %s.', trend_news_after.most),
+            hint = 'Send a whole number from 1 to 1000, and the cursor of the answer for more.';
+    end if;
+    return (
+        with position as (
             select
-                private.has_tier('premium')
-                or coalesce(nullif(current_setting('role', true), 'none'), session_user)
-                in ('service_role', 'postgres') as is_full
-        ) as reader
-        order by news.cursor
-        limit most
-    )
+                counter.newest,
+                coalesce(trend_news_after.after, counter.newest) as seen,
+                (
+                    select min(news.cursor)
+                    from private.trend_news as news
+                ) as oldest
+            from private.trend_news_counter as counter
+        ),
 
-    select
-        jsonb_build_object(
-            'trends', coalesce((select jsonb_agg(page.told order by page.cursor) from page), '[]'),
-            'cursor', told.up_to,
-            'newest', start.newest,
-            'is_complete', told.up_to >= start.newest,
-            'missed', start.missed
+        -- A number that was not given yet is from before a restore: what follows it cannot be told, so all begins anew.
+        start as (
+            select
+                position.newest,
+                case when position.seen > position.newest then position.newest else position.seen end as seen,
+                position.seen > position.newest
+                or (position.seen < position.newest and coalesce(position.oldest > position.seen + 1, true)) as missed
+            from position
+        ),
+
+        page as (
+            select
+                news.cursor,
+                jsonb_build_object('cursor', news.cursor)
+                || case when reader.is_full then news.full_row else news.limited end as told
+            from start
+            inner join private.trend_news as news on news.cursor > start.seen
+            cross join (
+                select
+                    private.has_tier('premium')
+                    or coalesce(nullif(current_setting('role', true), 'none'), session_user)
+                    in ('service_role', 'postgres') as is_full
+            ) as reader
+            order by news.cursor
+            limit most
         )
-    from start
-    cross join lateral (
+
         select
-            coalesce(
-                (select max(page.cursor) from page),
-                -- What was missed is not kept any more: there is nothing to wait for.
-                case when start.missed then start.newest else start.seen end
-            ) as up_to
-    ) as told
+            jsonb_build_object(
+                'trends', coalesce((select jsonb_agg(page.told order by page.cursor) from page), '[]'),
+                'cursor', told.up_to,
+                'newest', start.newest,
+                'is_complete', told.up_to >= start.newest,
+                'missed', start.missed
+            )
+        from start
+        cross join lateral (
+            select
+                coalesce(
+                    (select max(page.cursor) from page),
+                    -- What was missed is not kept any more: there is nothing to wait for.
+                    case when start.missed then start.newest else start.seen end
+                ) as up_to
+        ) as told
+    );
+end
 $$;
 comment on function private.trend_news_after(bigint, integer) is
 'What public.trends_since answers. Reads past privileges: premium and the service get full rows, others limited ones.';
@@ -14822,25 +14840,9 @@ returns jsonb
 stable
 security invoker
 set search_path = pg_catalog, pg_temp
-language plpgsql
+language sql
 as $$
-begin
-    if trends_since.cursor < 0 then
-        raise exception using
-            errcode = 'PT400',
-            message = 'The cursor is negative.',
-            detail = format('cursor is %s.', trends_since.cursor),
-            hint = 'Send the cursor of the last answer or broadcast, or none to begin now.';
-    end if;
-    if (trends_since."limit" between 1 and 1000) is not true then
-        raise exception using
-            errcode = 'PT400',
-            message = 'The limit is not between 1 and 1000.',
-            detail = format('limit is %s.', trends_since."limit"),
-            hint = 'Send a whole number from 1 to 1000, and the cursor of the answer for more.';
-    end if;
-    return private.trend_news_after(trends_since.cursor, trends_since."limit");
-end
+    select private.trend_news_after(trends_since.cursor, trends_since."limit")
 $$;
 comment on function public.trends_since(bigint, integer) is
 'What became of trends since a cursor, in order: {"trends", "cursor", "newest", "is_complete", "missed"}. Without a '
@@ -15549,6 +15551,8 @@ security definer
 set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
+declare
+    answer jsonb;
 begin
     -- Another's endpoint and none at all are told in the same words.
     if not exists (
@@ -15568,21 +15572,21 @@ begin
     end if;
     case action
         when 'rotate' then
-            return private.rotate_webhook_secret(
+            answer := private.rotate_webhook_secret(
                 endpoint_id, overlap_seconds => (options ->> 'overlap_seconds')::integer
             );
         when 'test' then
-            return private.test_webhook_endpoint(endpoint_id);
+            answer := private.test_webhook_endpoint(endpoint_id);
         when 'set' then
-            return private.set_webhook_endpoint(endpoint_id, (options ->> 'is_enabled')::boolean);
+            answer := private.set_webhook_endpoint(endpoint_id, (options ->> 'is_enabled')::boolean);
         when 'remove' then
-            return to_jsonb(private.remove_webhook_endpoint(endpoint_id));
+            answer := to_jsonb(private.remove_webhook_endpoint(endpoint_id));
         when 'log' then
-            return private.webhook_log(
+            answer := private.webhook_log(
                 endpoint_id, (options ->> 'limit')::integer, (options ->> 'before')::timestamptz
             );
         when 'replay' then
-            return to_jsonb(
+            answer := to_jsonb(
                 public.replay_webhook_deliveries(
                     endpoint_id => manage_own_webhook.endpoint_id,
                     since => (options ->> 'since')::timestamptz,
@@ -15590,6 +15594,7 @@ begin
                 )
             );
     end case;
+    return answer;
 end
 $$;
 comment on function private.manage_own_webhook(text, uuid, jsonb) is

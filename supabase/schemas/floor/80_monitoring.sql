@@ -763,7 +763,7 @@ as $$
             count(*) filter (
                 where
                     delivery.state = 'dead'
-                    and delivery.updated_at > outbox_health.at - interval '7 days'
+                    and delivery.changed_at > outbox_health.at - interval '7 days'
                     -- A person's own server is theirs to mend; a disabled endpoint has its own alert.
                     and endpoint.user_id is null
                     and endpoint.disabled_at is null

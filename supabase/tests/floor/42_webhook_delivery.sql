@@ -932,7 +932,7 @@ from entitled;
 update ops.outbox
 set created_at = now() - interval '31 days';
 update ops.webhook_deliveries
-set updated_at = now() - interval '31 days';
+set changed_at = now() - interval '31 days';
 update ops.webhook_deliveries
 set
     state = case when three.number <= 2 then 'delivered' when three.number = 3 then 'dead' else 'scheduled' end,

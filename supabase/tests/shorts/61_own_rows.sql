@@ -99,6 +99,8 @@ select
     'KR',
     '{}'
 from pg_temp.client;
+-- The stack has endpoints of its operator.
+delete from public.webhook_endpoints;
 insert into public.webhook_endpoints (user_id, url, event_types)
 select
     client.id,
