@@ -83,6 +83,7 @@ async def rise(stack: Stack, keyword: str) -> None:
 
 
 async def test_the_python_of_the_page(stack: Stack) -> None:
+    """S-257: the client, as a reader of the page writes it, hears what is committed beside it."""
     [block] = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     program = f"async def page(last_cursor):\n{textwrap.indent(block, '    ')}"
     printed: list[Any] = []
