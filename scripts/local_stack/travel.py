@@ -150,7 +150,7 @@ async def journeys(stack: Stack) -> list[Journey]:
                 (outbox.data ->> 'detected_at')::timestamptz,
                 (outbox.data ->> 'trend_score')::double precision,
                 extract(epoch from outbox.created_at)::double precision,
-                extract(epoch from delivery.updated_at)::double precision,
+                extract(epoch from delivery.changed_at)::double precision,
                 extract(epoch from receipt.received_at)::double precision
             from ops.outbox as outbox
             left join ops.webhook_deliveries as delivery
