@@ -24,10 +24,17 @@ export const network: Network = {
 /** How many addresses of one name are tried. */
 const ADDRESSES = 3;
 
+/** Throws if `url` is none that may be called at all; unless `allowPrivate`, only https is spoken. */
+export function refuseOthers(url: URL, allowPrivate: boolean): void {
+  const isSpoken = url.protocol === "https:" || (url.protocol === "http:" && allowPrivate);
+  if (!isSpoken) throw new Unreachable("Only https is spoken.");
+  if (url.username || url.password) throw new Unreachable("The address holds a user's name.");
+}
+
 /**
- * A connection to the host of `url`, secured if it is https. Unless `allowPrivate`, only https is spoken, every address
- * of the name must be public, and the very address that was looked at is the one that is called: a name that means
- * something else a moment later changes nothing. `opened` is told of each connection before it is used.
+ * A connection to the host of `url`, secured if it is https. Unless `allowPrivate`, every address of the name must be
+ * public, and the very address that was looked at is the one that is called: a name that means something else a moment
+ * later changes nothing. `opened` is told of each connection before it is used.
  */
 export async function connectTo(
   url: URL,
@@ -35,9 +42,8 @@ export async function connectTo(
   { resolve, connect, secure }: Network,
   opened: (connection: Deno.Conn) => Deno.Conn,
 ): Promise<Deno.Conn> {
+  refuseOthers(url, allowPrivate);
   const isSecure = url.protocol === "https:";
-  if (!isSecure && (url.protocol !== "http:" || !allowPrivate)) throw new Unreachable("Only https is spoken.");
-  if (url.username || url.password) throw new Unreachable("The address holds a user's name.");
   const host = url.hostname.replace(/^\[|\]$/g, "");
   const port = Number(url.port || (isSecure ? 443 : 80));
   const addresses = allowPrivate ? [host] : await publicAddresses(url.hostname, resolve);

@@ -1,10 +1,13 @@
 import type { Network } from "./connect.ts";
+import { Connections } from "./connections.ts";
 import type { Delivery, Outbox, Outcome } from "./outbox.ts";
 import { post } from "./post.ts";
 import { Recorder } from "./recorder.ts";
 
 const CLAIM = 200;
 const AT_A_TIME = 50;
+/** With fewer waiting the next are claimed, so that nobody waits for the database. */
+const AHEAD = 150;
 /** How many attempts in a row an endpoint may leave without an answer before a run leaves it alone. */
 const PATIENCE = 3;
 const BUDGET = 75_000; // ms; a hosted function is ended after 150 s, and what was claimed last may take 60 s more
@@ -44,6 +47,7 @@ class Run {
   private readonly summary: Summary = { claimed: 0, delivered: 0, failed: 0 };
   private readonly unanswered = new Map<string, number>();
   private readonly recorder: Recorder;
+  private readonly connections = new Connections();
   private readonly lease: number;
   private readonly end: number;
   private waiting: { delivery: Delivery; claimedAt: number }[] = [];
@@ -79,9 +83,15 @@ class Run {
       if (this.dependencies.now() < claimedAt + this.lease * 2 / 3) this.deliver(delivery);
       else this.summary.failed += 1;
     }
-    const isShort = this.waiting.length < AT_A_TIME && this.open < AT_A_TIME;
-    if (this.isMoreDue && isShort && !this.isClaiming && this.dependencies.now() < this.end) this.claim();
+    if (this.isMoreDue && this.isShort() && !this.isClaiming && this.dependencies.now() < this.end) this.claim();
     if (this.open === 0 && this.waiting.length === 0 && !this.isClaiming && !this.isEnding) this.finish();
+  }
+
+  /** Whether there is too little to do; while what is here only waits, more of it would only lose its lease. */
+  private isShort(): boolean {
+    const [first] = this.waiting;
+    if (first === undefined) return this.open < AT_A_TIME;
+    return this.waiting.length < AHEAD && this.dependencies.now() < first.claimedAt + this.lease / 10;
   }
 
   private async claim(): Promise<void> {
@@ -120,7 +130,7 @@ class Run {
       const error = `Not tried: ${PATIENCE} attempts before it got no answer in time.`;
       return { status: null, error, retry_after_seconds: null, duration_ms: 0 };
     }
-    const outcome = await post(delivery, network, now(), timeout);
+    const outcome = await post(delivery, network, now(), timeout, this.connections);
     const isLate = outcome.status === null && outcome.duration_ms >= timeout;
     this.unanswered.set(delivery.url, isLate ? (this.unanswered.get(delivery.url) ?? 0) + 1 : 0);
     return outcome;
@@ -128,6 +138,7 @@ class Run {
 
   private async finish(): Promise<void> {
     this.isEnding = true;
+    this.connections.close();
     await this.recorder.close();
     if (this.problem === null) this.finished.resolve(this.summary);
     else this.finished.reject(this.problem);

@@ -94,6 +94,47 @@ export async function served(
   }
 }
 
+/** A receiver that answers request after request over one connection, while `use` runs. */
+export async function received(
+  use: (server: {
+    port: number;
+    url: string;
+    requests(): number;
+    connections(): number;
+    /** Returns when no connection is open any more. */
+    ended(): Promise<void>;
+  }) => Promise<void>,
+  answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+): Promise<void> {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  const seen = { requests: 0, connections: 0 };
+  const talk = async (connection: Deno.Conn) => {
+    const buffer = new Uint8Array(65_536);
+    while (await connection.read(buffer).catch(() => null) !== null) {
+      seen.requests += 1;
+      await say(connection, answer);
+    }
+    connection.close();
+  };
+  const talks: Promise<void>[] = [];
+  const accepting = (async () => {
+    for await (const connection of listener) {
+      seen.connections += 1;
+      talks.push(talk(connection));
+    }
+  })();
+  const ended = async () => void await Promise.all(talks);
+  const told = { requests: () => seen.requests, connections: () => seen.connections, ended };
+  try {
+    await use({ port, url: `http://127.0.0.1:${port}`, ...told });
+  } finally {
+    listener.close();
+    await accepting;
+    await ended();
+  }
+}
+
 export async function say(connection: Deno.Conn, text: string): Promise<void> {
   await connection.write(new TextEncoder().encode(text));
 }

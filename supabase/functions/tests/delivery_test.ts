@@ -7,7 +7,7 @@ import type { Network } from "../_shared/connect.ts";
 import { createHandler, type Woken } from "../_shared/deliver.ts";
 import { required, secretKey } from "../_shared/environment.ts";
 import { databaseOutbox, type Delivery, type Report } from "../_shared/outbox.ts";
-import { delivery, FakeOutbox, NOW, pretended, say, SECRET, served } from "./deliveries.ts";
+import { delivery, FakeOutbox, NOW, pretended, received, say, SECRET, served } from "./deliveries.ts";
 
 const WAKE_SECRET = "a wake secret of the tests";
 const TYPES = ["trend.detected", "webhook.test"];
@@ -143,6 +143,63 @@ Deno.test("posts at most fifty at a time", async () => {
   const { woken, seen } = build([rows(200)]);
   assert.equal((await woken()).delivered, 200);
   assert.equal(seen.most, 50);
+});
+
+Deno.test("the next are claimed while posts are under way", async () => {
+  const patience = Promise.withResolvers<void>();
+  await served(async (connection) => {
+    await patience.promise;
+    await say(connection, "HTTP/1.1 200 OK\r\n\r\n");
+  }, async ({ url, port }) => {
+    const network = { ...pretended(port), connect: (hostname: string) => Deno.connect({ hostname, port }) };
+    const outbox = new FakeOutbox([
+      rows(60, { url, allow_private: true }),
+      rows(200, { url, allow_private: true }, 61),
+    ]);
+    const { woken } = build([], { network, outbox });
+    const answer = woken();
+    while (outbox.claims.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(outbox.claims.length, 2, "what waits is enough");
+    assert.deepEqual(outbox.batches, []);
+    patience.resolve();
+    assert.deepEqual(await answer, { claimed: 260, delivered: 260, failed: 0 });
+  });
+});
+
+Deno.test("nothing is claimed ahead while what was claimed only waits", async () => {
+  const patience = Promise.withResolvers<void>();
+  let now = NOW;
+  await served(async (connection) => {
+    await patience.promise;
+    await say(connection, "HTTP/1.1 200 OK\r\n\r\n");
+  }, async ({ url, port }) => {
+    const network = { ...pretended(port), connect: (hostname: string) => Deno.connect({ hostname, port }) };
+    const outbox = new FakeOutbox([rows(60, { url, allow_private: true }), rows(10, { url, allow_private: true }, 61)]);
+    const claim = outbox.claim.bind(outbox);
+    outbox.claim = async (...what) => {
+      const found = await claim(...what);
+      now += 7000; // the lease is 60 s
+      return found;
+    };
+    const { woken } = build([], { network, outbox, now: () => now });
+    const answer = woken();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal(outbox.claims.length, 1);
+    patience.resolve();
+    assert.deepEqual(await answer, { claimed: 70, delivered: 70, failed: 0 });
+  });
+});
+
+Deno.test("a run keeps its connections for the next posts, and closes them at its end", async () => {
+  await received(async ({ url, port, ended, ...server }) => {
+    const network = { ...pretended(port), connect: (hostname: string) => Deno.connect({ hostname, port }) };
+    const { woken } = build([rows(200, { url, allow_private: true })], { network });
+    assert.deepEqual(await woken(), { claimed: 200, delivered: 200, failed: 0 });
+    assert.equal(server.requests(), 200);
+    assert.ok(server.connections() <= 50, `${server.connections()} connections`);
+    await ended();
+  });
 });
 
 Deno.test("a failing delivery stops no other and says nothing secret", async () => {
