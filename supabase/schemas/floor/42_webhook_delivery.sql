@@ -454,31 +454,37 @@ begin
 
     with told as materialized (
         select
-            item.number - 1 as index,
-            item.value,
-            case
-                when jsonb_typeof(item.value) <> 'object' then 'It is no object.'
-                when coalesce(not pg_input_is_valid(item.value ->> 'delivery_id', 'uuid'), true)
-                    then 'delivery_id is no uuid.'
-                when
-                    jsonb_typeof(item.value -> 'attempt') is distinct from 'number'
-                    or item.value ->> 'attempt' !~ '^([1-9]|10)$'
-                    then 'attempt is not 1 to 10.'
-                when
-                    jsonb_typeof(item.value -> 'status') not in ('number', 'null')
-                    or item.value ->> 'status' !~ '^[1-9][0-9]{2}$'
-                    then 'status is not 100 to 999.'
-                when jsonb_typeof(item.value -> 'error') not in ('string', 'null') then 'error is no text.'
-                when
-                    jsonb_typeof(item.value -> 'retry_after_seconds') not in ('number', 'null')
-                    or (item.value ->> 'retry_after_seconds')::numeric not between 0 and 1e12
-                    then 'retry_after_seconds is not 0 or more.'
-                when
-                    jsonb_typeof(item.value -> 'duration_ms') not in ('number', 'null')
-                    or item.value ->> 'duration_ms' !~ '^[0-9]{1,9}$'
-                    then 'duration_ms is no whole number of milliseconds.'
-            end as problem
-        from jsonb_array_elements(reports) with ordinality as item (value, number)
+            judged.*,
+            -- As a column of its own: of "problem is null" the planner expects one row, and compares all with all.
+            judged.problem is null as is_sound
+        from (
+            select
+                item.number - 1 as index,
+                item.value,
+                case
+                    when jsonb_typeof(item.value) <> 'object' then 'It is no object.'
+                    when coalesce(not pg_input_is_valid(item.value ->> 'delivery_id', 'uuid'), true)
+                        then 'delivery_id is no uuid.'
+                    when
+                        jsonb_typeof(item.value -> 'attempt') is distinct from 'number'
+                        or item.value ->> 'attempt' !~ '^([1-9]|10)$'
+                        then 'attempt is not 1 to 10.'
+                    when
+                        jsonb_typeof(item.value -> 'status') not in ('number', 'null')
+                        or item.value ->> 'status' !~ '^[1-9][0-9]{2}$'
+                        then 'status is not 100 to 999.'
+                    when jsonb_typeof(item.value -> 'error') not in ('string', 'null') then 'error is no text.'
+                    when
+                        jsonb_typeof(item.value -> 'retry_after_seconds') not in ('number', 'null')
+                        or (item.value ->> 'retry_after_seconds')::numeric not between 0 and 1e12
+                        then 'retry_after_seconds is not 0 or more.'
+                    when
+                        jsonb_typeof(item.value -> 'duration_ms') not in ('number', 'null')
+                        or item.value ->> 'duration_ms' !~ '^[0-9]{1,9}$'
+                        then 'duration_ms is no whole number of milliseconds.'
+                end as problem
+            from jsonb_array_elements(reports) with ordinality as item (value, number)
+        ) as judged
     ),
 
     report as materialized (
@@ -495,7 +501,7 @@ begin
                 (told.value ->> 'duration_ms')::integer as duration_ms,
                 told.index
             from told
-            where told.problem is null
+            where told.is_sound
         ) as said
         order by
             said.delivery_id,
@@ -639,7 +645,7 @@ begin
                         jsonb_build_object('index', told.index, 'message', told.problem) order by told.index
                     )
                     from told
-                    where told.problem is not null
+                    where not told.is_sound
                 ),
                 '[]'
             )
