@@ -23,6 +23,7 @@ from typing import Any
 import aiohttp
 
 CHUNK = 1000
+WORKERS = 10  # of procrastinate, in its one process
 Post = Callable[[str], Awaitable[None]]
 
 
@@ -54,7 +55,7 @@ class Procrastinate:
     async def open(self, stack: AsyncExitStack, database_url: str) -> None:
         import procrastinate  # type: ignore[import-not-found]  # of the bench's own environment
 
-        self.app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=database_url, max_size=20))
+        self.app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=database_url, max_size=60))
         self.post: Post | None = None
         self.task = self.app.task(name="post")(self.run)
         await stack.enter_async_context(self.app.open_async())
@@ -71,7 +72,15 @@ class Procrastinate:
 
     async def work(self, post: Post, concurrency: int) -> None:
         self.post = post
-        await self.app.run_worker_async(concurrency=concurrency)
+        # A worker takes one job at a time out of the queue: several of them look for work side by side.
+        await asyncio.gather(
+            *(
+                self.app.run_worker_async(
+                    concurrency=concurrency // WORKERS, delete_jobs="successful", install_signal_handlers=False
+                )
+                for _ in range(WORKERS)
+            )
+        )
 
 
 class Pgqueuer:
@@ -80,12 +89,11 @@ class Pgqueuer:
     async def open(self, stack: AsyncExitStack, database_url: str) -> None:
         import asyncpg  # type: ignore[import-not-found]
         from pgqueuer import PgQueuer  # type: ignore[import-not-found]
-        from pgqueuer.db import AsyncpgDriver  # type: ignore[import-not-found]
+        from pgqueuer.db import AsyncpgPoolDriver  # type: ignore[import-not-found]
         from pgqueuer.queries import Queries  # type: ignore[import-not-found]
 
-        connection = await asyncpg.connect(database_url)
-        stack.push_async_callback(connection.close)
-        driver = AsyncpgDriver(connection)
+        pool = await stack.enter_async_context(asyncpg.create_pool(database_url, max_size=20))
+        driver = AsyncpgPoolDriver(pool)
         self.queries, self.queuer = Queries(driver), PgQueuer(driver)
 
     async def install(self) -> None:
@@ -99,7 +107,8 @@ class Pgqueuer:
             await post(job.payload.decode())
 
         self.queuer.entrypoint("post")(run)
-        await self.queuer.run(batch_size=concurrency, max_concurrent_tasks=2 * concurrency)
+        # It wants room for two batches; a batch is as large as a claim of ours.
+        await self.queuer.run(batch_size=4 * concurrency, max_concurrent_tasks=8 * concurrency)
 
 
 async def main(peer: str, step: str, database_url: str, *arguments: str) -> None:

@@ -8,8 +8,10 @@ whose drain is told by tenths.
 
 Ours is what is shipped: outbox, wake-up through pg_net, the edge function with one process, its guard, every attempt
 on record. pg_net is its stand-in of this repository (200 requests a batch and a pause of a second, as the real one
-has it); alone it never tries again and forgets its queue in a crash. The peers run one worker with as many posts at
-once as ours. Their packages are installed into .local/bench-delivery, pinned in delivery_peers.txt.
+has it); alone it never tries again and forgets its queue in a crash. The peers run one process each, with at least as
+many posts at once as ours and with what their documentation has for speed: procrastinate ten workers, as each takes one
+job at a time out of its queue, pgqueuer a pool of connections and batches of 200. Their packages are installed into
+.local/bench-delivery, pinned in delivery_peers.txt.
 """
 
 from __future__ import annotations
