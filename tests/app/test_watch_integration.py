@@ -7,7 +7,7 @@ import json
 import re
 import textwrap
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from app import InvalidRequestError
-from app.shorts import ShortsApi
+from app.shorts import ShortsApi, watch_trends
 from scripts.local_stack.settings import REPOSITORY, Stack
 
 from .people import connected
@@ -57,6 +57,48 @@ async def test_the_command_goes_on_after_a_cursor(stack: Stack, tmp_path: Path, 
         (before + place, keyword, "inserted") for place, keyword in enumerate(keywords, start=1)
     ]
     assert all(("hourly_trend_data" in each) == bool(key) for each in told)
+
+
+async def test_of_very_many_at_once_the_last_is_broadcast_and_all_are_followed(stack: Stack) -> None:
+    """S-282: the one message leaves a gap, and so the others are fetched."""
+    mark = uuid4().hex[:8]
+    ready, followed = asyncio.Event(), []
+
+    async def follow() -> None:
+        async with connected(stack) as client:
+            watched = watch_trends(client, on_subscribed=ready.set, quiet_seconds=300)
+            async with aclosing(watched):
+                async for trend in watched:
+                    followed.append(trend)
+                    if trend.keyword == f"many {mark} 1100":
+                        return
+
+    following = asyncio.create_task(follow())
+    await asyncio.wait_for(ready.wait(), 30)
+    async with await psycopg.AsyncConnection.connect(stack.database_url(), autocommit=True) as database:
+        await database.execute(
+            """
+            insert into public.trending_keywords (keyword, trend_score, detected_at, expires_at)
+            select 'many ' || %s || ' ' || number, 0.5, now() + number * interval '1 ms', now() + interval '1 hour'
+            from generate_series(1, 1100) as number
+            """,
+            (mark,),
+        )
+        try:
+            await asyncio.wait_for(following, 30)
+            heard = await database.execute(
+                "select payload ->> 'keyword' from realtime.messages where topic = 'trends' and payload ->> 'keyword' like %s",
+                (f"many {mark} %",),
+            )
+            assert await heard.fetchall() == [(f"many {mark} 1100",)]
+        finally:
+            following.cancel()
+            await database.execute("delete from public.trending_keywords where keyword like %s", (f"many {mark} %",))
+    cursors = [trend.cursor for trend in followed]
+    assert cursors == list(range(cursors[0] or 0, (cursors[0] or 0) + len(cursors)))
+    assert [trend.keyword for trend in followed if mark in trend.keyword] == [
+        f"many {mark} {number}" for number in range(1, 1101)
+    ]
 
 
 async def test_the_command_tells_of_what_is_not_kept(stack: Stack, tmp_path: Path) -> None:

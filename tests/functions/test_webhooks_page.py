@@ -109,7 +109,7 @@ def test_the_test_event_on_the_page_is_genuine_and_nothing_to_act_on() -> None:
 @pytest.mark.parametrize(("place", "wanted"), [(0, "trend.detected"), (1, "trend.updated")])
 def test_the_fields_on_the_page_are_those_that_the_database_sends(place: int, wanted: str) -> None:
     sql = (REPOSITORY / "supabase" / "schemas" / "shorts" / "40_notify.sql").read_text(encoding="utf-8")
-    start = sql.rindex("'data', jsonb_build_object(", 0, sql.index(f"ops.enqueue('{wanted}'"))
+    start = sql.index("'data', jsonb_build_object(", sql.index(f"'event_type', '{wanted}'"))
     sent = re.findall(r"^\s*'(\w+)', \w+\.", sql[start : sql.index("order by", start)], re.MULTILINE)
     assert list(json.loads(code("json", of=5, place=place))["data"]) == sent
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -92,6 +93,42 @@ def test_followers_get_every_news_once_and_in_the_order_of_commits(stack: Stack,
             assert all(
                 told.index(one.replace("updated", "inserted")) < told.index(one) for one in told if "updated" in one
             )
+
+
+def test_who_commits_second_waits_for_the_first_and_has_the_next_number(stack: Stack, mark: str) -> None:
+    """S-282: without the lock on the counter both would take one number, and the second's news had none."""
+    insert = "insert into public.trending_keywords (keyword, trend_score) values (%s, 0.5)"
+
+    def commit_second() -> None:
+        with psycopg.connect(stack.database_url()) as connection:
+            connection.execute(insert, (f"{mark} second",))
+
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(stack.database_url(), autocommit=True) as watching:
+        with psycopg.connect(stack.database_url()) as connection:
+            connection.execute(insert, (f"{mark} first",))
+            connection.execute("set constraints all immediate")  # numbered, and not committed yet
+            second = pool.submit(commit_second)
+            wait_until_blocked_by(watching, connection.info.backend_pid)
+        second.result(timeout=30)
+        told = watching.execute(
+            "select keyword, cursor from private.trend_news where keyword like %s order by id", (f"{mark}%",)
+        ).fetchall()
+        heard = watching.execute(
+            "select payload ->> 'keyword' from realtime.messages where topic = 'trends' and payload ->> 'keyword' like %s",
+            (f"{mark}%",),
+        ).fetchall()
+    cursors = dict(told)
+    assert cursors[f"{mark} second"] is not None, "it would wait for the next transaction that brings news"
+    assert cursors[f"{mark} second"] > cursors[f"{mark} first"]
+    assert {keyword for (keyword,) in heard} == set(cursors)
+
+
+def wait_until_blocked_by(connection: psycopg.Connection[Any], pid: int) -> None:
+    deadline = time.monotonic() + 30
+    blocked = "select exists (select from pg_stat_activity where %s = any (pg_blocking_pids(pid)))"
+    while connection.execute(blocked, (pid,)).fetchone() != (True,):
+        assert time.monotonic() < deadline, "nobody waits"
+        time.sleep(0.01)
 
 
 def test_one_webhook_at_many_handlers_at_once_notifies_once(stack: Stack, mark: str) -> None:

@@ -58,10 +58,15 @@ as $$
 declare
     enqueued integer;
 begin
-    if not exists (
+    if exists (
         select
-        from ops.event_types as known
-        where known.event_type = enqueue.event_type
+        from jsonb_array_elements(events) as event (value)
+        where
+            not exists (
+                select
+                from ops.event_types as known
+                where known.event_type = coalesce(event.value ->> 'event_type', enqueue.event_type)
+            )
     ) then
         raise exception using
             message = 'the type is not registered',
@@ -71,12 +76,14 @@ begin
     with recorded as (
         insert into ops.outbox (event_type, dedupe_key, data)
         select
-            enqueue.event_type,
+            coalesce(event.value ->> 'event_type', enqueue.event_type),
             event.value ->> 'dedupe_key',
             event.value -> 'data'
         from jsonb_array_elements(events) as event (value)
         on conflict on constraint an_event_is_recorded_once do nothing
-        returning outbox.id
+        returning
+            outbox.id,
+            outbox.event_type
     ),
 
     scheduled as (
@@ -84,11 +91,11 @@ begin
         select
             recorded.id,
             endpoint.id,
-            enqueue.event_type
+            recorded.event_type
         from recorded
         cross join public.webhook_endpoints as endpoint
         where
-            enqueue.event_type = any(endpoint.event_types)
+            recorded.event_type = any(endpoint.event_types)
             and endpoint.disabled_at is null
             and (endpoint.entitled_until is null or endpoint.entitled_until > now())
     )
@@ -104,22 +111,27 @@ exception
 end
 $$;
 comment on function ops.enqueue(text, jsonb) is
-'Records [{dedupe_key, data}] for every endpoint that wants the type; returns how many were new. Never raises.';
+'Records [{dedupe_key, data, event_type}] for every endpoint that wants the type: the event''s own, or the one that is '
+'given for all. Returns how many were new. Never raises.';
 
 create function private.vault_secret(secret_name text)
 returns text
 stable
 security definer
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
-    select secret.decrypted_secret
-    from vault.decrypted_secrets as secret
-    where secret.name = secret_name
+begin
+    return (
+        select secret.decrypted_secret
+        from vault.decrypted_secrets as secret
+        where secret.name = secret_name
+    );
+end
 $$;
 comment on function private.vault_secret(text) is 'The clear text of a secret, or null. Granted to nobody.';
 
-create function private.wake_delivery(edge_function text)
+create function private.wake_delivery(variadic edge_functions text[])
 returns void
 volatile
 security definer
@@ -130,8 +142,12 @@ declare
     project_url text;
     wake_secret text;
     sent_at text := floor(extract(epoch from clock_timestamp()))::bigint::text;
+    edge_function text;
     signature text;
 begin
+    if cardinality(edge_functions) = 0 then
+        return;
+    end if;
     project_url := private.vault_secret('project_url');
     wake_secret := private.vault_secret('wake_secret');
     if project_url is null or wake_secret is null then
@@ -139,22 +155,25 @@ begin
         return;
     end if;
     -- pg_net's queue is readable by every role: it may carry a proof that expires, never a key.
-    signature := encode(extensions.hmac(sent_at || '.' || edge_function, wake_secret, 'sha256'), 'hex');
-    perform net.http_post(
-        url => project_url || '/functions/v1/' || edge_function,
-        body => '{}'::jsonb,
-        headers => jsonb_build_object(
-            'content-type', 'application/json',
-            'x-ondol-wake', format('t=%s,v1=%s', sent_at, signature)
-        ),
-        timeout_milliseconds => 10000
-    );
+    foreach edge_function in array edge_functions
+    loop
+        signature := encode(extensions.hmac(sent_at || '.' || edge_function, wake_secret, 'sha256'), 'hex');
+        perform net.http_post(
+            url => project_url || '/functions/v1/' || edge_function,
+            body => '{}'::jsonb,
+            headers => jsonb_build_object(
+                'content-type', 'application/json',
+                'x-ondol-wake', format('t=%s,v1=%s', sent_at, signature)
+            ),
+            timeout_milliseconds => 10000
+        );
+    end loop;
 exception
     when others then
         raise warning 'nobody was woken: %', sqlerrm;
 end
 $$;
-comment on function private.wake_delivery(text) is
-'Asks an edge function, after commit, to deliver what is due. Never raises: the sweep asks again.';
+comment on function private.wake_delivery(text []) is
+'Asks edge functions, after commit, to deliver what is due. Never raises: the sweep asks again.';
 
 grant select on ops.event_types, ops.outbox, ops.webhook_receipts to app_service;

@@ -67,12 +67,13 @@ set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
 begin
-    perform private.wake_delivery(woken.edge_function)
-    from (
-        select distinct known.edge_function
-        from ops.event_types as known
-        where known.event_type in (select scheduled.event_type from scheduled)
-    ) as woken;
+    perform private.wake_delivery(
+        variadic array(
+            select distinct known.edge_function
+            from ops.event_types as known
+            where known.event_type in (select scheduled.event_type from scheduled)
+        )
+    );
     return null;
 end
 $$;
@@ -93,20 +94,21 @@ set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
 begin
-    perform private.wake_delivery(woken.edge_function)
-    from (
-        select distinct known.edge_function
-        from ops.event_types as known
-        where
-            exists (
-                select
-                from ops.webhook_deliveries as delivery
-                where
-                    delivery.event_type = known.event_type
-                    and delivery.state = 'scheduled'
-                    and delivery.next_attempt_at <= now()
-            )
-    ) as woken;
+    perform private.wake_delivery(
+        variadic array(
+            select distinct known.edge_function
+            from ops.event_types as known
+            where
+                exists (
+                    select
+                    from ops.webhook_deliveries as delivery
+                    where
+                        delivery.event_type = known.event_type
+                        and delivery.state = 'scheduled'
+                        and delivery.next_attempt_at <= now()
+                )
+        )
+    );
 end
 $$;
 comment on function private.sweep_outbox() is
@@ -800,12 +802,13 @@ begin
                 delivery.endpoint_id = endpoint.id
                 and delivery.state = 'dead'
         );
-    perform private.wake_delivery(woken.edge_function)
-    from (
-        select distinct known.edge_function
-        from ops.event_types as known
-        where replayed -> 'event_types' ? known.event_type
-    ) as woken;
+    perform private.wake_delivery(
+        variadic array(
+            select distinct known.edge_function
+            from ops.event_types as known
+            where replayed -> 'event_types' ? known.event_type
+        )
+    );
     return (replayed ->> 'count')::integer;
 end
 $$;

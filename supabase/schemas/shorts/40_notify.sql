@@ -15,101 +15,101 @@ returns text
 stable
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
-    select region_code || ':' || to_char(detected_at at time zone 'UTC', 'YYYY-MM-DD') || ':' || keyword
+begin
+    return region_code || ':' || to_char(detected_at at time zone 'UTC', 'YYYY-MM-DD') || ':' || keyword;
+end
 $$;
 comment on function private.trend_dedupe_key(text, text, timestamptz) is
 'One webhook event per keyword, region and UTC day, whichever sources saw it and however often it is detected.';
 
-create function private.tell_of_strong_trends(trend_ids uuid[])
-returns integer
-volatile
+create function private.strong_trend_events(trend_ids uuid[])
+returns jsonb
+stable
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
 language plpgsql
 as $$
-declare
-    events jsonb;
 begin
-    select
-        jsonb_agg(
-            jsonb_build_object(
-                'dedupe_key', private.trend_dedupe_key(trend.keyword, trend.region_code, trend.detected_at),
-                'data', jsonb_build_object(
-                    'id', trend.id,
-                    'keyword', trend.keyword,
-                    'region_code', trend.region_code,
-                    'data_source', trend.data_source,
-                    'trend_score', trend.trend_score,
-                    'growth_rate', trend.growth_rate,
-                    'search_volume', trend.search_volume,
-                    'z_score', trend.z_score,
-                    'q_value', trend.q_value,
-                    'model_version', trend.model_version,
-                    'detected_at', trend.detected_at,
-                    'expires_at', trend.expires_at
+    return (
+        select
+            jsonb_agg(
+                jsonb_build_object(
+                    'event_type', 'trend.detected',
+                    'dedupe_key', private.trend_dedupe_key(trend.keyword, trend.region_code, trend.detected_at),
+                    'data', jsonb_build_object(
+                        'id', trend.id,
+                        'keyword', trend.keyword,
+                        'region_code', trend.region_code,
+                        'data_source', trend.data_source,
+                        'trend_score', trend.trend_score,
+                        'growth_rate', trend.growth_rate,
+                        'search_volume', trend.search_volume,
+                        'z_score', trend.z_score,
+                        'q_value', trend.q_value,
+                        'model_version', trend.model_version,
+                        'detected_at', trend.detected_at,
+                        'expires_at', trend.expires_at
+                    )
                 )
+                order by trend.trend_score desc
             )
-            order by trend.trend_score desc
-        )
-    into events
-    from public.trending_keywords as trend
-    where trend.id = any(trend_ids);
-    if events is null then
-        return 0;
-    end if;
-    return ops.enqueue('trend.detected', events);
+        from public.trending_keywords as trend
+        where trend.id = any(trend_ids)
+    );
 end
 $$;
-comment on function private.tell_of_strong_trends(uuid[]) is
-'Writes trend.detected of these trends into the outbox. Returns how many events were new.';
+comment on function private.strong_trend_events(uuid[]) is
+'The events trend.detected of these trends, as ops.enqueue takes them; null when there are none.';
 
-create function private.tell_of_changed_trends(
+create function private.changed_trend_events(
     trend_ids uuid[],
     previous_scores double precision[],
     change text
 )
-returns integer
-volatile
+returns jsonb
+stable
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
 language plpgsql
 as $$
-declare
-    events jsonb;
 begin
-    select
-        jsonb_agg(
-            jsonb_build_object(
-                'dedupe_key', concat_ws(':', trend.id, trend.updated_at, trend.trend_score),
-                'data', jsonb_build_object(
-                    'id', trend.id,
-                    'keyword', trend.keyword,
-                    'region_code', trend.region_code,
-                    'data_source', trend.data_source,
-                    'trend_score', trend.trend_score,
-                    'previous_score', changed.previous_score,
-                    'growth_rate', trend.growth_rate,
-                    'detected_at', trend.detected_at,
-                    'expires_at', trend.expires_at,
-                    'model_version', trend.model_version,
-                    'change', tell_of_changed_trends.change
+    return (
+        select
+            jsonb_agg(
+                jsonb_build_object(
+                    'event_type', 'trend.updated',
+                    'dedupe_key', concat_ws(':', trend.id, trend.updated_at, trend.trend_score),
+                    'data', jsonb_build_object(
+                        'id', trend.id,
+                        'keyword', trend.keyword,
+                        'region_code', trend.region_code,
+                        'data_source', trend.data_source,
+                        'trend_score', trend.trend_score,
+                        'previous_score', changed.previous_score,
+                        'growth_rate', trend.growth_rate,
+                        'detected_at', trend.detected_at,
+                        'expires_at', trend.expires_at,
+                        'model_version', trend.model_version,
+                        'change', changed_trend_events.change
+                    )
                 )
+                order by trend.id
             )
-            order by trend.id
-        )
-    into events
-    from public.trending_keywords as trend
-    inner join unnest(trend_ids, previous_scores) as changed (id, previous_score) on trend.id = changed.id;
-    if events is null then
-        return 0;
-    end if;
-    return ops.enqueue('trend.updated', events);
+        from public.trending_keywords as trend
+        inner join unnest(trend_ids, previous_scores) as changed (id, previous_score) on trend.id = changed.id
+    );
 end
 $$;
-comment on function private.tell_of_changed_trends(uuid[], double precision[], text) is
-'Writes trend.updated of these trends into the outbox, each with its score before. Returns how many events were new.';
+comment on function private.changed_trend_events(uuid[], double precision[], text) is
+'The events trend.updated of these trends, each with its score before; null when there are none.';
 
 create function private.notify_trending_keyword()
 returns trigger
@@ -131,8 +131,12 @@ begin
     from new_trends as trend;
     -- An upsert that only updated fires this too, with nothing.
     if written is not null then
-        perform private.tell_of_strong_trends(strong);
-        perform private.tell_of_changed_trends(written, array[]::double precision[], 'inserted');
+        -- In one call: the secrets that a wake-up needs are read once.
+        perform ops.enqueue(
+            null,
+            coalesce(private.strong_trend_events(strong), '[]')
+            || private.changed_trend_events(written, array[]::double precision[], 'inserted')
+        );
         perform private.add_trend_news(written, 'inserted');
     end if;
     return null;
@@ -177,8 +181,11 @@ begin
         (now_trend.trend_score, now_trend.data_source, now_trend.keyword)
         is distinct from (old_trend.trend_score, old_trend.data_source, old_trend.keyword);
     if changed is not null then
-        perform private.tell_of_strong_trends(risen);
-        perform private.tell_of_changed_trends(changed, previous_scores, 'updated');
+        perform ops.enqueue(
+            null,
+            coalesce(private.strong_trend_events(risen), '[]')
+            || private.changed_trend_events(changed, previous_scores, 'updated')
+        );
         perform private.add_trend_news(changed, 'updated');
     end if;
     return null;

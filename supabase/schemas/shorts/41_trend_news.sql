@@ -10,6 +10,7 @@ create table private.trend_news (
     change text not null,
     limited jsonb not null,
     full_row jsonb not null,
+    is_first boolean not null,
     created_at timestamptz not null default now(),
     constraint change_is_known check (change in ('inserted', 'updated'))
 );
@@ -22,6 +23,8 @@ comment on column private.trend_news.cursor is
 'Its number, without gaps and in the order of commits; null until its transaction commits.';
 comment on column private.trend_news.limited is 'What everybody may see of the trend.';
 comment on column private.trend_news.full_row is 'The trend as it was: for premium and up.';
+comment on column private.trend_news.is_first is
+'Whether it is the first of its statement: it has all be numbered when the transaction commits.';
 
 create table private.trend_news_counter (
     is_the_only_one boolean primary key default true,
@@ -41,10 +44,13 @@ returns void
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
 language plpgsql
 as $$
 begin
-    insert into private.trend_news (trend_id, keyword, region_code, change, limited, full_row)
+    insert into private.trend_news (trend_id, keyword, region_code, change, limited, full_row, is_first)
     select
         trend.id,
         trend.keyword,
@@ -59,7 +65,8 @@ begin
             'growth_rate', trend.growth_rate,
             'detected_at', trend.detected_at
         ),
-        to_jsonb(trend) || jsonb_build_object('change', add_trend_news.change)
+        to_jsonb(trend) || jsonb_build_object('change', add_trend_news.change),
+        row_number() over (order by trend.detected_at, trend.id) = 1
     from public.trending_keywords as trend
     where trend.id = any(trend_ids)
     order by
@@ -81,6 +88,9 @@ returns void
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
 language plpgsql
 as $$
 begin
@@ -96,7 +106,11 @@ begin
     from private.trend_news as news
     cross join unnest(array['trends', 'trends:premium', 'trends:pro', 'trends:enterprise']) as listeners (topic)
     where
-        news.cursor > broadcast_trend_news.after
+        -- Of very many the last will do: who hears it has a gap and asks for the others, a page at a time.
+        news.cursor > case
+            when broadcast_trend_news.up_to - broadcast_trend_news.after > 500 then broadcast_trend_news.up_to - 1
+            else broadcast_trend_news.after
+        end
         and news.cursor <= broadcast_trend_news.up_to
     order by news.cursor;
 exception
@@ -105,48 +119,59 @@ exception
 end
 $$;
 comment on function private.broadcast_trend_news(bigint, bigint) is
-'Broadcasts the news of these numbers in their order: limited for everybody, in full for each tier. Never raises.';
+'Broadcasts the news of these numbers in their order, of more than 500 the last alone: limited for everybody, in full '
+'for each tier. Never raises.';
 
 create function private.number_trend_news()
 returns trigger
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
 language plpgsql
 as $$
 declare
     before bigint;
-    numbered bigint;
+    up_to bigint;
 begin
-    -- The first row of the transaction numbered this one with it.
-    if exists (
-        select
-        from private.trend_news as news
-        where
-            news.id = new.id
-            and news.cursor is not null
-    ) then
-        return null;
-    end if;
     -- From here to the end of the commit nobody else gets a number: so numbers are in the order of commits.
     select counter.newest
     into before
     from private.trend_news_counter as counter
+    where
+        -- Else an earlier statement of the transaction numbered this one's with its own.
+        exists (
+            select
+            from private.trend_news as news
+            where
+                news.id = new.id
+                and news.cursor is null
+        )
     for update;
-    update private.trend_news as stored
-    set cursor = before + waiting.position
-    from (
-        select
-            news.id,
-            row_number() over (order by news.id) as position
-        from private.trend_news as news
-        where news.cursor is null
-    ) as waiting
-    where stored.id = waiting.id;
-    get diagnostics numbered = row_count;
+    if not found then
+        return null;
+    end if;
+    with numbered as (
+        update private.trend_news as stored
+        set cursor = before + waiting.position
+        from (
+            select
+                news.id,
+                row_number() over (order by news.id) as position
+            from private.trend_news as news
+            where news.cursor is null
+        ) as waiting
+        where stored.id = waiting.id
+        returning stored.id
+    )
+
     update private.trend_news_counter
-    set newest = before + numbered;
-    perform private.broadcast_trend_news(before, before + numbered);
+    set newest = before + (select count(*) from numbered)
+    returning newest
+    into up_to;
+    perform private.broadcast_trend_news(before, up_to);
     return null;
 exception
     when others then
@@ -158,10 +183,12 @@ $$;
 comment on function private.number_trend_news() is
 'Runs while the transaction commits: numbers all its news at once and broadcasts them.';
 
+-- Postgres asks for the condition at once: a statement of 5,000 trends leaves one call to the commit.
 create constraint trigger number_trend_news
 after insert on private.trend_news
 deferrable initially deferred
 for each row
+when (new.is_first)
 execute function private.number_trend_news();
 
 create function private.trend_news_after(

@@ -1,6 +1,6 @@
 -- What is committed with its event stays; recording it never fails the writer.
 begin;
-select plan(44);
+select plan(46);
 
 -- An empty house: nothing of the running stack is seen in here.
 delete from ops.outbox;
@@ -96,6 +96,40 @@ select is(
     'another type is another event'
 );
 set local client_min_messages = error;
+select is(
+    ops.enqueue(
+        'planted.other',
+        '[{"dedupe_key": "b", "data": {}}, {"dedupe_key": "own type", "data": {}, "event_type": "trend.detected"}]'
+    ),
+    2,
+    'an event may have a type of its own'
+);
+select results_eq(
+    $$
+        select event.event_type::text, count(delivery.id)
+        from ops.outbox as event
+        left join ops.webhook_deliveries as delivery on event.id = delivery.outbox_id
+        where event.dedupe_key in ('b', 'own type')
+        group by event.event_type
+        order by event.event_type
+    $$,
+    $$
+        select
+            known.event_type,
+            (
+                select count(*)
+                from public.webhook_endpoints as endpoint
+                where
+                    known.event_type = any(endpoint.event_types)
+                    and endpoint.disabled_at is null
+                    and (endpoint.entitled_until is null or endpoint.entitled_until > now())
+            )
+        from ops.event_types as known
+        where known.event_type in ('planted.other', 'trend.detected')
+        order by known.event_type
+    $$,
+    'and goes to those who want that'
+);
 select is(ops.enqueue('trend.unheard_of', '[{"dedupe_key": "a", "data": {}}]'), 0, 'a type that nobody registered is refused');
 select is(ops.enqueue('trend.detected', '{"no": "array"}'), 0, 'enqueue never raises: no array');
 select is(ops.enqueue('Not a type', '[{"dedupe_key": "a", "data": {}}]'), 0, 'enqueue never raises: no type');

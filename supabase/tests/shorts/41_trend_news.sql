@@ -1,7 +1,7 @@
 -- Whoever follows the trends sees every one once and in the order of commits, limited below premium.
 begin;
 \ir ../outcome.psql
-select plan(35);
+select plan(37);
 
 -- An empty house: nothing of the running stack is seen in here.
 delete from auth.users;
@@ -199,6 +199,31 @@ cross join (
 ) as attempt (statement, expected)
 where client.name = 'anon'
 order by attempt.statement;
+
+savepoint before_many;
+set constraints all deferred;
+insert into public.trending_keywords (keyword, trend_score)
+select 'one of 500 ' || number, 0.5
+from generate_series(1, 500) as number;
+set constraints all immediate;
+set constraints all deferred;
+insert into public.trending_keywords (keyword, trend_score)
+select 'one of 501 ' || number, 0.5
+from generate_series(1, 501) as number;
+set constraints all immediate;
+select results_eq(
+    $$
+        select count(*), max((payload -> 'cursor')::bigint)
+        from realtime.messages
+        where
+            topic = 'trends'
+            and (payload -> 'cursor')::bigint > 5
+    $$,
+    'values (501::bigint, 1006::bigint)',
+    'of more than 500 at once the last alone is broadcast'
+);
+select is((select count(*) from private.trend_news where cursor is null), 0::bigint, 'but all have a number');
+rollback to savepoint before_many;
 
 -- What is old goes, from the old end only.
 update private.trend_news
