@@ -33,7 +33,8 @@ Connection = psycopg.Connection[Any]
 PREPARE = (
     "select cron.alter_job(jobid, active => false) from cron.job",
     "delete from vault.secrets where name in ('project_url', 'wake_secret')",
-    "select vault.create_secret('http://127.0.0.1:9', 'project_url'), vault.create_secret('not a secret', 'wake_secret')",
+    "select vault.create_secret('http://127.0.0.1:9', 'project_url')",
+    "select vault.create_secret('not a secret', 'wake_secret')",
     """
     select public.register_webhook_endpoint(
         'http://127.0.0.1:9/telling',

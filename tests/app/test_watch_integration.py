@@ -87,7 +87,13 @@ async def test_of_very_many_at_once_the_last_is_broadcast_and_all_are_followed(s
         try:
             await asyncio.wait_for(following, 30)
             heard = await database.execute(
-                "select payload ->> 'keyword' from realtime.messages where topic = 'trends' and payload ->> 'keyword' like %s",
+                """
+                select payload ->> 'keyword'
+                from realtime.messages
+                where
+                    topic = 'trends'
+                    and payload ->> 'keyword' like %s
+                """,
                 (f"many {mark} %",),
             )
             assert await heard.fetchall() == [(f"many {mark} 1100",)]

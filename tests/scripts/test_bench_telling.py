@@ -28,7 +28,7 @@ def test_a_tiny_run_is_measured_and_told(capsys: pytest.CaptureFixture[str], mon
 def test_a_trigger_that_did_not_tell_ends_the_bench(monkeypatch: pytest.MonkeyPatch) -> None:
     """What fails is quick: it must not be taken for a good figure."""
     monkeypatch.setattr(telling, "TABLE", "alter table public.trending_keywords disable trigger user -- {}")
-    with pytest.raises(SystemExit, match="not \\(\\d+, \\d+, \\d+, True, True\\)"):
+    with pytest.raises(SystemExit, match=r"not \(\d+, \d+, \d+, True, True\)"):
         list(telling.measure([Case(1, 1)], seconds=1, rounds=1, quiet=True))
 
 

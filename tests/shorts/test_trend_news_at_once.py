@@ -114,12 +114,20 @@ def test_who_commits_second_waits_for_the_first_and_has_the_next_number(stack: S
             "select keyword, cursor from private.trend_news where keyword like %s order by id", (f"{mark}%",)
         ).fetchall()
         heard = watching.execute(
-            "select payload ->> 'keyword' from realtime.messages where topic = 'trends' and payload ->> 'keyword' like %s",
+            """
+            select payload ->> 'keyword'
+            from realtime.messages
+            where
+                topic = 'trends'
+                and payload ->> 'keyword' like %s
+            """,
             (f"{mark}%",),
         ).fetchall()
-    cursors = dict(told)
-    assert cursors[f"{mark} second"] is not None, "it would wait for the next transaction that brings news"
-    assert cursors[f"{mark} second"] > cursors[f"{mark} first"]
+    cursors: dict[str, int | None] = dict(told)
+    first, second_one = cursors[f"{mark} first"], cursors[f"{mark} second"]
+    assert first is not None
+    assert second_one is not None, "it would wait for the next transaction that brings news"
+    assert second_one > first
     assert {keyword for (keyword,) in heard} == set(cursors)
 
 

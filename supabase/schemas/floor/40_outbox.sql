@@ -173,7 +173,7 @@ exception
         raise warning 'nobody was woken: %', sqlerrm;
 end
 $$;
-comment on function private.wake_delivery(text []) is
+comment on function private.wake_delivery(text[]) is
 'Asks edge functions, after commit, to deliver what is due. Never raises: the sweep asks again.';
 
 grant select on ops.event_types, ops.outbox, ops.webhook_receipts to app_service;

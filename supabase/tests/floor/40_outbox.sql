@@ -99,7 +99,7 @@ set local client_min_messages = error;
 select is(
     ops.enqueue(
         'planted.other',
-        '[{"dedupe_key": "b", "data": {}}, {"dedupe_key": "own type", "data": {}, "event_type": "trend.detected"}]'
+        '[{"dedupe_key": "of all", "data": {}}, {"dedupe_key": "own", "data": {}, "event_type": "trend.detected"}]'
     ),
     2,
     'an event may have a type of its own'
@@ -109,7 +109,7 @@ select results_eq(
         select event.event_type::text, count(delivery.id)
         from ops.outbox as event
         left join ops.webhook_deliveries as delivery on event.id = delivery.outbox_id
-        where event.dedupe_key in ('b', 'own type')
+        where event.dedupe_key in ('of all', 'own')
         group by event.event_type
         order by event.event_type
     $$,
