@@ -2517,10 +2517,15 @@ as $$
 declare
     enqueued integer;
 begin
-    if not exists (
+    if exists (
         select
-        from ops.event_types as known
-        where known.event_type = enqueue.event_type
+        from jsonb_array_elements(events) as event (value)
+        where
+            not exists (
+                select
+                from ops.event_types as known
+                where known.event_type = coalesce(event.value ->> 'event_type', enqueue.event_type)
+            )
     ) then
         raise exception using
             message = 'the type is not registered',
@@ -2530,12 +2535,14 @@ begin
     with recorded as (
         insert into ops.outbox (event_type, dedupe_key, data)
         select
-            enqueue.event_type,
+            coalesce(event.value ->> 'event_type', enqueue.event_type),
             event.value ->> 'dedupe_key',
             event.value -> 'data'
         from jsonb_array_elements(events) as event (value)
         on conflict on constraint an_event_is_recorded_once do nothing
-        returning outbox.id
+        returning
+            outbox.id,
+            outbox.event_type
     ),
 
     scheduled as (
@@ -2543,11 +2550,11 @@ begin
         select
             recorded.id,
             endpoint.id,
-            enqueue.event_type
+            recorded.event_type
         from recorded
         cross join public.webhook_endpoints as endpoint
         where
-            enqueue.event_type = any(endpoint.event_types)
+            recorded.event_type = any(endpoint.event_types)
             and endpoint.disabled_at is null
             and (endpoint.entitled_until is null or endpoint.entitled_until > now())
     )
@@ -2563,22 +2570,27 @@ exception
 end
 $$;
 comment on function ops.enqueue(text, jsonb) is
-'Records [{dedupe_key, data}] for every endpoint that wants the type; returns how many were new. Never raises.';
+'Records [{dedupe_key, data, event_type}] for every endpoint that wants the type: the event''s own, or the one that is '
+'given for all. Returns how many were new. Never raises.';
 
 create function private.vault_secret(secret_name text)
 returns text
 stable
 security definer
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
-    select secret.decrypted_secret
-    from vault.decrypted_secrets as secret
-    where secret.name = secret_name
+begin
+    return (
+        select secret.decrypted_secret
+        from vault.decrypted_secrets as secret
+        where secret.name = secret_name
+    );
+end
 $$;
 comment on function private.vault_secret(text) is 'The clear text of a secret, or null. Granted to nobody.';
 
-create function private.wake_delivery(edge_function text)
+create function private.wake_delivery(variadic edge_functions text[])
 returns void
 volatile
 security definer
@@ -2589,8 +2601,12 @@ declare
     project_url text;
     wake_secret text;
     sent_at text := floor(extract(epoch from clock_timestamp()))::bigint::text;
+    edge_function text;
     signature text;
 begin
+    if cardinality(edge_functions) = 0 then
+        return;
+    end if;
     project_url := private.vault_secret('project_url');
     wake_secret := private.vault_secret('wake_secret');
     if project_url is null or wake_secret is null then
@@ -2598,23 +2614,26 @@ begin
         return;
     end if;
     -- pg_net's queue is readable by every role: it may carry a proof that expires, never a key.
-    signature := encode(extensions.hmac(sent_at || '.' || edge_function, wake_secret, 'sha256'), 'hex');
-    perform net.http_post(
-        url => project_url || '/functions/v1/' || edge_function,
-        body => '{}'::jsonb,
-        headers => jsonb_build_object(
-            'content-type', 'application/json',
-            'x-ondol-wake', format('t=%s,v1=%s', sent_at, signature)
-        ),
-        timeout_milliseconds => 10000
-    );
+    foreach edge_function in array edge_functions
+    loop
+        signature := encode(extensions.hmac(sent_at || '.' || edge_function, wake_secret, 'sha256'), 'hex');
+        perform net.http_post(
+            url => project_url || '/functions/v1/' || edge_function,
+            body => '{}'::jsonb,
+            headers => jsonb_build_object(
+                'content-type', 'application/json',
+                'x-ondol-wake', format('t=%s,v1=%s', sent_at, signature)
+            ),
+            timeout_milliseconds => 10000
+        );
+    end loop;
 exception
     when others then
         raise warning 'nobody was woken: %', sqlerrm;
 end
 $$;
-comment on function private.wake_delivery(text) is
-'Asks an edge function, after commit, to deliver what is due. Never raises: the sweep asks again.';
+comment on function private.wake_delivery(text[]) is
+'Asks edge functions, after commit, to deliver what is due. Never raises: the sweep asks again.';
 
 grant select on ops.event_types, ops.outbox, ops.webhook_receipts to app_service;
 
@@ -3304,12 +3323,13 @@ set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
 begin
-    perform private.wake_delivery(woken.edge_function)
-    from (
-        select distinct known.edge_function
-        from ops.event_types as known
-        where known.event_type in (select scheduled.event_type from scheduled)
-    ) as woken;
+    perform private.wake_delivery(
+        variadic array(
+            select distinct known.edge_function
+            from ops.event_types as known
+            where known.event_type in (select scheduled.event_type from scheduled)
+        )
+    );
     return null;
 end
 $$;
@@ -3330,20 +3350,21 @@ set search_path = pg_catalog, pg_temp
 language plpgsql
 as $$
 begin
-    perform private.wake_delivery(woken.edge_function)
-    from (
-        select distinct known.edge_function
-        from ops.event_types as known
-        where
-            exists (
-                select
-                from ops.webhook_deliveries as delivery
-                where
-                    delivery.event_type = known.event_type
-                    and delivery.state = 'scheduled'
-                    and delivery.next_attempt_at <= now()
-            )
-    ) as woken;
+    perform private.wake_delivery(
+        variadic array(
+            select distinct known.edge_function
+            from ops.event_types as known
+            where
+                exists (
+                    select
+                    from ops.webhook_deliveries as delivery
+                    where
+                        delivery.event_type = known.event_type
+                        and delivery.state = 'scheduled'
+                        and delivery.next_attempt_at <= now()
+                )
+        )
+    );
 end
 $$;
 comment on function private.sweep_outbox() is
@@ -3691,31 +3712,37 @@ begin
 
     with told as materialized (
         select
-            item.number - 1 as index,
-            item.value,
-            case
-                when jsonb_typeof(item.value) <> 'object' then 'It is no object.'
-                when coalesce(not pg_input_is_valid(item.value ->> 'delivery_id', 'uuid'), true)
-                    then 'delivery_id is no uuid.'
-                when
-                    jsonb_typeof(item.value -> 'attempt') is distinct from 'number'
-                    or item.value ->> 'attempt' !~ '^([1-9]|10)$'
-                    then 'attempt is not 1 to 10.'
-                when
-                    jsonb_typeof(item.value -> 'status') not in ('number', 'null')
-                    or item.value ->> 'status' !~ '^[1-9][0-9]{2}$'
-                    then 'status is not 100 to 999.'
-                when jsonb_typeof(item.value -> 'error') not in ('string', 'null') then 'error is no text.'
-                when
-                    jsonb_typeof(item.value -> 'retry_after_seconds') not in ('number', 'null')
-                    or (item.value ->> 'retry_after_seconds')::numeric not between 0 and 1e12
-                    then 'retry_after_seconds is not 0 or more.'
-                when
-                    jsonb_typeof(item.value -> 'duration_ms') not in ('number', 'null')
-                    or item.value ->> 'duration_ms' !~ '^[0-9]{1,9}$'
-                    then 'duration_ms is no whole number of milliseconds.'
-            end as problem
-        from jsonb_array_elements(reports) with ordinality as item (value, number)
+            judged.*,
+            -- As a column of its own: of "problem is null" the planner expects one row, and compares all with all.
+            judged.problem is null as is_sound
+        from (
+            select
+                item.number - 1 as index,
+                item.value,
+                case
+                    when jsonb_typeof(item.value) <> 'object' then 'It is no object.'
+                    when coalesce(not pg_input_is_valid(item.value ->> 'delivery_id', 'uuid'), true)
+                        then 'delivery_id is no uuid.'
+                    when
+                        jsonb_typeof(item.value -> 'attempt') is distinct from 'number'
+                        or item.value ->> 'attempt' !~ '^([1-9]|10)$'
+                        then 'attempt is not 1 to 10.'
+                    when
+                        jsonb_typeof(item.value -> 'status') not in ('number', 'null')
+                        or item.value ->> 'status' !~ '^[1-9][0-9]{2}$'
+                        then 'status is not 100 to 999.'
+                    when jsonb_typeof(item.value -> 'error') not in ('string', 'null') then 'error is no text.'
+                    when
+                        jsonb_typeof(item.value -> 'retry_after_seconds') not in ('number', 'null')
+                        or (item.value ->> 'retry_after_seconds')::numeric not between 0 and 1e12
+                        then 'retry_after_seconds is not 0 or more.'
+                    when
+                        jsonb_typeof(item.value -> 'duration_ms') not in ('number', 'null')
+                        or item.value ->> 'duration_ms' !~ '^[0-9]{1,9}$'
+                        then 'duration_ms is no whole number of milliseconds.'
+                end as problem
+            from jsonb_array_elements(reports) with ordinality as item (value, number)
+        ) as judged
     ),
 
     report as materialized (
@@ -3732,7 +3759,7 @@ begin
                 (told.value ->> 'duration_ms')::integer as duration_ms,
                 told.index
             from told
-            where told.problem is null
+            where told.is_sound
         ) as said
         order by
             said.delivery_id,
@@ -3876,7 +3903,7 @@ begin
                         jsonb_build_object('index', told.index, 'message', told.problem) order by told.index
                     )
                     from told
-                    where told.problem is not null
+                    where not told.is_sound
                 ),
                 '[]'
             )
@@ -4031,12 +4058,13 @@ begin
                 delivery.endpoint_id = endpoint.id
                 and delivery.state = 'dead'
         );
-    perform private.wake_delivery(woken.edge_function)
-    from (
-        select distinct known.edge_function
-        from ops.event_types as known
-        where replayed -> 'event_types' ? known.event_type
-    ) as woken;
+    perform private.wake_delivery(
+        variadic array(
+            select distinct known.edge_function
+            from ops.event_types as known
+            where replayed -> 'event_types' ? known.event_type
+        )
+    );
     return (replayed ->> 'count')::integer;
 end
 $$;

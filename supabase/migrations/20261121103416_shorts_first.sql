@@ -14377,101 +14377,101 @@ returns text
 stable
 security invoker
 set search_path = pg_catalog, pg_temp
-language sql
+language plpgsql
 as $$
-    select region_code || ':' || to_char(detected_at at time zone 'UTC', 'YYYY-MM-DD') || ':' || keyword
+begin
+    return region_code || ':' || to_char(detected_at at time zone 'UTC', 'YYYY-MM-DD') || ':' || keyword;
+end
 $$;
 comment on function private.trend_dedupe_key(text, text, timestamptz) is
 'One webhook event per keyword, region and UTC day, whichever sources saw it and however often it is detected.';
 
-create function private.tell_of_strong_trends(trend_ids uuid[])
-returns integer
-volatile
+create function private.strong_trend_events(trend_ids uuid[])
+returns jsonb
+stable
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
 language plpgsql
 as $$
-declare
-    events jsonb;
 begin
-    select
-        jsonb_agg(
-            jsonb_build_object(
-                'dedupe_key', private.trend_dedupe_key(trend.keyword, trend.region_code, trend.detected_at),
-                'data', jsonb_build_object(
-                    'id', trend.id,
-                    'keyword', trend.keyword,
-                    'region_code', trend.region_code,
-                    'data_source', trend.data_source,
-                    'trend_score', trend.trend_score,
-                    'growth_rate', trend.growth_rate,
-                    'search_volume', trend.search_volume,
-                    'z_score', trend.z_score,
-                    'q_value', trend.q_value,
-                    'model_version', trend.model_version,
-                    'detected_at', trend.detected_at,
-                    'expires_at', trend.expires_at
+    return (
+        select
+            jsonb_agg(
+                jsonb_build_object(
+                    'event_type', 'trend.detected',
+                    'dedupe_key', private.trend_dedupe_key(trend.keyword, trend.region_code, trend.detected_at),
+                    'data', jsonb_build_object(
+                        'id', trend.id,
+                        'keyword', trend.keyword,
+                        'region_code', trend.region_code,
+                        'data_source', trend.data_source,
+                        'trend_score', trend.trend_score,
+                        'growth_rate', trend.growth_rate,
+                        'search_volume', trend.search_volume,
+                        'z_score', trend.z_score,
+                        'q_value', trend.q_value,
+                        'model_version', trend.model_version,
+                        'detected_at', trend.detected_at,
+                        'expires_at', trend.expires_at
+                    )
                 )
+                order by trend.trend_score desc
             )
-            order by trend.trend_score desc
-        )
-    into events
-    from public.trending_keywords as trend
-    where trend.id = any(trend_ids);
-    if events is null then
-        return 0;
-    end if;
-    return ops.enqueue('trend.detected', events);
+        from public.trending_keywords as trend
+        where trend.id = any(trend_ids)
+    );
 end
 $$;
-comment on function private.tell_of_strong_trends(uuid[]) is
-'Writes trend.detected of these trends into the outbox. Returns how many events were new.';
+comment on function private.strong_trend_events(uuid[]) is
+'The events trend.detected of these trends, as ops.enqueue takes them; null when there are none.';
 
-create function private.tell_of_changed_trends(
+create function private.changed_trend_events(
     trend_ids uuid[],
     previous_scores double precision[],
     change text
 )
-returns integer
-volatile
+returns jsonb
+stable
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
 language plpgsql
 as $$
-declare
-    events jsonb;
 begin
-    select
-        jsonb_agg(
-            jsonb_build_object(
-                'dedupe_key', concat_ws(':', trend.id, trend.updated_at, trend.trend_score),
-                'data', jsonb_build_object(
-                    'id', trend.id,
-                    'keyword', trend.keyword,
-                    'region_code', trend.region_code,
-                    'data_source', trend.data_source,
-                    'trend_score', trend.trend_score,
-                    'previous_score', changed.previous_score,
-                    'growth_rate', trend.growth_rate,
-                    'detected_at', trend.detected_at,
-                    'expires_at', trend.expires_at,
-                    'model_version', trend.model_version,
-                    'change', tell_of_changed_trends.change
+    return (
+        select
+            jsonb_agg(
+                jsonb_build_object(
+                    'event_type', 'trend.updated',
+                    'dedupe_key', concat_ws(':', trend.id, trend.updated_at, trend.trend_score),
+                    'data', jsonb_build_object(
+                        'id', trend.id,
+                        'keyword', trend.keyword,
+                        'region_code', trend.region_code,
+                        'data_source', trend.data_source,
+                        'trend_score', trend.trend_score,
+                        'previous_score', changed.previous_score,
+                        'growth_rate', trend.growth_rate,
+                        'detected_at', trend.detected_at,
+                        'expires_at', trend.expires_at,
+                        'model_version', trend.model_version,
+                        'change', changed_trend_events.change
+                    )
                 )
+                order by trend.id
             )
-            order by trend.id
-        )
-    into events
-    from public.trending_keywords as trend
-    inner join unnest(trend_ids, previous_scores) as changed (id, previous_score) on trend.id = changed.id;
-    if events is null then
-        return 0;
-    end if;
-    return ops.enqueue('trend.updated', events);
+        from public.trending_keywords as trend
+        inner join unnest(trend_ids, previous_scores) as changed (id, previous_score) on trend.id = changed.id
+    );
 end
 $$;
-comment on function private.tell_of_changed_trends(uuid[], double precision[], text) is
-'Writes trend.updated of these trends into the outbox, each with its score before. Returns how many events were new.';
+comment on function private.changed_trend_events(uuid[], double precision[], text) is
+'The events trend.updated of these trends, each with its score before; null when there are none.';
 
 create function private.notify_trending_keyword()
 returns trigger
@@ -14493,8 +14493,12 @@ begin
     from new_trends as trend;
     -- An upsert that only updated fires this too, with nothing.
     if written is not null then
-        perform private.tell_of_strong_trends(strong);
-        perform private.tell_of_changed_trends(written, array[]::double precision[], 'inserted');
+        -- In one call: the secrets that a wake-up needs are read once.
+        perform ops.enqueue(
+            null,
+            coalesce(private.strong_trend_events(strong), '[]')
+            || private.changed_trend_events(written, array[]::double precision[], 'inserted')
+        );
         perform private.add_trend_news(written, 'inserted');
     end if;
     return null;
@@ -14539,8 +14543,11 @@ begin
         (now_trend.trend_score, now_trend.data_source, now_trend.keyword)
         is distinct from (old_trend.trend_score, old_trend.data_source, old_trend.keyword);
     if changed is not null then
-        perform private.tell_of_strong_trends(risen);
-        perform private.tell_of_changed_trends(changed, previous_scores, 'updated');
+        perform ops.enqueue(
+            null,
+            coalesce(private.strong_trend_events(risen), '[]')
+            || private.changed_trend_events(changed, previous_scores, 'updated')
+        );
         perform private.add_trend_news(changed, 'updated');
     end if;
     return null;
@@ -14591,6 +14598,7 @@ create table private.trend_news (
     change text not null,
     limited jsonb not null,
     full_row jsonb not null,
+    is_first boolean not null,
     created_at timestamptz not null default now(),
     constraint change_is_known check (change in ('inserted', 'updated'))
 );
@@ -14603,6 +14611,8 @@ comment on column private.trend_news.cursor is
 'Its number, without gaps and in the order of commits; null until its transaction commits.';
 comment on column private.trend_news.limited is 'What everybody may see of the trend.';
 comment on column private.trend_news.full_row is 'The trend as it was: for premium and up.';
+comment on column private.trend_news.is_first is
+'Whether it is the first of its statement: it has all be numbered when the transaction commits.';
 
 create table private.trend_news_counter (
     is_the_only_one boolean primary key default true,
@@ -14622,10 +14632,13 @@ returns void
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
 language plpgsql
 as $$
 begin
-    insert into private.trend_news (trend_id, keyword, region_code, change, limited, full_row)
+    insert into private.trend_news (trend_id, keyword, region_code, change, limited, full_row, is_first)
     select
         trend.id,
         trend.keyword,
@@ -14640,7 +14653,8 @@ begin
             'growth_rate', trend.growth_rate,
             'detected_at', trend.detected_at
         ),
-        to_jsonb(trend) || jsonb_build_object('change', add_trend_news.change)
+        to_jsonb(trend) || jsonb_build_object('change', add_trend_news.change),
+        row_number() over (order by trend.detected_at, trend.id) = 1
     from public.trending_keywords as trend
     where trend.id = any(trend_ids)
     order by
@@ -14662,6 +14676,9 @@ returns void
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
 language plpgsql
 as $$
 begin
@@ -14677,7 +14694,11 @@ begin
     from private.trend_news as news
     cross join unnest(array['trends', 'trends:premium', 'trends:pro', 'trends:enterprise']) as listeners (topic)
     where
-        news.cursor > broadcast_trend_news.after
+        -- Of very many the last will do: who hears it has a gap and asks for the others, a page at a time.
+        news.cursor > case
+            when broadcast_trend_news.up_to - broadcast_trend_news.after > 500 then broadcast_trend_news.up_to - 1
+            else broadcast_trend_news.after
+        end
         and news.cursor <= broadcast_trend_news.up_to
     order by news.cursor;
 exception
@@ -14686,48 +14707,59 @@ exception
 end
 $$;
 comment on function private.broadcast_trend_news(bigint, bigint) is
-'Broadcasts the news of these numbers in their order: limited for everybody, in full for each tier. Never raises.';
+'Broadcasts the news of these numbers in their order, of more than 500 the last alone: limited for everybody, in full '
+'for each tier. Never raises.';
 
 create function private.number_trend_news()
 returns trigger
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
 language plpgsql
 as $$
 declare
     before bigint;
-    numbered bigint;
+    up_to bigint;
 begin
-    -- The first row of the transaction numbered this one with it.
-    if exists (
-        select
-        from private.trend_news as news
-        where
-            news.id = new.id
-            and news.cursor is not null
-    ) then
-        return null;
-    end if;
     -- From here to the end of the commit nobody else gets a number: so numbers are in the order of commits.
     select counter.newest
     into before
     from private.trend_news_counter as counter
+    where
+        -- Else an earlier statement of the transaction numbered this one's with its own.
+        exists (
+            select
+            from private.trend_news as news
+            where
+                news.id = new.id
+                and news.cursor is null
+        )
     for update;
-    update private.trend_news as stored
-    set cursor = before + waiting.position
-    from (
-        select
-            news.id,
-            row_number() over (order by news.id) as position
-        from private.trend_news as news
-        where news.cursor is null
-    ) as waiting
-    where stored.id = waiting.id;
-    get diagnostics numbered = row_count;
+    if not found then
+        return null;
+    end if;
+    with numbered as (
+        update private.trend_news as stored
+        set cursor = before + waiting.position
+        from (
+            select
+                news.id,
+                row_number() over (order by news.id) as position
+            from private.trend_news as news
+            where news.cursor is null
+        ) as waiting
+        where stored.id = waiting.id
+        returning stored.id
+    )
+
     update private.trend_news_counter
-    set newest = before + numbered;
-    perform private.broadcast_trend_news(before, before + numbered);
+    set newest = before + (select count(*) from numbered)
+    returning newest
+    into up_to;
+    perform private.broadcast_trend_news(before, up_to);
     return null;
 exception
     when others then
@@ -14739,10 +14771,12 @@ $$;
 comment on function private.number_trend_news() is
 'Runs while the transaction commits: numbers all its news at once and broadcasts them.';
 
+-- Postgres asks for the condition at once: a statement of 5,000 trends leaves one call to the commit.
 create constraint trigger number_trend_news
 after insert on private.trend_news
 deferrable initially deferred
 for each row
+when (new.is_first)
 execute function private.number_trend_news();
 
 create function private.trend_news_after(
