@@ -227,7 +227,8 @@ from sample_keywords as known
 cross join generate_series(1, 15) as place (rank)
 on conflict do nothing;
 
--- Below 0.8, so that no webhook tells of them.
+-- No webhook, broadcast or notification tells of them.
+alter table public.trending_keywords disable trigger trending_keyword_notification;
 insert into public.trending_keywords (
     keyword,
     region_code,
@@ -269,6 +270,7 @@ select
 from sample_keywords as known
 where known.number % 10 = 0
 on conflict do nothing;
+alter table public.trending_keywords enable trigger trending_keyword_notification;
 
 insert into public.trend_predictions (
     id,
