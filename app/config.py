@@ -60,7 +60,8 @@ KEYS = (
     Key("SUPABASE_PUBLISHABLE_KEY", "The key that any client may hold: sb_publishable_…, or the older anon key.", ""),
     Key(
         "SUPABASE_SECRET_KEY",
-        "The server's key: sb_secret_…, or the older service_role key. Needed to ingest, replay and look after webhooks; never publish it.",
+        "The server's key: sb_secret_…, or the older service_role key. It ingests, replays and looks after webhooks; "
+        "never publish it.",
         "",
     ),
     Key(
@@ -79,7 +80,7 @@ KEYS = (
         "Where Bright Data's API answers; set it only to test against another server.",
         "",
     ),
-    Key("ONDOL_EMAIL", "Who signs in for `ondol feed`, `webhooks` and `notifications`: the address of an account of the project.", ""),
+    Key("ONDOL_EMAIL", "Who signs in for `ondol feed`, `webhooks` and `notifications`: an account's address.", ""),
     Key("ONDOL_PASSWORD", "The password of that account; it is asked for where it is not set.", ""),
     Key("ONDOL_TIMEOUT_SECONDS", "How long one call may take, in seconds; the default is 10.", "10"),
     Key("ONDOL_LANG", "The language of messages: en or ko; by default the locale decides.", ""),
