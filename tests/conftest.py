@@ -30,9 +30,8 @@ def stack() -> Iterator[Stack]:
     if all(part.state == "healthy" for part in supervisor.status(stack)):
         yield stack
         return
-    for_tests.up()
-    yield stack
-    for_tests.down()
+    with for_tests.running() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")

@@ -72,15 +72,10 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=SHARED, help="folder of the data sets")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     options = parser.parse_args()
-    stack = for_tests.test_stack()
-    if for_tests.COMMANDS["up"]() != 0:
-        return 1
-    try:
+    with for_tests.running() as stack:
         measured = [measure(stack, options.data / name, name=name) for name in NAMES]
         whole = options.data / GROWTH_OF
         measured.append(measure(stack, whole, name=f"{GROWTH_OF}, one country of eight", regions=("KR",)))
-    finally:
-        for_tests.COMMANDS["down"]()
     if options.json:
         rates = ("rows_per_second", "copy_rows_per_second", "ratio")
         print(json.dumps([{**asdict(each), **{rate: getattr(each, rate) for rate in rates}} for each in measured]))

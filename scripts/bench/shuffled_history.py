@@ -85,20 +85,14 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     options = parser.parse_args()
     real = read_history(options.data)
-    stack = for_tests.test_stack()
-    if for_tests.COMMANDS["up"]() != 0:
-        return 1
-    try:
-        with psycopg.connect(stack.database_url(), autocommit=True) as connection:
-            chosen = [] if options.no_choice else choose(connection, first_half(shuffled(real, seed=0)))
-            outcomes = [
-                replay(connection, shuffled(real, seed=seed), f"shuffled {seed}", half=len(real) // 2)
-                for seed in range(1, options.shuffles + 1)
-            ]
-            outcomes.append(replay(connection, real, "as it was", half=len(real) // 2))
-            outcomes.append(replay(connection, real, "as it was, all days", half=0))
-    finally:
-        for_tests.COMMANDS["down"]()
+    with for_tests.running() as stack, psycopg.connect(stack.database_url(), autocommit=True) as connection:
+        chosen = [] if options.no_choice else choose(connection, first_half(shuffled(real, seed=0)))
+        outcomes = [
+            replay(connection, shuffled(real, seed=seed), f"shuffled {seed}", half=len(real) // 2)
+            for seed in range(1, options.shuffles + 1)
+        ]
+        outcomes.append(replay(connection, real, "as it was", half=len(real) // 2))
+        outcomes.append(replay(connection, real, "as it was, all days", half=0))
     report(chosen, outcomes, as_json=options.json)
     return 0
 

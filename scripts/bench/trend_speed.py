@@ -125,19 +125,14 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     options = parser.parse_args()
     sizes = list(SIZES.values()) if options.size == "both" else [SIZES[options.size]]
-    stack = for_tests.test_stack()
-    if for_tests.COMMANDS["up"]() != 0:
-        return 1
-    try:
-        with psycopg.connect(
-            stack.database_url("supabase_admin"), autocommit=True, prepare_threshold=None
-        ) as connection:
-            # Its jobs would look at the same tables.
-            connection.execute("update cron.job set active = false")
-            detections = [measure(connection, size, rounds=options.rounds) for size in sizes]
-            forecasts = None if options.no_forecast else measure_forecast(connection, rounds=min(options.rounds, 3))
-    finally:
-        for_tests.COMMANDS["down"]()
+    with (
+        for_tests.running() as stack,
+        psycopg.connect(stack.database_url("supabase_admin"), autocommit=True, prepare_threshold=None) as connection,
+    ):
+        # Its jobs would look at the same tables.
+        connection.execute("update cron.job set active = false")
+        detections = [measure(connection, size, rounds=options.rounds) for size in sizes]
+        forecasts = None if options.no_forecast else measure_forecast(connection, rounds=min(options.rounds, 3))
     report(detections, forecasts, as_json=options.json)
     return 0
 

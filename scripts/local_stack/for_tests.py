@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import psycopg
 
@@ -34,6 +35,16 @@ def down() -> int:
     with supervisor.exclusive(test_stack()):
         supervisor.down(test_stack())
     return 0
+
+
+@contextmanager
+def running() -> Iterator[Stack]:
+    """A fresh test stack, ended with the block."""
+    up()
+    try:
+        yield test_stack()
+    finally:
+        down()
 
 
 def lint() -> int:
