@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,15 +49,35 @@ def without_queueing(stack: Stack) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def without_jobs(stack: Stack) -> Iterator[None]:
+    """For tests that compare whole tables: a job that runs between two looks would fold or forget other rows."""
+    with paused("%", stack):
+        yield
+
+
 @contextmanager
-def paused(job: str, stack: Stack) -> Iterator[None]:
-    switch = "select cron.alter_job(jobid, active := %s) from cron.job where jobname = %s"
+def paused(jobs: str, stack: Stack) -> Iterator[None]:
+    """None of the jobs whose names are like `jobs` starts, and none that has started still runs."""
+    stop = """
+        select job.jobid, cron.alter_job(job.jobid, active := false)
+        from cron.job as job where job.jobname like %s and job.active
+    """
+    running = """
+        select exists (
+            select from cron.job_run_details as run
+            where run.jobid = any(%s) and run.status in ('starting', 'running', 'sending', 'connecting')
+                and run.start_time > now() - interval '5 minutes'
+        )
+    """
     with psycopg.connect(stack.database_url("postgres"), autocommit=True) as connection:
-        connection.execute(switch, [False, job])
+        ids = [row[0] for row in connection.execute(stop, [jobs]).fetchall()]
         try:
+            while connection.execute(running, [ids]).fetchone() == (True,):
+                time.sleep(0.2)
             yield
         finally:
-            connection.execute(switch, [True, job])
+            connection.execute("select cron.alter_job(id, active := true) from unnest(%s::bigint[]) as id", [ids])
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ from rich.table import Table
 from scripts.local_stack import supervisor
 from scripts.local_stack.settings import REPOSITORY, Stack
 
-PORT_BASE = 51320
+PORT_BASE = 21320
 CONCURRENCY = 50  # posts at once, ours too
 PACED = 200  # events whose way is timed
 PACE_SECONDS = 0.05

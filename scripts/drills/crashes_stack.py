@@ -20,7 +20,7 @@ from scripts.local_stack.settings import Stack
 
 from .crashes_gates import Gate
 
-PORT_BASE = 49320
+PORT_BASE = 19320
 SWEEP_SECONDS = 2
 START_SECONDS = 60
 HOOKS = Path(__file__).with_name("crashes.sql")

@@ -33,7 +33,7 @@ from scripts.local_stack.settings import Stack
 
 from .subscriber_proxy import Proxy, proxy_to
 
-PORT_BASE = 57320
+PORT_BASE = 17320
 WATCH_JS = Path(__file__).with_name("subscriber_watch.mjs")
 CONNECTIONS = 3
 MOST_AT_ONCE = 10  # trends in one transaction

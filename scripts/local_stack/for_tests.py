@@ -13,7 +13,7 @@ from . import migrations, postgres, supervisor
 from .errors import StackError
 from .settings import Stack
 
-PORT_BASE = 55320
+PORT_BASE = 15320  # below 32768: the system gives no client such a port, so that none is taken before the stack starts
 ROOMS = ("public", "private", "ops")
 
 

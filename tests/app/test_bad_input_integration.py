@@ -65,7 +65,7 @@ class World:
         return found
 
 
-# Requests are counted whether they are refused or not. A job that runs every minute folds and forgets some others.
+# Requests are counted whether they are refused or not.
 TABLES = """
     select
         relnamespace::regnamespace::text,
@@ -84,7 +84,7 @@ DIGEST = sql.SQL(
 
 
 @pytest.fixture(scope="module")
-def world(stack: Stack) -> Iterator[World]:
+def world(stack: Stack, without_jobs: None) -> Iterator[World]:
     service = {"apikey": stack.keys.secret, "Content-Type": "application/json"}
     with (
         httpx.Client(base_url=stack.api_url, headers={"apikey": stack.keys.publishable}, timeout=60) as http,

@@ -11,7 +11,7 @@ import pytest
 
 from scripts.local_stack.settings import REPOSITORY
 
-PORT_BASE = "57320"
+PORT_BASE = "17320"
 
 
 class Checkout:

@@ -28,7 +28,7 @@ def quiet(message: str) -> None:
 @pytest.fixture(scope="module")
 def own_stack() -> Iterator[Stack]:
     """A stack of this module's own: its tests kill parts."""
-    stack = Stack.create("heal", port_base=56320)
+    stack = Stack.create("heal", port_base=16320)
     with supervisor.exclusive(stack):
         supervisor.reset(stack)
         try:

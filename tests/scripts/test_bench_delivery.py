@@ -13,7 +13,7 @@ from scripts.bench import delivery_speed
 from scripts.bench.delivery_speed import Backlog, System, opened, percentile, rate, receiving, tenths
 
 STARTED = 1_800_000_000.0
-PORT_BASE = 51320
+PORT_BASE = 21320
 
 
 def test_events_on_their_way_are_counted_at_the_receiver() -> None:
