@@ -1,0 +1,49 @@
+import type { ComponentChildren } from "preact";
+import { isRefusal } from "../client.ts";
+import { isOnline } from "../session.ts";
+import { link } from "../router.ts";
+import { t } from "../messages.ts";
+
+/** What stands where there is nothing to show: why, and what to do. */
+export function State(props: { icon?: string; title: string; children?: ComponentChildren; role?: "status" | "alert" }) {
+    return (
+        <div class="state" role={props.role ?? "status"}>
+            <p class="state-title">{props.title}</p>
+            {props.children}
+        </div>
+    );
+}
+
+export const Loading = () => (
+    <div class="loading" role="status" aria-label={t("loading")}>
+        <span />
+        <span />
+        <span />
+    </div>
+);
+
+/** `retry` is what to call again. Offline is told as such: nothing is wrong with what was asked. */
+export function Failed({ error, retry }: { error: unknown; retry?: () => void }) {
+    if (!isOnline.value) return <Offline retry={retry} />;
+    return (
+        <State title={t("failed")} role="alert">
+            <p>{isRefusal(error) ? (error.hint ?? error.message) : String(error)}</p>
+            {retry && <button onClick={retry}>{t("retry")}</button>}
+        </State>
+    );
+}
+
+export const Offline = ({ retry }: { retry?: () => void }) => (
+    <State title={t("offline")}>
+        <p>{t("offline.next")}</p>
+        {retry && <button onClick={retry}>{t("retry")}</button>}
+    </State>
+);
+
+export const SignedOut = ({ why }: { why: string }) => (
+    <State title={why}>
+        <a class="button primary" href={link("signin", { next: location.hash })}>
+            {t("signin")}
+        </a>
+    </State>
+);

@@ -1,0 +1,3 @@
+import { t } from "../messages.ts";
+
+export const Onboarding = () => <h1>{t("page.onboarding")}</h1>;

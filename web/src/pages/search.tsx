@@ -1,0 +1,3 @@
+import { t } from "../messages.ts";
+
+export const Search = () => <h1>{t("page.search")}</h1>;

@@ -1,0 +1,3 @@
+import { t } from "../messages.ts";
+
+export const SignIn = () => <h1>{t("page.signin")}</h1>;

@@ -1,0 +1,56 @@
+import { computed, effect, signal } from "@preact/signals";
+import type { User } from "@supabase/supabase-js";
+import { supabase } from "./client.ts";
+import { tierNow, type TierRow } from "./lib/tiers.ts";
+
+const LOOK_AGAIN_MS = 10_000; // nobody is told when a tier changes, so an open page asks
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+export const user = signal<User | null>(null);
+export const isOnline = signal(navigator.onLine);
+/** Undefined until it was read, null for no row: free. */
+const tierRow = signal<TierRow | null | undefined>();
+const now = signal(Date.now());
+
+const standing = computed(() => tierNow(tierRow.value ?? null, now.value));
+export const tier = computed(() => standing.value.tier);
+export const tierEndsAt = computed(() => tierRow.value?.expires_at ?? null);
+export const isPremium = computed(() => standing.value.isPremium);
+/** Had premium and has it no more: told as such, not offered as if new. */
+export const isExpired = computed(() => standing.value.isExpired);
+export const isTierKnown = computed(() => user.value === null || tierRow.value !== undefined);
+export const isAdmin = computed(() => user.value?.app_metadata.role === "admin");
+
+async function readTier(of: string): Promise<void> {
+    const { data, error } = await supabase.from("user_tiers").select("tier,expires_at").eq("user_id", of).maybeSingle();
+    if (error || user.value?.id !== of) return; // what was known stays; the next look may succeed
+    now.value = Date.now();
+    tierRow.value = data;
+}
+
+/** Follows who is signed in, and until when they have their tier. */
+export async function followSession(): Promise<void> {
+    addEventListener("online", () => (isOnline.value = true));
+    addEventListener("offline", () => (isOnline.value = false));
+    supabase.auth.onAuthStateChange((_, session) => {
+        // Told again for each renewed token; who it is changes seldom.
+        if (session?.user.id !== user.peek()?.id) tierRow.value = undefined;
+        user.value = session?.user ?? null;
+    });
+    await supabase.auth.getSession();
+
+    const person = computed(() => user.value?.id);
+    effect(() => {
+        const id = person.value;
+        if (!id) return;
+        void readTier(id);
+        const timer = setInterval(() => document.hidden || void readTier(id), LOOK_AGAIN_MS);
+        return () => clearInterval(timer);
+    });
+    effect(() => {
+        if (!tierEndsAt.value) return;
+        const left = Math.max(Date.parse(tierEndsAt.value) - Date.now(), 0);
+        const timer = setTimeout(() => (now.value = Date.now()), Math.min(left + 1, LONGEST_TIMER_MS));
+        return () => clearTimeout(timer);
+    });
+}
