@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from . import postgres, processes, supervisor
+from . import board, postgres, processes, supervisor
 from .errors import StackError
 from .settings import Stack, write_private
 
@@ -60,6 +60,8 @@ def run(
             try:
                 if once:
                     supervisor.reset(stack)
+                else:
+                    board.build(stack.repository, say)
                 supervisor.up(stack, say)
                 starting.close()  # from here on ./scripts/dev up may heal a part beside it
                 if not once:
@@ -80,12 +82,13 @@ def up(context: typer.Context, port_base: PortBase = None) -> None:
     stack = running_or_new(port_base or context.obj)
     try:
         with supervisor.exclusive(stack):
+            board.build(stack.repository, say)
             supervisor.up(stack, say)
     except KeyboardInterrupt:
         say("interrupted; ./scripts/dev up goes on from here, ./scripts/dev down ends what was started")
         raise typer.Exit(INTERRUPTED) from None
     write_environment(stack)
-    say(f"the stack is up at {stack.api_url}; end it with ./scripts/dev down")
+    say(f"the stack is up at {stack.api_url}, the board at {stack.board_url}; end both with ./scripts/dev down")
 
 
 @cli.command()
@@ -104,7 +107,11 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for 
     found = supervisor.status(stack)
     broken = [part.name for part in found if part.state != "healthy"]
     if as_json:
-        print(json.dumps({"api_url": stack.api_url, "parts": [vars(part) for part in found]}))
+        print(
+            json.dumps(
+                {"api_url": stack.api_url, "board_url": stack.board_url, "parts": [vars(part) for part in found]}
+            )
+        )
     else:
         table = Table("part", "state", "process", "port", box=None)
         for part in found:

@@ -181,8 +181,9 @@ def show_journeys(all_journeys: list[Journey], heard: Listeners, report: ReplayR
 async def stay_and_watch(stack: Stack, heard: Listeners, console: Console) -> None:
     """Show what comes in until Ctrl-C."""
     say = console.print
+    say(f"\n[dim]dev:[/] the board: [bold]{stack.board_url}[/]", soft_wrap=True)
     say(
-        f"\n[dim]dev:[/] the stack is up at {stack.api_url}; `.venv/bin/ondol trends watch` hears what comes.",
+        f"[dim]dev:[/] the stack is up at {stack.api_url}; `.venv/bin/ondol trends watch` hears what comes.",
         soft_wrap=True,
     )
     say("[dim]dev:[/] Ctrl-C ends everything that was started.")

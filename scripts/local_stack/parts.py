@@ -61,6 +61,12 @@ def parts(stack: Stack) -> list[Part]:
             port=ports.handler,
             environment=handler_environment(stack),
         ),
+        Part(
+            name="board",
+            command=[*module, "scripts.local_stack.board", str(stack.file)],
+            healthy=answers_http(ports.board),
+            port=ports.board,
+        ),
     ]
 
 

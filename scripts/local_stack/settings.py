@@ -44,6 +44,11 @@ class Ports:
             functions=base + 30,
         )
 
+    @property
+    def board(self) -> int:
+        """Where `supabase start` has Studio. Derived, so that a stack.json of an earlier version can be read."""
+        return self.gateway + 2
+
 
 @dataclass(frozen=True)
 class Keys:
@@ -72,6 +77,10 @@ class Stack:
         return f"http://127.0.0.1:{self.ports.gateway}"
 
     @property
+    def board_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.board}"
+
+    @property
     def run(self) -> Path:
         return self.state / "run"
 
@@ -97,6 +106,7 @@ class Stack:
             "ports": asdict(self.ports),
             "keys": asdict(self.keys),
             "api_url": self.api_url,
+            "board_url": self.board_url,
             "database_url": self.database_url(),
             "admin_database_url": self.database_url("supabase_admin"),
         }

@@ -26,7 +26,7 @@ class Checkout:
             if source.is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, folder / name)
-        for name in (".venv", "node_modules"):
+        for name in (".venv", "node_modules", "web/node_modules"):
             (folder / name).symlink_to(REPOSITORY / name)
 
     def start(self, *arguments: str, prefix: tuple[str, ...] = (), **environment: str) -> subprocess.Popen[str]:

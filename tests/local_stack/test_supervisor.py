@@ -18,7 +18,7 @@ from scripts.local_stack.settings import Ports, Stack
 
 from .conftest import PORT_BASE, Checkout
 
-PART_NAMES = ["postgres", "data-api", "realtime", "net-worker", "gateway", "handler"]
+PART_NAMES = ["postgres", "data-api", "realtime", "net-worker", "gateway", "handler", "board"]
 
 
 def quiet(message: str) -> None:
