@@ -6,10 +6,14 @@ import { tierNow, type TierRow } from "./lib/tiers.ts";
 const LOOK_AGAIN_MS = 10_000; // nobody is told when a tier changes, so an open page asks
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
+const DEFAULTS = { notifications: true, auto_play: true };
+
 export const user = signal<User | null>(null);
 export const isOnline = signal(navigator.onLine);
 /** Undefined until it was read, null for no row: free. */
 const tierRow = signal<TierRow | null | undefined>();
+/** The part of users.settings that this board goes by. */
+export const settings = signal(DEFAULTS);
 const now = signal(Date.now());
 
 const standing = computed(() => tierNow(tierRow.value ?? null, now.value));
@@ -28,13 +32,26 @@ async function readTier(of: string): Promise<void> {
     tierRow.value = data;
 }
 
+async function readSettings(of: string): Promise<void> {
+    const { data } = await supabase.from("users").select("settings").eq("id", of).maybeSingle();
+    if (user.value?.id === of && data) settings.value = { ...settings.value, ...(data.settings as object) };
+}
+
+/** Asks for the tier at once, as when something that it allowed was refused. */
+export function lookAgain(): void {
+    if (user.value) void readTier(user.value.id);
+}
+
 /** Follows who is signed in, and until when they have their tier. */
 export async function followSession(): Promise<void> {
     addEventListener("online", () => (isOnline.value = true));
     addEventListener("offline", () => (isOnline.value = false));
     supabase.auth.onAuthStateChange((_, session) => {
         // Told again for each renewed token; who it is changes seldom.
-        if (session?.user.id !== user.peek()?.id) tierRow.value = undefined;
+        if (session?.user.id !== user.peek()?.id) {
+            tierRow.value = undefined;
+            settings.value = DEFAULTS;
+        }
         user.value = session?.user ?? null;
     });
     await supabase.auth.getSession();
@@ -44,6 +61,7 @@ export async function followSession(): Promise<void> {
         const id = person.value;
         if (!id) return;
         void readTier(id);
+        void readSettings(id);
         const timer = setInterval(() => document.hidden || void readTier(id), LOOK_AGAIN_MS);
         return () => clearInterval(timer);
     });

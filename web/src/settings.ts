@@ -1,4 +1,4 @@
-import { effect, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 
 /** What this browser remembers: language and theme. */
 export type Language = "ko" | "en";
@@ -33,3 +33,8 @@ effect(() => {
 effect(() => {
     document.documentElement.dataset.theme = theme.value;
 });
+
+const prefersDark = matchMedia("(prefers-color-scheme: dark)");
+const deviceIsDark = signal(prefersDark.matches);
+prefersDark.addEventListener("change", ({ matches }) => (deviceIsDark.value = matches));
+export const isDark = computed(() => (theme.value === "auto" ? deviceIsDark.value : theme.value === "dark"));
