@@ -4,6 +4,7 @@ import { beforeAll, expect, test, vi } from "vitest";
 vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener() {} }));
 vi.stubGlobal("document", { documentElement: { dataset: {} } });
 vi.stubGlobal("localStorage", { getItem: () => null, setItem() {} });
+vi.stubGlobal("navigator", { language: "en-US", onLine: true });
 vi.stubGlobal("location", { hash: "" });
 vi.stubGlobal("addEventListener", () => {});
 

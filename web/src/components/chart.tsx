@@ -63,7 +63,8 @@ export const hours = ({ ember, glow, line, soft }: Colours): Omit<uPlot.Options,
 /** A line of scores, and between what each should lie. */
 export const outlook = ({ ember, glow, line, soft }: Colours): Omit<uPlot.Options, "width" | "height"> => ({
     ...QUIET,
-    scales: { y: { range: [0, 1] } },
+    // Room beside the outermost points, which would be cut in half.
+    scales: { x: { range: (_, first, last) => [first - (last - first) * 0.05, last + (last - first) * 0.05] }, y: { range: [0, 1] } },
     axes: [
         {
             stroke: soft,
@@ -76,9 +77,9 @@ export const outlook = ({ ember, glow, line, soft }: Colours): Omit<uPlot.Option
     ],
     series: [
         {},
-        { stroke: ember, width: 2, points: { show: true, size: 8, fill: ember } },
         { stroke: line, width: 1, points: { show: false } },
         { stroke: line, width: 1, points: { show: false } },
+        { stroke: ember, width: 2, points: { show: true, size: 8, fill: ember } }, // last: over the band
     ],
-    bands: [{ series: [3, 2], fill: glow }],
+    bands: [{ series: [2, 1], fill: glow }],
 });

@@ -21,6 +21,8 @@ export function KeywordBox(props: {
     label: string;
     value: string;
     placeholder?: string;
+    /** The heading above says it already; a screen reader still needs it here. */
+    isTitled?: boolean;
     onInput: (typed: string) => void;
     /** Enter, or a suggestion that was chosen. */
     onChoose: (keyword: string) => void;
@@ -79,7 +81,9 @@ export function KeywordBox(props: {
 
     return (
         <div class="keyword-box">
-            <label for={id}>{props.label}</label>
+            <label for={id} class={props.isTitled ? "unseen" : ""}>
+                {props.label}
+            </label>
             <input
                 id={id}
                 type="text"

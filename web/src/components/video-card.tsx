@@ -39,12 +39,12 @@ export function VideoCard(props: {
                         .join(" · ")}
                 </p>
                 {props.children}
-                <div class="row actions">
-                    <button class="primary" onClick={props.onWatch}>
-                        {t("video.watch")}
-                    </button>
-                    {props.actions}
-                </div>
+            </div>
+            <div class="row actions">
+                <button class="primary" onClick={props.onWatch}>
+                    {t("video.watch")}
+                </button>
+                {props.actions}
             </div>
         </article>
     );

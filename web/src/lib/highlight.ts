@@ -8,7 +8,8 @@ export function parts(text: string, highlights: [start: number, length: number][
     const letters = [...text];
     const cut: Part[] = [];
     let at = 0;
-    const add = (to: number, isFound: boolean) => {
+    const add = (end: number, isFound: boolean) => {
+        const to = Math.min(end, letters.length);
         if (to > at) cut.push({ text: letters.slice(at, to).join(""), isFound });
         at = Math.max(at, to);
     };

@@ -105,6 +105,7 @@ export function Search() {
             >
                 <KeywordBox
                     label={t("page.search")}
+                    isTitled
                     placeholder={t("search.placeholder")}
                     value={typed.value}
                     onInput={(value) => (typed.value = value)}

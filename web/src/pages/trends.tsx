@@ -13,7 +13,7 @@ import { isExpired, isOnline, isPremium, isTierKnown, lookAgain, user } from "..
 
 const REGIONS = ["KR", "US", "JP"] as const;
 const EVERYWHERE = "all";
-const READ_AGAIN_MS = 60_000; // what has expired goes without news
+const READ_AGAIN_MS = 30_000; // what is closed or has expired goes without news
 const SURE_AFTER_MS = 300;
 const SAY_EACH_MS = 3_000;
 const HOUR = 3_600;
@@ -47,7 +47,7 @@ async function wholeList(region: string): Promise<BoardTrend[]> {
     return boardOf(data.map((row) => lineOf(row)));
 }
 
-/** What is foretold of these keywords for the days from now on, the next day first. */
+/** What was last foretold of these keywords, for tomorrow where that was done already. */
 async function predictionsOf(board: BoardTrend[]): Promise<Predictions> {
     const today = new Date(Date.now() + 9 * HOUR * 1000).toISOString().slice(0, 10); // days are Korea's
     const { data, error } = await supabase
@@ -55,10 +55,10 @@ async function predictionsOf(board: BoardTrend[]): Promise<Predictions> {
         .select("keyword,region_code,predicted_for_date,predicted_score,confidence_interval,confidence_level")
         .in("keyword", [...new Set(board.map(({ keyword }) => keyword))])
         .gte("predicted_for_date", today)
-        .order("predicted_for_date", { ascending: false })
-        .order("prediction_date", { ascending: true });
+        .order("predicted_for_date")
+        .order("prediction_date");
     if (error) throw error;
-    return new Map(data.map((row) => [`${row.region_code} ${row.keyword}`, row])); // the last one wins: nearest, newest
+    return new Map(data.map((row) => [`${row.region_code} ${row.keyword}`, row])); // the last one wins
 }
 
 let leaving: Promise<unknown> = Promise.resolve(); // a topic is left before it is joined again
@@ -308,9 +308,9 @@ function Outlook(props: { of: WholeTrend; prediction?: Prediction; interval: [nu
         const now = Math.min(Date.now(), at - DAY_MS);
         return [
             [now / 1000, at / 1000],
-            [of.trend_score, prediction.predicted_score],
             [of.trend_score, interval[0]],
             [of.trend_score, interval[1]],
+            [of.trend_score, prediction.predicted_score],
         ] as [number[], number[], number[], number[]];
     }, [of.trend_score, prediction]);
     return (
@@ -330,7 +330,7 @@ function Outlook(props: { of: WholeTrend; prediction?: Prediction; interval: [nu
                         })}
                     </figcaption>
                     <Chart data={next} options={outlook} height={160} label={t("trends.next.label", {
-                        score: format.score(next[1][1]!),
+                        score: format.score(next[3][1]!),
                         from: format.score(interval![0]),
                         to: format.score(interval![1]),
                     })} />
