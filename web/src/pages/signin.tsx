@@ -26,7 +26,7 @@ export function SignIn() {
     const said = useSignal<{ key: Key; isBad: boolean } | null>(null);
 
     useEffect(() => {
-        if (user.value && !isWorking.value) go(nextPage(next));
+        if (user.value) go(isNew ? link("onboarding") : nextPage(next));
     }, [user.value?.id]);
     useEffect(() => {
         said.value = null;
@@ -42,7 +42,6 @@ export function SignIn() {
             const { data, error } = isNew ? await supabase.auth.signUp(account) : await supabase.auth.signInWithPassword(account);
             if (error) throw error;
             if (!data.session) said.value = { key: "signin.confirm", isBad: false };
-            else go(isNew ? link("onboarding") : nextPage(next));
         } catch (error) {
             const code = isAuthApiError(error) ? (error.code ?? "") : "";
             said.value = { key: KNOWN[code] ?? (isOnline.value ? "failed" : "offline"), isBad: true };
