@@ -1,11 +1,12 @@
 import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { isRefusal } from "../client.ts";
 import { isOnline } from "../session.ts";
 import { link } from "../router.ts";
 import { t } from "../messages.ts";
 
 /** What stands where there is nothing to show: why, and what to do. */
-export function State(props: { icon?: string; title: string; children?: ComponentChildren; role?: "status" | "alert" }) {
+export function State(props: { title: string; children?: ComponentChildren; role?: "status" | "alert" }) {
     return (
         <div class="state" role={props.role ?? "status"}>
             <p class="state-title">{props.title}</p>
@@ -24,6 +25,12 @@ export const Loading = () => (
 
 /** `retry` is what to call again. Offline is told as such: nothing is wrong with what was asked. */
 export function Failed({ error, retry }: { error: unknown; retry?: () => void }) {
+    const wasOffline = useRef(false);
+    const online = isOnline.value;
+    useEffect(() => {
+        if (online && wasOffline.current) retry?.(); // nobody has to press the button for that
+        wasOffline.current = !online;
+    }, [online]);
     if (!isOnline.value) return <Offline retry={retry} />;
     return (
         <State title={t("failed")} role="alert">
