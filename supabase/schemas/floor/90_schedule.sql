@@ -26,6 +26,9 @@ select cron.schedule('floor-watch-health', '5-59/10 * * * *', 'select count(*) f
 -- Every 5 minutes: a request counts for one.
 select cron.schedule('floor-purge-counted-requests', '*/5 * * * *', 'select private.purge_counted_requests()');
 
+-- Every 15 minutes: the figures of the house, for the operator's curves.
+select cron.schedule('floor-record-figures', '3-59/15 * * * *', 'select ops.record_figures()');
+
 -- Every hour: the sweep alone leaves 8,640 runs a day, and pg_cron never tidies its own history.
 select cron.schedule(
     'floor-purge-cron-history',

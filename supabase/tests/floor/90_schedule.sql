@@ -1,6 +1,6 @@
 -- The floor's jobs are exactly these, and they run.
 begin;
-select plan(18);
+select plan(19);
 
 select results_eq(
     $$
@@ -22,6 +22,7 @@ select results_eq(
         ('floor-purge-cron-history', '15 * * * *', true),
         ('floor-purge-job-runs', '20 17 * * *', true),
         ('floor-purge-outbox', '20 * * * *', true),
+        ('floor-record-figures', '3-59/15 * * * *', true),
         ('floor-reencrypt', '* * * * *', true),
         ('floor-seal-audit-log', '* * * * *', true),
         ('floor-snapshot-table-sizes', '0 18 * * *', true),

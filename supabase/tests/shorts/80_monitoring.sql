@@ -1,6 +1,6 @@
 -- The room's figures: seven in one row, and not for people.
 begin;
-select plan(10);
+select plan(11);
 \ir ../outcome.psql
 
 select is(
@@ -61,6 +61,14 @@ select results_eq(
     'S-137: mean time, cache hits, people and mean rating of the last hour''s searches'
 );
 select is((select count(*) from ops.performance_dashboard), 1::bigint, 'S-276: one row');
+select is(
+    private.shorts_figures(now()),
+    '{
+        "active_cache_count": 1, "avg_cache_hits": 3.50, "avg_response_time": 117.00, "cache_hit_count": 2,
+        "active_users": 2, "avg_satisfaction": 4.50
+    }'::jsonb,
+    'the history of figures gets the same six'
+);
 select is((select last_updated from ops.performance_dashboard), now(), 'S-222: of this moment');
 
 select is(

@@ -183,6 +183,7 @@ def test_every_function_of_the_database_has_its_method() -> None:
         *("claim_webhook_deliveries", "record_webhook_deliveries"),
         *("receive_trend_event", "receive_trend_update"),
         *("custom_access_token_hook", "erase_user", "health_check"),
+        *("operator_report", "operator_replay"),  # for an admin who is signed in, on the board
         *("open_ai_turn", "close_ai_turn"),  # the two halves of a turn, for the edge function ai-chat
     }
     assert len(functions) > 20
