@@ -37,3 +37,12 @@ test("a figure that is missing at a point is a gap of its own series", () => {
 });
 
 test("no points are no series", () => expect(seriesOf([])).toEqual({ at: [], series: [] }));
+
+test("time that was skipped is a gap", () => {
+    const minutes = [0, 1, 3, 6];
+    const { at, series } = seriesOf(
+        minutes.map((minute) => ({ at: new Date(minute * 60_000).toISOString(), figures: { a: minute } })),
+    );
+    expect(at).toEqual([0, 60, 180, 240, 360]);
+    expect(series[0]?.values).toEqual([0, 1, 3, null, 6]);
+});

@@ -46,8 +46,21 @@ export interface Series {
     most: number;
 }
 
+const FEWEST_STEPS_OF_A_GAP = 2.5;
+
+/** A point without figures where time was skipped: a curve that is drawn across would tell what nobody measured. */
+function withGaps(points: Point[]): Point[] {
+    const times = points.map((point) => Date.parse(point.at));
+    const step = Math.min(...times.slice(1).map((time, before) => time - times[before]!));
+    return points.flatMap((point, index) => {
+        const skipped = index > 0 && times[index]! - times[index - 1]! > step * FEWEST_STEPS_OF_A_GAP;
+        return skipped ? [{ at: new Date(times[index - 1]! + step).toISOString(), figures: {} }, point] : [point];
+    });
+}
+
 /** The points of all figures together, as one series for each name; what a point lacks is null. */
-export function seriesOf(points: Point[]): { at: number[]; series: Series[] } {
+export function seriesOf(taken: Point[]): { at: number[]; series: Series[] } {
+    const points = withGaps(taken);
     const at = points.map((point) => Date.parse(point.at) / 1000);
     const names = [...new Set(points.flatMap((point) => Object.keys(point.figures)))].sort();
     const series = names.map((name) => {
