@@ -291,7 +291,9 @@ select results_eq(
             user_id,
             new_data
         from ops.audit_logs_enhanced
-        where function_name = 'operator_replay'
+        where
+            function_name = 'operator_replay'
+            and created_at >= now()
     $$,
     $$values ('REPLAY', '11111111-1111-4111-8111-111111111111'::uuid, '{"replayed": 1, "asked_for": 1}'::jsonb)$$,
     'the audit log says who did it'
