@@ -1,0 +1,73 @@
+"""The board in a real browser: each *.test.mjs beside this file drives headless Chromium on the running stack.
+
+Screenshots of every page are written to .local/screenshots for a person to look at.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scripts.local_stack import board
+from scripts.local_stack.settings import REPOSITORY, Stack
+from tests.node_tests import run_node_tests
+
+pytestmark = pytest.mark.usefixtures("without_purge")
+
+FILES = sorted(Path(__file__).parent.glob("*.test.mjs"))
+SCREENSHOTS = REPOSITORY / ".local" / "screenshots"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+MOST_SCRIPT_BYTES = 200_000
+
+
+@pytest.fixture(scope="module")
+def build() -> Path:
+    """The board's static files, built when its sources changed."""
+    board.build(REPOSITORY, print)
+    return REPOSITORY / "web" / "dist"
+
+
+@pytest.fixture(scope="module")
+def browser() -> str:
+    found = os.environ.get("ONDOL_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.fail("No Chromium to drive. Install it with ./scripts/setup --for-tests, or name it in ONDOL_CHROMIUM.")
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name.removesuffix(".test.mjs"))
+def test_in_chromium(file: Path, stack: Stack, build: Path, browser: str) -> None:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "BOARD_URL": stack.board_url,
+        "CHROMIUM": browser,
+        "DATABASE_URL": stack.database_url(),
+        "SCREENSHOTS": str(SCREENSHOTS),
+        "SUPABASE_URL": stack.api_url,
+        "SUPABASE_PUBLISHABLE_KEY": stack.keys.publishable,
+        "SUPABASE_SECRET_KEY": stack.keys.secret,
+    }
+    run_node_tests(file, settings)
+
+
+def test_the_script_is_small(build: Path) -> None:
+    """All JavaScript that the board can ever load, as a host would send it."""
+    scripts = list(build.rglob("*.js"))
+    sent = sum(len(gzip.compress(script.read_bytes(), 9)) for script in scripts)
+    assert scripts
+    assert sent <= MOST_SCRIPT_BYTES
+
+
+def test_no_code_and_no_style_stands_in_the_page(build: Path) -> None:
+    """The policy would refuse them, and a message from the browser is all that anybody would see."""
+    page = (build / "index.html").read_text(encoding="utf-8")
+    assert "<script>" not in page
+    assert "<style" not in page
+    assert "style=" not in page
+    for source in (REPOSITORY / "web" / "src").rglob("*.ts*"):
+        text = source.read_text(encoding="utf-8")
+        assert not any(word in text for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write")), source
