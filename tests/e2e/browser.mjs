@@ -210,6 +210,5 @@ export async function close() {
     for (const context of opened) await context.close();
     await browser?.close();
     for (const id of people) await service.auth.admin.deleteUser(id);
-    await service.realtime.disconnect();
     await sql.end();
 }

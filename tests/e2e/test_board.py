@@ -70,4 +70,6 @@ def test_no_code_and_no_style_stands_in_the_page(build: Path) -> None:
     assert "style=" not in page
     for source in (REPOSITORY / "web" / "src").rglob("*.ts*"):
         text = source.read_text(encoding="utf-8")
-        assert not any(word in text for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write")), source
+        assert not any(word in text for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write")), (
+            source
+        )
