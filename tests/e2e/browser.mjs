@@ -22,18 +22,18 @@ const FLAGS = [
 ];
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
-// Neither is reached by a test: a picture is one pixel, the player says what a test has it say.
+// Neither is reached by a test: a picture is one pixel; the player says that it plays, or that it may not be
+// embedded (`context.broken`).
 const PIXEL = Buffer.from("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7", "base64");
 const PLAYER = `<!doctype html><title>player</title><script>
+    let isHeard = false;
     addEventListener("message", ({ data }) => {
-        let asked = data;
-        try { asked = typeof data === "string" ? JSON.parse(data) : data; } catch {}
-        if (asked?.event !== "listening") return;
-        parent.postMessage(JSON.stringify({ event: "onReady", id: asked.id, channel: asked.channel }), "*");
-        const error = new URLSearchParams(location.search).get("tested_error") ?? globalThis.name;
-        if (/^\\d+$/.test(error)) {
-            parent.postMessage(JSON.stringify({ event: "onError", info: Number(error), id: asked.id }), "*");
-        }
+        if (isHeard || JSON.parse(data).event !== "listening") return;
+        isHeard = true;
+        const say = (event, info) => parent.postMessage(JSON.stringify({ event, info, id: 1, channel: "widget" }), "*");
+        if (%broken%) return say("onError", 150);
+        say("onStateChange", 1);
+        for (let second = 1; second <= 29; second++) say("infoDelivery", { currentTime: second, duration: 30 });
     });
 </script>`;
 
@@ -67,8 +67,8 @@ const people = new Set();
 
 /** A page of its own context: `page.problems` collects what no page may have. */
 export async function open({ language = "en", scheme = "light", width = 1280, height = 900, state, path = "" } = {}) {
-    browser ??= await chromium.launch({ executablePath: CHROMIUM, headless: true, args: FLAGS });
-    const context = await browser.newContext({
+    browser ??= chromium.launch({ executablePath: CHROMIUM, headless: true, args: FLAGS });
+    const context = await (await browser).newContext({
         colorScheme: scheme,
         locale: language === "ko" ? "ko-KR" : "en-US",
         reducedMotion: "reduce",
@@ -78,7 +78,7 @@ export async function open({ language = "en", scheme = "light", width = 1280, he
     opened.add(context);
     await context.route("https://i.ytimg.com/**", (route) => route.fulfill({ contentType: "image/gif", body: PIXEL }));
     await context.route("https://www.youtube-nocookie.com/**", (route) =>
-        route.fulfill({ contentType: "text/html", body: PLAYER }),
+        route.fulfill({ contentType: "text/html", body: PLAYER.replace("%broken%", String(context.broken ?? false)) }),
     );
     const page = await context.newPage();
     page.setDefaultTimeout(WITHIN_MS);
@@ -197,18 +197,23 @@ export async function storeVideos(keyword, rows) {
     return videos.map(({ video_id }) => video_id);
 }
 
+/** People first: what they did refers to the videos. */
 export async function removeVideos(ids) {
-    for (const table of ["video_interactions", "keyword_video_mappings"]) {
-        await sql`delete from ${sql(`public.${table}`)} where video_id = any(${ids})`;
-    }
+    await removePeople();
+    await sql`delete from public.keyword_video_mappings where video_id = any(${ids})`;
     await sql`delete from public.cached_videos where video_id = any(${ids})`;
     await fold();
+}
+
+async function removePeople() {
+    for (const id of people) await ok(service.auth.admin.deleteUser(id));
+    people.clear();
 }
 
 /** Ends what the tests of one file have open. */
 export async function close() {
     for (const context of opened) await context.close();
-    await browser?.close();
-    for (const id of people) await service.auth.admin.deleteUser(id);
+    await (await browser)?.close();
+    await removePeople();
     await sql.end();
 }
