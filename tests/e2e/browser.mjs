@@ -164,13 +164,14 @@ export async function signIn(page, { email }) {
     await page.getByRole("link", { name: "Profile" }).waitFor();
 }
 
-/** What the job does every minute: search and feed read the cards. */
+/** What the jobs do every minute: search and feed read cards, what is typed is completed from the suggestions. */
 export async function fold() {
     for (let round = 0; round < 100; round++) {
         await sql`select private.fold_video_cards()`;
         const [{ left }] = await sql`select count(*)::int as left from private.card_marks`;
-        if (left === 0) return;
+        if (left === 0) break;
     }
+    await sql`select private.refresh_suggestions()`;
 }
 
 /** Videos that play, found by `keyword`; rows may say more. */

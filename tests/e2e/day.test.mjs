@@ -72,8 +72,8 @@ test("sign up, onboard, search 맛집, watch, like: the feed changes", async () 
     await page.getByRole("option", { name: /맛집/ }).first().waitFor();
     await main.getByRole("combobox", { name: "Search" }).fill("맛집");
     await page.keyboard.press("Enter");
-    await main.locator("mark").first().waitFor();
-    assert.equal(await main.locator("mark").first().innerText(), "맛집");
+    await main.getByRole("article").locator("mark").first().waitFor();
+    assert.equal(await main.getByRole("article").locator("mark").first().innerText(), "맛집");
 
     await page.getByRole("navigation").getByRole("link", { name: "Feed" }).click();
     const first = page.getByRole("article").first();

@@ -74,6 +74,12 @@ test("each page is there for a visitor", async () => {
     clean(page);
 });
 
+test("what looks for violations finds one that was put there", async () => {
+    const page = await open();
+    await page.evaluate(() => document.querySelector("main").append(document.createElement("input")));
+    assert.match((await violations(page)).join(), /^label: /);
+});
+
 test("offline and a failing server are told, with a way on", async () => {
     const page = await open();
     await page.context().setOffline(true);

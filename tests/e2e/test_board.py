@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,14 @@ def test_in_chromium(file: Path, stack: Stack, build: Path, browser: str) -> Non
         "SUPABASE_SECRET_KEY": stack.keys.secret,
     }
     run_node_tests(file, settings)
+
+
+def test_the_pure_parts_of_the_board() -> None:
+    """web/test, by vitest."""
+    done = subprocess.run(
+        ["npm", "test"], cwd=REPOSITORY / "web", capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_script_is_small(build: Path) -> None:

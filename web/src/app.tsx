@@ -33,12 +33,13 @@ const Nowhere = () => (
 
 export function App() {
     const { page } = route.value;
-    const Page = PAGES[page] ?? Nowhere;
+    const isKnown = Object.hasOwn(PAGES, page); // an address may say __proto__
+    const Page = (isKnown && PAGES[page]) || Nowhere;
     const main = useRef<HTMLElement>(null);
     const first = useRef(true);
 
     useEffect(() => {
-        document.title = `${page in PAGES ? t(`page.${page}` as Key) : t("nowhere")} · Ondol`;
+        document.title = `${isKnown ? t(`page.${page}` as Key) : t("nowhere")} · Ondol`;
     }, [page, language.value]);
     useEffect(() => {
         // As a browser does for a new page: a screen reader begins at its top.
