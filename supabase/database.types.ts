@@ -1687,6 +1687,14 @@ export type Database = {
         Args: { "message": string; "session"?: string };
         Returns: Json;
       };
+      "operator_replay": {
+        Args: { "delivery_ids"?: (string)[]; "endpoint_id"?: string };
+        Returns: number;
+      };
+      "operator_report": {
+        Args: { "days"?: number; "section": string };
+        Returns: Json;
+      };
       "personalized_feed": {
         Args: { "cursor"?: string; "limit"?: number };
         Returns: Json;

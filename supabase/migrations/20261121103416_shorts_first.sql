@@ -24793,6 +24793,19 @@ comment on column ops.performance_dashboard.last_updated is 'When it was asked.'
 
 grant select on ops.performance_dashboard to app_service;
 
+create function private.shorts_figures(at timestamptz)
+returns jsonb
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+language sql
+as $$
+    select to_jsonb(dashboard) - 'last_updated'
+    from ops.performance_dashboard as dashboard
+$$;
+comment on function private.shorts_figures(timestamptz) is
+'The room''s dashboard, for the history of figures that the floor keeps.';
+
 -- supabase/schemas/shorts/90_schedule.sql
 
 -- Promises that trends are looked for and figures kept without anybody asking: all of the room's jobs, each one
