@@ -24,7 +24,8 @@ KNOWN_HOSTS = {
     *("apache.org", "github.com", "keepachangelog.com", "semver.org", "standardwebhooks.com"),
     *("googleapis.com", "developers.google.com", "console.cloud.google.com", "youtube.com", "i.ytimg.com"),
     *("api.brightdata.com", "docs.brightdata.com"),
-    *("dotenvx.com", "paulmillr.com"),  # the lock file: where two authors take donations
+    *("youtube-nocookie.com", "w3.org"),  # the player of the board, the namespace of its icon
+    *("dotenvx.com", "paulmillr.com", "opencollective.com", "tidelift.com"),  # lock files: where authors take donations
 }
 RESERVED = (".test", ".example", ".invalid")
 ADDRESS = re.compile(r"https?://(?:www\.)?((?:[a-z0-9-]+\.)+[a-z]{2,})\b")

@@ -233,7 +233,7 @@ select ok(
 
 -- Dead letters.
 select public.register_webhook_endpoint(
-    'https://hooks.example.com/path?token=planted', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', '{alert.opened}'
+    'https://hooks.example/path?token=planted', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', '{alert.opened}'
 ) as endpoint
 \gset
 delete from ops.webhook_deliveries;
@@ -266,7 +266,7 @@ select is(
     - array['delivery_id', 'webhook_id', 'created_at', 'died_at'],
     jsonb_build_object(
         'event_type', 'alert.opened',
-        'endpoint_id', :'endpoint', 'endpoint', format('hooks.example.com (%s)', :'endpoint'),
+        'endpoint_id', :'endpoint', 'endpoint', format('hooks.example (%s)', :'endpoint'),
         'is_a_persons', false, 'can_replay', true, 'attempt', 10, 'last_status', 500, 'last_error', 'HTTP 500'
     ),
     'each with its reason, and of the address the host alone'
