@@ -8,6 +8,7 @@ import {
     clean,
     close,
     forget,
+    mark,
     open,
     pause,
     person,
@@ -27,7 +28,7 @@ before(async () => {
     videos = await storeVideos(
         "맛집",
         Array.from({ length: 24 }, (_, number) => ({
-            title: `${names[number % names.length]} ${number + 1}`,
+            title: `${names[number % names.length]} ${mark()}`,
             channel_name: `채널 ${number % 5}`,
         })),
     );

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 
-import { clean, close, giveTier, mark, open, person, signIn, sql, visit } from "./browser.mjs";
+import { clean, close, giveTier, mark, open, pause, person, signIn, sql, visit } from "./browser.mjs";
 
 const SOON_MS = 2_000;
 const own = `e2e ${mark()} `;
@@ -14,6 +14,9 @@ after(async () => {
     await sql`delete from public.trending_keywords where keyword like ${`${own}%`}`;
     await close();
 });
+
+/** Joining is not what is timed. */
+const live = (page) => page.getByText("Live", { exact: true }).waitFor();
 
 /** Inserts, and says after how long the page showed it. */
 async function shown(pages, keyword) {
@@ -34,7 +37,7 @@ test("a trend inserted in SQL is on the board within 2 s: limited for a visitor,
     await visit(visitor, "trends");
     const loads = new Map([visitor, premium].map((page) => [page, 0]));
     for (const page of loads.keys()) page.on("load", () => loads.set(page, loads.get(page) + 1));
-    await new Promise((resolve) => setTimeout(resolve, 1_000)); // joining is not what is timed
+    for (const page of loads.keys()) await live(page);
 
     t.diagnostic(`shown after ${await shown([visitor, premium], "one")} ms`);
     t.diagnostic(`shown after ${await shown([visitor, premium], "two")} ms`);
@@ -48,11 +51,25 @@ test("a trend inserted in SQL is on the board within 2 s: limited for a visitor,
     clean(premium);
 });
 
+test("a trend that comes while the board begins to listen is not lost", async () => {
+    const page = await open();
+    await page.context().route("**/rpc/trends_since", async (route) => {
+        await pause(1_000);
+        await route.fallback();
+    });
+    await visit(page, "search");
+    await visit(page, "trends");
+    await live(page);
+    await shown([page], "zero");
+    clean(page);
+});
+
 test("an expired premium loses the full view without a reload", async () => {
     const page = await open();
     const someone = await person({ tier: "premium" });
     await signIn(page, someone);
     await visit(page, "trends");
+    await live(page);
     await shown([page], "three");
     const row = page.getByRole("listitem").filter({ hasText: `${own}three` }).first();
     await row.locator("canvas, svg").first().waitFor();

@@ -141,9 +141,12 @@ export function Trends() {
         if (!isTierKnown.value) return;
         let ended = false;
         let stop: (() => Promise<unknown>) | undefined;
-        void leaving.then(() => {
+        void leaving.then(async () => {
+            // Before the list is read: what came between a list and a first cursor would be in neither.
+            const begun = await rpc<{ cursor: number }>("trends_since").catch(() => null);
             if (ended) return;
             stop = watchTrends(supabase, (news) => listener.hear(news), {
+                cursor: begun?.cursor,
                 topic: full ? "trends:premium" : "trends",
                 onLive: (live) => {
                     isLive.value = live;
