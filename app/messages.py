@@ -735,8 +735,8 @@ TEXTS: dict[str, Text] = {
     "doctor_python.next": Text("Install Python 3.11 or newer.", "파이썬 3.11 이상을 설치하십시오."),
     "doctor_node": Text("Node.js", "Node.js"),
     "doctor_node.next": Text(
-        "Install Node.js 20 or newer; only the local stack needs it.",
-        "Node.js 20 이상을 설치하십시오. 로컬 스택에만 필요합니다.",
+        "Install Node.js 20.19 or newer; only the local stack needs it.",
+        "Node.js 20.19 이상을 설치하십시오. 로컬 스택에만 필요합니다.",
     ),
     "doctor_settings": Text("settings", "설정"),
     "doctor_api": Text("Data API", "데이터 API"),

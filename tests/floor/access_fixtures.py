@@ -282,6 +282,7 @@ ROWS = (
     """,
     "insert into ops.webhook_receipts (webhook_id, event) values ('access ' || %(n)s, '{}')",
     "select ops.record_audit_event('ACCESS', 'access ' || %(n)s)",
+    "insert into ops.figure_history (taken_at, figures) values (now() - %(n)s * interval '1 second', '{}')",
     "select ops.raise_alert('access', 'access ' || %(n)s, 'a row to read')",
     "select ops.log_job_run('access-' || %(n)s, '{\"tried\": 1}')",
     """

@@ -216,7 +216,7 @@ def path_without(folder: Path, *missing: str) -> str:
 def test_no_node(checkout: Checkout, tmp_path: Path) -> None:
     code, output = checkout.run("up", PATH=path_without(tmp_path / "bin", "node", "npm"))
     assert code == 1
-    one_sentence(output, "Node.js 20 or newer and npm are missing", "Install them")
+    one_sentence(output, "Node.js 20.19 or newer and npm are missing", "Install them")
 
 
 def test_no_debian(checkout: Checkout, tmp_path: Path) -> None:

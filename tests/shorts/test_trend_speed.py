@@ -73,6 +73,7 @@ def test_trends_are_read_in_less_than_half_a_second(month: psycopg.Connection[An
 
 
 FOUND = 20
+MOST_BLOCKS = {"companions": 12_000, "popularity": 600}  # measured: 8,577 and 411
 FACTS_SEED = (
     # 20,000 keywords in an hour of four regions; 6,000 videos with 15 keywords each, half of them rare.
     """
@@ -111,8 +112,8 @@ FACTS_SEED = (
 )
 
 
-def test_the_facts_of_twenty_trends_cost_milliseconds(stack: Stack) -> None:
-    """Of 20,000 keywords an hour 20 are found, the busiest: their facts take some 15 ms; twice that is allowed for."""
+def test_the_facts_of_twenty_trends_read_little(stack: Stack) -> None:
+    """Of 20,000 keywords an hour 20 are found, the busiest: what is read for their facts is theirs, no table whole."""
     found = [f"speed {number}" for number in range(1, FOUND + 1)]
     arguments = {"found": found, "sources": ["bright_data"] * FOUND}
     calls = {
@@ -127,16 +128,13 @@ def test_the_facts_of_twenty_trends_cost_milliseconds(stack: Stack) -> None:
     with psycopg.connect(stack.database_url()) as connection:
         for statement in FACTS_SEED:
             connection.execute(statement.encode(), prepare=False)
-        took = {}
+        blocks = {}
         for name, call in calls.items():
-            seconds = []
-            for _ in range(15):
-                started = time.perf_counter()
-                rows = connection.execute(call.encode(), arguments).fetchall()
-                seconds.append(time.perf_counter() - started)
-            assert len(rows) == FOUND
-            # The quickest: the machine has other things to do too.
-            took[name] = min(seconds)
+            assert len(connection.execute(call.encode(), arguments).fetchall()) == FOUND
+            plan = connection.execute(b"explain (analyze, buffers, format json) " + call.encode(), arguments).fetchone()
+            assert plan is not None
+            read = plan[0][0]["Plan"]
+            blocks[name] = read["Shared Hit Blocks"] + read["Shared Read Blocks"]
         connection.rollback()
-    print({name: f"{1000 * seconds:.1f} ms" for name, seconds in took.items()})
-    assert sum(took.values()) < 0.03
+    print(blocks)
+    assert all(number < MOST_BLOCKS[name] for name, number in blocks.items()), blocks
