@@ -1,7 +1,8 @@
 """Walks docs/quickstart.md as a newcomer does, in a fresh clone of HEAD and on ports of its own; times each command.
 
 Exits with 1 when a command fails, does not print what the page shows, or all of them take more than --limit seconds.
-`--cold` hides this machine's caches, so that everything is downloaded but what apt-get has installed on it already. `--limit 1` must make it exit with 1: a drill that cannot fail proves nothing.
+`--cold` hides this machine's caches, so that everything is downloaded but what apt-get has installed on it already.
+`--limit 1` must make it exit with 1: a drill that cannot fail proves nothing.
 """
 
 from __future__ import annotations
@@ -122,6 +123,7 @@ def walk(steps: Sequence[Step], *, folder: Path, environment: Mapping[str, str],
                 listening = [other for other in staying if other.step.stays]
                 listening[-1].until(step.heard, seconds=HEARD_WITHIN_SECONDS)
             timed.append(Timed(step.command, round(time.monotonic() - began, 1)))
+            print(f"newcomer: {timed[-1].seconds:6.1f} s  {step.command[:60]}", file=sys.stderr, flush=True)
     finally:
         for running in reversed(staying):
             running.end()
