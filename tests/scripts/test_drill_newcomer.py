@@ -42,7 +42,8 @@ def test_a_page_becomes_its_steps(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         "Save `a.mjs`:\n\n```js\none();\n```\n\n```console\n$ node a.mjs \\\n    --x\n```\n\n"
-        "```text\nready; Ctrl-C\n```\n\nAdd to `a.mjs`:\n\n```js\ntwo();\n```\n\n```console\n$ ls\n```\n\nThe terminal prints `heard 1`.\n",
+        "```text\nready; Ctrl-C\n```\n\nAdd to `a.mjs`:\n\n```js\ntwo();\n```\n\n```console\n$ ls\n```\n\n"
+        "The terminal prints `heard 1`.\n",
         encoding="utf-8",
     )
     first, second = read_steps(page)
