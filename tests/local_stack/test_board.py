@@ -16,6 +16,7 @@ from scripts.local_stack.board import Board, headers_for
 from scripts.local_stack.listening import listen
 from scripts.local_stack.processes import require_free_port
 from scripts.local_stack.settings import REPOSITORY, Stack
+from tests.docs.blocks import blocks
 
 PORT_BASE = 56420
 HEADERS = REPOSITORY / "web" / "public" / "_headers"
@@ -54,6 +55,8 @@ async def test_says_where_its_data_comes_from(board: httpx.AsyncClient, stack: S
     found = (await board.get("/config.json")).json()
     assert found == {"url": stack.api_url, "publishableKey": stack.keys.publishable}
     assert stack.keys.secret not in json.dumps(found)
+    [shown] = blocks("json", page="web/README.md")
+    assert json.loads(shown.text).keys() == found.keys()
 
 
 async def test_says_how_to_build_what_is_not_built(board: httpx.AsyncClient) -> None:

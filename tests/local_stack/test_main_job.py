@@ -7,6 +7,9 @@ import time
 from pathlib import Path
 
 from scripts.local_stack.travel import SETTLE_SECONDS
+from tests.docs.blocks import blocks
+from tests.docs.shape import missing_lines
+from tests.docs.shown import printed_elsewhere
 
 from .conftest import PORT_BASE, Checkout
 
@@ -32,6 +35,8 @@ def test_once_on_the_generated_sample(checkout: Checkout) -> None:
     for planted in ("두바이쫀득쿠키", "말차소금빵"):
         assert planted in output
     check_travels(output)
+    [readme] = [block for block in blocks("text", page="README.md") if printed_elsewhere(block) is not None]
+    assert missing_lines(readme.text, output) == []
 
 
 def test_once_on_real_charts(checkout: Checkout, shared_data: Path) -> None:

@@ -185,6 +185,8 @@ def test_a_refused_dev_leaves_what_another_command_started(checkout: Checkout) -
     one_sentence(output, "Another ./scripts/dev is at work")
     assert {part.state for part in supervisor.status(stack)} == {"healthy"}
     assert checkout.run("down")[0] == 0
+    assert checkout.run("reset")[0] == 0
+    assert not stack.state.exists()
 
 
 def test_a_taken_port(checkout: Checkout) -> None:
