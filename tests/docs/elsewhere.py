@@ -40,7 +40,7 @@ PROGRAMS = {
     ("docs/feed.md", "python"): ("tests/app/test_feed_integration.py", "recipe('python')"),
     ("docs/feed.md", "js"): ("tests/app/test_feed_integration.py", "recipe('js')"),
     ("docs/realtime.md", "python"): ("tests/app/test_watch_integration.py", r"^```python\n(.*?)^```"),
-    ("docs/realtime.md", "js"): ("tests/app/js/watch_trends.test.mjs", r"^```js\n(.*?)^```"),
+    ("docs/realtime.md", "js"): ("tests/app/js/watch_trends.test.mjs", "[recipe, listThenWatch] = [...page.matchAll("),
     ("docs/recipes.md", "python"): ("tests/app/test_recipes_integration.py", "blocks('python')"),
     ("docs/recipes.md", "js"): ("tests/app/test_recipes_integration.py", 'blocks("js")'),
     ("docs/search.md", "python"): ("tests/app/test_search_integration.py", "recipe('python')"),

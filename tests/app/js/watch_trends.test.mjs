@@ -17,7 +17,7 @@ globalThis.setTimeout = (...given) => start(...given).unref();
 const pause = (milliseconds) => new Promise((resolve) => start(resolve, milliseconds));
 
 const page = await readFile(new URL("../../../docs/realtime.md", import.meta.url), "utf8");
-const [, recipe] = page.match(/^```js\n(.*?)^```/ms);
+const [recipe, listThenWatch] = [...page.matchAll(/^```js\n(.*?)^```/gms)].map(([, block]) => block);
 const { watchTrends } = await import(`data:text/javascript,${encodeURIComponent(recipe)}`);
 
 const options = { auth: { persistSession: false, autoRefreshToken: false }, realtime: { transport: ws } };
@@ -111,6 +111,28 @@ test("a message that was lost last of all is fetched when it stays quiet", async
     visitor.realtime.channels[0].bindings.broadcast = []; // deaf from here on
     await insert("k");
     await until(() => seen.length === 1);
+    await end();
+});
+
+test("beside a list no trend is lost between the cursor, the list and the subscription", async () => {
+    const shown = [];
+    const after = async (name, request) => {
+        const answer = await request;
+        await insert(name); // as if others were at work
+        return answer;
+    };
+    const asked = new Proxy(visitor, {
+        get: (client, name) =>
+            name === "rpc" ? (of, ...given) => after(of, client.rpc(of, ...given)) : client[name].bind?.(client) ?? client[name],
+    });
+    const [begun, read] = ["trends_since", "trending_now"].map((name) => mark + name);
+    const program = `${listThenWatch}\nreturn end;`;
+    const Program = async function () {}.constructor;
+    const take = ({ keyword }) => keyword.startsWith(mark) && shown.push(keyword);
+    const end = await new Program("supabase", "watchTrends", "show", program)(
+        asked, (_, ...given) => watchTrends(visitor, ...given), take,
+    );
+    await until(() => shown.includes(begun) && shown.includes(read));
     await end();
 });
 
