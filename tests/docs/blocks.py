@@ -8,7 +8,7 @@ from functools import cache
 
 from scripts.local_stack.settings import REPOSITORY
 
-KOREAN = "README.ko.md"  # its blocks are those of README.md
+KOREAN = "README.ko.md"  # tests/test_readme.py: its blocks are those of README.md
 FOLDERS = ("web", "functions", "scripts")
 FENCE = re.compile(r"^( *)```(.*)$")
 ITEM = re.compile(r"\s*([-*]|\d+\.) ")
@@ -39,8 +39,8 @@ class Command:
 
     @property
     def words(self) -> str:
-        """The command without its comment."""
-        return without_comment(self.text)
+        """The command without its comment, in one line."""
+        return without_comment(re.sub(r"\\\n\s*", "", self.text))
 
 
 def without_comment(line: str) -> str:

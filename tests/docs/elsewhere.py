@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+NEWCOMER = ("tests/scripts/test_drill_newcomer.py", "walk(steps, folder=tmp_path")
+
 # Commands that install, start or end whole stacks, or need a service that no test has.
 COMMANDS = {
     "./scripts/setup": ("scripts/test", "./scripts/setup --for-tests"),
@@ -21,6 +23,12 @@ COMMANDS = {
         "tests/app/test_seed_integration.py",
         '"ON_ERROR_STOP=1", "--single-transaction"]',
     ),
+    "git clone REPOSITORY ondol": NEWCOMER,
+    "cd ondol": NEWCOMER,
+    "node --env-file=.env first.mjs": NEWCOMER,
+    ".venv/bin/python first.py": NEWCOMER,
+    "./scripts/dev psql -c \"select public.upsert_trending_keyword(jsonb_build_object('keyword', '붕어빵라떼', "
+    "'region_code', 'KR', 'data_source', 'internal', 'trend_score', 0.93, 'observed_at', now()))\"": NEWCOMER,
     "docker build -f functions/Dockerfile -t ondol-handlers .": ("tests/functions/test_image.py", "DOCKERFILE"),
     "docker run -p 8000:8000 -e SUPABASE_URL -e SUPABASE_SECRET_KEY -e TREND_WEBHOOK_SECRET ondol-handlers": (
         "tests/functions/test_image.py",
@@ -39,6 +47,8 @@ COMMANDS = {
 PROGRAMS = {
     ("docs/feed.md", "python"): ("tests/app/test_feed_integration.py", "recipe('python')"),
     ("docs/feed.md", "js"): ("tests/app/test_feed_integration.py", "recipe('js')"),
+    ("docs/quickstart.md", "python"): ("scripts/drills/newcomer_drill.py", "PAGE = "),
+    ("docs/quickstart.md", "js"): ("scripts/drills/newcomer_drill.py", "PAGE = "),
     ("docs/realtime.md", "python"): ("tests/app/test_watch_integration.py", r"^```python\n(.*?)^```"),
     ("docs/realtime.md", "js"): ("tests/app/js/watch_trends.test.mjs", "[recipe, listThenWatch] = [...page.matchAll("),
     ("docs/recipes.md", "python"): ("tests/app/test_recipes_integration.py", "blocks('python')"),
@@ -56,4 +66,8 @@ PROGRAMS = {
 }
 
 # Output of a command that runs elsewhere: it is held against the page there.
-OUTPUT = {"./scripts/dev --once": ("tests/local_stack/test_main_job.py", "missing_lines(")}
+OUTPUT = {
+    "./scripts/dev --once": ("tests/local_stack/test_main_job.py", "missing_lines("),
+    "./scripts/dev": ("scripts/drills/newcomer_drill.py", "step.missing("),
+    "node --env-file=.env first.mjs": ("scripts/drills/newcomer_drill.py", "step.missing("),
+}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from scripts.local_stack.settings import REPOSITORY
 
 from . import elsewhere, test_commands, test_programs, test_shown
-from .blocks import KOREAN, Block, before, blocks, commands, pages, parse, read, without_comment
+from .blocks import Block, before, blocks, commands, pages, parse, read
 from .shown import LANGUAGES as SHOWN
 from .shown import printed_elsewhere, shows_output
 
@@ -91,7 +89,7 @@ def test_what_a_page_holds_is_found() -> None:
 def test_what_a_console_shows_is_commands_and_output() -> None:
     [block] = parse("page.md", "```console\n$ one --a \\\n    --b  # why\nsaid\nmore\n$ two\n```")[0]
     assert [(command.words, command.shown) for command in commands(block)] == [
-        ("one --a \\\n    --b", "said\nmore\n"),
+        ("one --a --b", "said\nmore\n"),
         ("two", ""),
     ]
 
@@ -118,15 +116,3 @@ def test_a_test_that_runs_a_page_reads_that_page(page: str) -> None:
     for (named, _), (file, _) in elsewhere.PROGRAMS.items():
         if named == page:
             assert page.rpartition("/")[2] in (REPOSITORY / file).read_text(encoding="utf-8")
-
-
-def code(block: Block) -> list[str]:
-    """What the block does, without its comments; of shown output what may not differ either."""
-    return [re.sub(r"\s+(//|--) .*$", "", without_comment(line)).strip() for line in block.text.splitlines()]
-
-
-def test_the_korean_readme_has_the_code_of_the_english_one() -> None:
-    """So that what is run for README.md is run for both."""
-    if KOREAN in pages():
-        korean = [(block.language, code(block)) for block in blocks(page=KOREAN)]
-        assert korean == [(block.language, code(block)) for block in blocks(page="README.md")]
