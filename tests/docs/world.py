@@ -63,11 +63,8 @@ async def opened(stack: Stack, folder: Path) -> AsyncIterator[World]:
         found_by_search(stack, videos)
         youtube.add_video(videos[0])
         at = an_hour_ago()
-        rows = [
-            bright_data_server.scraped_row(
-                video_id="yt-scraped01", title=f"#{MARK}", keyword=MARK, date_posted=at, timestamp=None
-            )
-        ]
+        told: dict[str, Any] = {"title": f"#{MARK}", "keyword": MARK, "tags": None, "hashtags": None}
+        rows = [bright_data_server.scraped_row(video_id="yt-scraped01", date_posted=at, timestamp=None, **told)]
         mock.next_snapshot = bright_data_server.Snapshot(rows, states=["ready"])
         mock.snapshots[SNAPSHOT] = bright_data_server.Snapshot(rows, states=["ready"])
         try:
