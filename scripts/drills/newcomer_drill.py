@@ -33,7 +33,7 @@ PORT_BASE = 18320
 LIMIT_SECONDS = 300.0
 PATIENCE_SECONDS = 600.0  # of one command: what takes longer hangs
 HEARD_WITHIN_SECONDS = 10.0
-END_SECONDS = 60
+END_SECONDS = 120
 START = "./scripts/dev"
 # The clone has a stack, keys and packages of its own; a newcomer has none of these set.
 NOT_INHERITED = ("SUPABASE_", "ONDOL_", "PYTHONPATH", "PYTHONSAFEPATH", "VIRTUAL_ENV", "DATABASE_URL")

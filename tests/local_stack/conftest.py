@@ -28,6 +28,9 @@ class Checkout:
                 shutil.copy2(source, folder / name)
         for name in (".venv", "node_modules", "web/node_modules"):
             (folder / name).symlink_to(REPOSITORY / name)
+        built = REPOSITORY / "web" / "dist"
+        if built.is_dir():  # ./scripts/dev builds the board again when it was made of other sources
+            shutil.copytree(built, folder / "web" / "dist")
 
     def start(self, *arguments: str, prefix: tuple[str, ...] = (), **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
