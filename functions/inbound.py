@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from app.errors import OndolError
 
+from .answers import Ignored
 from .requests import problem
 from .room import Room, refusal
 from .trend_events import WebhookError
@@ -39,7 +40,7 @@ def inbound(name: str, *, read: Read, store: Store, open_room: Open) -> Endpoint
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is left to read it
         if content is IGNORED:
-            return JSONResponse({"ignored": True})
+            return JSONResponse(Ignored(ignored=True).model_dump())
         try:
             return JSONResponse(await store(await open_room(), content))
         except OndolError as error:

@@ -19,7 +19,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from . import ai_analysis, bright_data, trends, youtube_videos
+from .answers import Healthy, Ignored, Recorded, Tested
 from .inbound import Endpoint, Open, Read, Store, inbound
+from .openapi import document
 from .receipts import Receipts, Refused, Unavailable
 from .requests import problem, read_body
 from .room import Door
@@ -62,10 +64,10 @@ def create_app(
             except ClientDisconnect:
                 return Response(status_code=400)  # nobody is left to read it
             if event.type == TEST_TYPE:
-                return JSONResponse({"test": True})
+                return JSONResponse(Tested(test=True).model_dump())
             if not isinstance(event, TrendEvent):
                 # 2xx, because a retry would change nothing: a sender may have types that are newer than this handler.
-                return JSONResponse({"ignored": True})
+                return JSONResponse(Ignored(ignored=True).model_dump())
             try:
                 duplicate = await receive(event.webhook_id, event=event.content)
             except Refused as error:
@@ -74,12 +76,16 @@ def create_app(
             except Unavailable as error:
                 logger.warning("%s not recorded: %s", event.webhook_id, error)
                 return problem(503, "unavailable", "The event could not be recorded.", hint="Send the same id again.")
-            return JSONResponse({"duplicate": duplicate})
+            return JSONResponse(Recorded(duplicate=duplicate).model_dump())
 
         return endpoint
 
     async def health(request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return JSONResponse(Healthy(status="ok").model_dump())
+
+    async def openapi(request: Request) -> Response:
+        """What this server answers: a handler that is not open is not in it."""
+        return JSONResponse(document({route.path for route in app.routes if isinstance(route, Route)}))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -95,6 +101,7 @@ def create_app(
             Route("/webhooks/trend-update", trend_update, methods=["POST"]),
             *(inbound_routes(settings, open_room=open_room, clock=clock) if open_room else []),
             Route("/health", health, methods=["GET"]),
+            Route("/openapi.json", openapi, methods=["GET"]),
         ],
         exception_handlers={HTTPException: http_problem, Exception: unexpected_problem},
         lifespan=lifespan,

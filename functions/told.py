@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.json_schema import SkipJsonSchema
 from starlette.requests import Request
 
 from .inbound import IGNORED, Read
@@ -21,7 +22,7 @@ class VideosBody(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     items: list[Any] = Field(max_length=1_000)
-    signed_at: float
+    signed_at: SkipJsonSchema[float]
     """Unix time of the signature; of the body itself nothing is taken for it."""
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired
+
+from typing_extensions import TypedDict  # of typing, Pydantic reads it from Python 3.12 on
 
 from .batches import Ingested
 from .calls import Caller, Row

@@ -20,6 +20,7 @@ from functions.server import create_app
 from functions.settings import Settings
 from tests.bright_data_server import scraped_row
 
+from .documented import CONFORMS
 from .room import SETTINGS, TOKEN, FakeRoom
 from .signing import NOW, OTHER_SECRET, SECRET, signed_headers
 
@@ -68,7 +69,7 @@ def handlers(room: FakeRoom, wanted: Settings = SETTINGS) -> httpx.AsyncClient:
 
     app = create_app(wanted, receive=receive, open_room=room.open, clock=lambda: NOW)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://handler")
+    return httpx.AsyncClient(transport=transport, base_url="http://handler", event_hooks=CONFORMS)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from functions.server import create_app
 from functions.settings import Settings
 from functions.trend_events import MAX_BODY
 
+from .documented import CONFORMS
 from .signing import NOW, OTHER_SECRET, SECRET, signed_headers, trend_body, update_body
 
 PATH = "/webhooks/notify-trend"
@@ -57,7 +58,7 @@ def inbox() -> Inbox:
 async def client(inbox: Inbox) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(SETTINGS, receive=inbox, clock=lambda: NOW)
     transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://handler") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://handler", event_hooks=CONFORMS) as client:
         yield client
 
 
@@ -199,7 +200,7 @@ async def test_a_mistake_of_ours_is_500_without_details(inbox: Inbox) -> None:
     inbox.error = RuntimeError("inner detail")
     app = create_app(SETTINGS, receive=inbox, clock=lambda: NOW)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://handler") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://handler", event_hooks=CONFORMS) as client:
         answer = await send(client, trend_body())
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert "inner detail" not in answer.text
@@ -365,7 +366,10 @@ def test_app_is_built_from_the_environment() -> None:
         SUPABASE_SECRET_KEY="sb_secret_x",
         TREND_WEBHOOK_SECRET=SECRET,
     )
-    assert (done.stdout, done.stderr) == ("['/webhooks/notify-trend', '/webhooks/trend-update', '/health']\n", "")
+    assert (done.stdout, done.stderr) == (
+        "['/webhooks/notify-trend', '/webhooks/trend-update', '/health', '/openapi.json']\n",
+        "",
+    )
 
 
 def test_a_missing_setting_ends_it_with_one_sentence() -> None:
