@@ -1,4 +1,4 @@
-"""The generated types are those of the migrations, fit what the database answers, and refuse what it does not have."""
+"""What is generated is what the migrations make: the types, which fit what the database answers, and the reference."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ import pydantic
 import pytest
 
 from app.shorts import rows
-from scripts import schemas
+from scripts import generate_schema_reference, schemas
 from scripts.generate_types import FILES, python_rows, typescript_types, undefined_names
 from scripts.local_stack import migrations
 from scripts.local_stack.settings import REPOSITORY, Stack
+from scripts.schema_catalog import read_catalog
 
 CALLS = REPOSITORY / "tests" / "typescript" / "calls.ts"
 TYPES = REPOSITORY / "supabase" / "database.types.ts"
@@ -62,6 +63,54 @@ def test_the_file_is_what_the_cli_prints_now(file: Path, database: Stack) -> Non
     printed = FILES[file](migrations.cli_address(database)).splitlines()
     difference = "\n".join(difflib.unified_diff(written, printed, "committed", "printed", lineterm="", n=0))
     assert difference == "", f"\n{difference}\nRun ./scripts/generate-types, and commit what it writes.\n"
+
+
+def test_the_schema_reference_is_what_the_database_says_now(database: Stack) -> None:
+    made = generate_schema_reference.pages(read_catalog(database.database_url()))
+    written = set(generate_schema_reference.FOLDER.iterdir()) | {generate_schema_reference.INDEX}
+    assert written == set(made)
+    for file, text in made.items():
+        difference = "\n".join(
+            difflib.unified_diff(file.read_text(encoding="utf-8").splitlines(), text.splitlines(), n=0)
+        )
+        assert difference == "", f"{file.name}:\n{difference}\nRun ./scripts/generate-schema-reference."
+
+
+def test_the_schema_reference_has_everything_that_can_be_reached(database: Stack) -> None:
+    """Asked of the privileges, not of what the generator reads."""
+    said = "".join(file.read_text(encoding="utf-8") for file in generate_schema_reference.FOLDER.iterdir())
+    with psycopg.connect(database.database_url()) as connection:
+        reached = connection.execute(REACHED).fetchall()
+    assert len(reached) > 90
+    assert [name for (name,) in reached if f"### `{name}`" not in said] == []
+    access = (REPOSITORY / "docs" / "access.md").read_text(encoding="utf-8")
+    callable_names = set(re.findall(r"^\| `(public\.\w+)\(.*\)` \| run \|.*\brun\b", access, re.MULTILINE))
+    for name in callable_names:
+        entry = said.partition(f"### `{name}()`")[2].partition("###")[0]
+        assert generate_schema_reference.NOBODY not in entry, name
+
+
+REACHED = """
+    select 'public.' || relation.relname
+    from pg_class as relation
+    where
+        relation.relnamespace = 'public'::regnamespace
+        and relation.relkind in ('r', 'p', 'v')
+        and not relation.relispartition
+        and has_any_column_privilege('service_role', relation.oid, 'select')
+    union all
+    select distinct 'public.' || function.proname || '()'
+    from pg_proc as function
+    cross join unnest(array['anon', 'authenticated', 'service_role']) as role (name)
+    where function.pronamespace = 'public'::regnamespace and has_function_privilege(role.name, function.oid, 'execute')
+    union all
+    select 'ops.' || relation.relname
+    from pg_class as relation
+    where
+        relation.relnamespace = 'ops'::regnamespace
+        and relation.relkind in ('r', 'p', 'v')
+        and not relation.relispartition
+"""
 
 
 # Types that the CLI has no name for, or a wrong one.
