@@ -464,7 +464,6 @@ TEXTS: dict[str, Text] = {
     "stage_feed_eval_tastes": Text("learning tastes", "취향 학습"),
     "stage_feed_eval_rank": Text("ranking", "순위 계산"),
     "stage_feed_eval_baselines": Text("baselines", "기준 방법"),
-    "help_eval": Text("Measure what the room is worth.", "방의 성능을 잽니다."),
     "help_eval_feed": Text(
         "Measure the feed on people's later views, against the usual baselines; nothing stays in the database.\n\n"
         "Needs an empty database and the extra eval (psycopg, scipy, implicit); docs/feed-quality.md says how it is "
@@ -553,12 +552,6 @@ TEXTS: dict[str, Text] = {
     "column_url": Text("address", "주소"),
     "column_webhook_id": Text("webhook-id", "웹훅 아이디(webhook-id)"),
     "column_when": Text("when", "시각"),
-    "help_webhooks": Text(
-        "Look after webhook endpoints: docs/webhooks.md.\n\n"
-        "With SUPABASE_SECRET_KEY as the operator; with --email, or without that key, one's own endpoints.",
-        "웹훅 엔드포인트를 관리합니다: docs/webhooks.md.\n\n"
-        "SUPABASE_SECRET_KEY가 있으면 운영자로, --email을 주거나 그 키가 없으면 자기 것만 다룹니다.",
-    ),
     "help_webhooks_list": Text("Show the endpoints and how they are doing.", "엔드포인트와 그 상태를 보여 줍니다."),
     "help_webhooks_add": Text(
         "Register an address; its secret goes to stdout, only now.",
@@ -621,6 +614,42 @@ TEXTS: dict[str, Text] = {
         "Trends after cursor {cursor} are no longer kept; it goes on with the oldest that is.",
         "cursor {cursor} 이후의 일부 트렌드는 더 이상 보관되어 있지 않아, 남아 있는 가장 오래된 것부터 이어집니다.",
     ),
+    # the table of contents of the command line
+    "help_ondol": Text(
+        "Ondol's command line: what comes in, what trends, who is told, what is served.",
+        "온돌 명령줄: 들어오는 것, 뜨는 것, 알리는 곳, 보여 주는 것.",
+    ),
+    "help_ondol_more": Text(
+        "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some rows were refused, 130 stopped by Ctrl-C. "
+        "More in docs/cli.md.",
+        "종료 코드: 0 완료, 1 실패, 2 잘못된 사용, 3 완료했으나 일부 행 거절, 130 Ctrl-C로 중단. "
+        "자세한 것은 docs/cli.md에 있습니다.",
+    ),
+    "help_option_version": Text("Print the version.", "버전을 출력합니다."),
+    "help_example": Text("Example: {example}", "보기: {example}"),
+    "help_commands": Text("Commands", "명령"),
+    "stage_ingest": Text("Ingest", "수집"),
+    "stage_detect": Text("Detect", "감지"),
+    "stage_notify": Text("Notify", "알림"),
+    "stage_serve": Text("Serve", "제공"),
+    "stage_look_after": Text("Look after", "관리"),
+    "help_ingest": Text(
+        "Bring raw signals in: brightdata, dataset, youtube, refresh, status.",
+        "원시 신호를 수집합니다: brightdata, dataset, youtube, refresh, status.",
+    ),
+    "help_trends": Text(
+        "See, replay, watch and try trends: now, replay, watch, backtest.",
+        "트렌드를 보고, 재생하고, 지켜보고, 시험합니다: now, replay, watch, backtest.",
+    ),
+    "help_webhooks": Text(
+        "Look after webhook endpoints: list, add, test, rotate, replay, log, tail, enable, disable, remove.\n\n"
+        "With SUPABASE_SECRET_KEY as the operator; with --email, or without that key, one's own endpoints. "
+        "docs/webhooks.md has the rest.",
+        "웹훅 엔드포인트를 관리합니다: list, add, test, rotate, replay, log, tail, enable, disable, remove.\n\n"
+        "SUPABASE_SECRET_KEY가 있으면 운영자로, --email을 주거나 그 키가 없으면 자기 것만 다룹니다. "
+        "자세한 것은 docs/webhooks.md에 있습니다.",
+    ),
+    "help_eval": Text("Measure what the room is worth: feed.", "방의 성능을 잽니다: feed."),
     "region_unknown": Text("There is no region {region}.", "{region} 지역은 없습니다."),
     "region_unknown.next": Text(
         "Use the two letters of ISO 3166, for instance KR.", "ISO 3166의 두 글자를 쓰십시오(예: KR)."
@@ -758,18 +787,10 @@ TEXTS: dict[str, Text] = {
         "`supabase functions deploy notify-trend`로 배포하십시오. 로컬에서는 ./scripts/dev logs gateway를 보십시오.",
     ),
     # help of the command line
-    "help_ondol": Text(
-        "Ondol's command line: ingest signals, see trends, find out what is wrong.\n\n"
-        "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some rows were refused, 130 stopped by Ctrl-C.",
-        "온돌 명령줄: 신호를 수집하고, 트렌드를 보고, 문제를 찾습니다.\n\n"
-        "종료 코드: 0 완료, 1 실패, 2 잘못된 사용, 3 완료했으나 일부 행 거절, 130 Ctrl-C로 중단.",
-    ),
-    "help_ingest": Text("Bring raw signals in.", "원시 신호를 수집합니다."),
     "help_ingest_dataset": Text(
         "Load a folder with chart.csv[.gz] and videos.csv[.gz]; repeating it changes nothing.",
         "chart.csv[.gz]와 videos.csv[.gz]가 있는 폴더를 저장합니다. 다시 실행해도 결과는 같습니다.",
     ),
-    "help_trends": Text("See, replay and watch trends.", "트렌드를 보고, 재생하고, 지켜봅니다."),
     "help_trends_now": Text("List what is trending now.", "지금 뜨는 키워드를 보여 줍니다."),
     "help_trends_replay": Text(
         "Run detection over an ingested data set, on the data set's own clock.",

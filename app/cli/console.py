@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -17,7 +18,9 @@ import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
 
 from ..config import environment
 from ..errors import OndolError
@@ -39,6 +42,13 @@ def say(key: str, **values: object) -> str:
 class Screen(Console):
     """Shows what others wrote, titles and answers of servers, without letting it steer the terminal."""
 
+    def print(self, *objects: Any, **how: Any) -> None:
+        """A table in a pipe has no frame, so that its lines can be cut by columns."""
+        for table in objects:
+            if isinstance(table, Table) and not self.is_terminal:
+                table.box = None
+        super().print(*objects, **how)
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
             if segment.control or not STEERS.search(segment.text):
@@ -52,9 +62,50 @@ STEERS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 NO_TEXT = re.compile(r"[\ud800-\udfff]")  # stands for a byte that was no UTF-8
 
-out = Screen()
-err = Screen(stderr=True)
-options: dict[str, Any] = {"no_args_is_help": True, "pretty_exceptions_enable": False}
+PIPE_WIDTH = 10_000  # in a pipe nothing is folded: a line is a line
+
+
+def screen(*, stderr: bool = False) -> Screen:
+    made = Screen(stderr=stderr)
+    return made if made.is_terminal else Screen(stderr=stderr, width=PIPE_WIDTH)
+
+
+STAGES = tuple(say(f"stage_{name}") for name in ("ingest", "detect", "notify", "serve", "look_after"))
+
+
+class StagedGroup(TyperGroup):
+    """Commands in the order of the stages: Typer draws a panel for each on a terminal, this writes them in a pipe."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        def place(name: str) -> int:
+            stage = self.stage_of(name)
+            return STAGES.index(stage) if stage in STAGES else len(STAGES)
+
+        return sorted(self.commands, key=place)
+
+    def stage_of(self, name: str) -> str:
+        return getattr(self.commands[name], "rich_help_panel", None) or say("help_commands")
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for stage, names in groupby(self.list_commands(ctx), key=self.stage_of):
+            with formatter.section(stage):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(PIPE_WIDTH)) for name in names])
+
+
+out = screen()
+err = screen(stderr=True)
+options: dict[str, Any] = {
+    "cls": StagedGroup,
+    "no_args_is_help": True,
+    "pretty_exceptions_enable": False,
+    "rich_markup_mode": "rich" if out.is_terminal else None,
+}
+
+
+def described(key: str, example: str) -> dict[str, Any]:
+    """What a command's own --help says: `key` names the sentence, `example` can be typed as it stands."""
+    return {"help": say(key), "epilog": say("help_example", example=example)}
+
 
 AsJson = Annotated[bool, typer.Option("--json", help=say("help_option_json"))]
 Folder = Annotated[Path, typer.Argument(metavar="PATH", help=say("help_option_folder"))]

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import NotFoundError, ServerError, UnreachableError
-from .console import AsJson, options, out, print_json, progress_bars, run, say
+from .console import AsJson, described, options, out, print_json, progress_bars, run, say
 
 if TYPE_CHECKING:
     from ..shorts.feed_eval import FeedReport
@@ -32,7 +32,7 @@ DatabaseUrl = Annotated[
 evaluate = typer.Typer(help=say("help_eval"), **options)
 
 
-@evaluate.command("feed", help=say("help_eval_feed"))
+@evaluate.command("feed", **described("help_eval_feed", "ondol eval feed --data FOLDER --people 2000"))
 def eval_feed_command(
     data: Data,
     database_url: DatabaseUrl,

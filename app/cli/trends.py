@@ -12,7 +12,21 @@ from rich.table import Table
 from rich.text import Text
 
 from ..config import read_settings
-from .console import LANGUAGE, AsJson, Folder, Region, err, moment, options, out, print_json, progress_bars, run, say
+from .console import (
+    LANGUAGE,
+    AsJson,
+    Folder,
+    Region,
+    described,
+    err,
+    moment,
+    options,
+    out,
+    print_json,
+    progress_bars,
+    run,
+    say,
+)
 from .trends_backtest import trends_backtest_command
 
 if TYPE_CHECKING:
@@ -21,10 +35,12 @@ if TYPE_CHECKING:
 BARS = "▁▂▃▄▅▆▇█"
 
 trends = typer.Typer(help=say("help_trends"), **options)
-trends.command("backtest", help=say("help_trends_backtest"))(trends_backtest_command)
+trends.command("backtest", **described("help_trends_backtest", "ondol trends backtest --data FOLDER --json"))(
+    trends_backtest_command
+)
 
 
-@trends.command("now", help=say("help_trends_now"))
+@trends.command("now", **described("help_trends_now", "ondol trends now --region JP --limit 5"))
 def trends_now_command(
     region: Region = "KR",
     limit: Annotated[int, typer.Option(min=1, max=50, help=say("help_option_limit"))] = 10,
@@ -48,7 +64,7 @@ def trends_now_command(
         err.print(say("trends_none", region=region))
 
 
-@trends.command("replay", help=say("help_trends_replay"))
+@trends.command("replay", **described("help_trends_replay", "ondol trends replay FOLDER --region KR"))
 def trends_replay_command(folder: Folder, region: Region = "KR", as_json: AsJson = False) -> None:
     async def work() -> Any:
         from ..client import Client
@@ -79,7 +95,7 @@ def trends_replay_command(folder: Folder, region: Region = "KR", as_json: AsJson
         err.print(say("replay_none", region=region, steps=report.steps, tested=report.tested))
 
 
-@trends.command("watch", help=say("help_trends_watch"))
+@trends.command("watch", **described("help_trends_watch", "ondol trends watch --region KR --json"))
 def trends_watch_command(
     region: Annotated[str | None, typer.Option("--region", help=say("help_option_region"))] = None,
     count: Annotated[int | None, typer.Option(min=1, help=say("help_option_count"))] = None,

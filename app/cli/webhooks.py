@@ -16,7 +16,7 @@ import typer
 from rich.text import Text
 
 from ..config import read_settings
-from .console import AsJson, err, options, out, print_json, run, say
+from .console import AsJson, described, err, options, out, print_json, run, say
 from .person import signed_in
 from .webhook_tail import PAGE, follow
 from .webhook_views import endpoints_table, log_table, print_attempt, show_secret, state_text
@@ -69,7 +69,7 @@ def ask(email: str | None, question: Callable[[Owner], Awaitable[Result]]) -> Re
     return run(work)
 
 
-@webhooks.command("list", help=say("help_webhooks_list"))
+@webhooks.command("list", **described("help_webhooks_list", "ondol webhooks list"))
 def webhooks_list_command(email: Email = None, as_json: AsJson = False) -> None:
     found = ask(email, lambda owner: owner.endpoints())
     if as_json:
@@ -80,7 +80,9 @@ def webhooks_list_command(email: Email = None, as_json: AsJson = False) -> None:
         err.print(say("webhooks_none"))
 
 
-@webhooks.command("add", help=say("help_webhooks_add"))
+@webhooks.command(
+    "add", **described("help_webhooks_add", "ondol webhooks add https://example.com/hooks --event trend.updated")
+)
 def webhooks_add_command(
     url: Annotated[str, typer.Argument(metavar="URL", help=say("help_option_webhook_url"))],
     event: Annotated[list[str] | None, typer.Option("--event", help=say("help_option_event"))] = None,
@@ -94,7 +96,7 @@ def webhooks_add_command(
     show_secret(added.id, added.secret, as_json=as_json)
 
 
-@webhooks.command("test", help=say("help_webhooks_test"))
+@webhooks.command("test", **described("help_webhooks_test", "ondol webhooks test 5a3b1e00-0000-4000-8000-000000000001"))
 def webhooks_test_command(endpoint: Endpoint, email: Email = None, as_json: AsJson = False) -> None:
     sent = ask(email, lambda owner: owner.test(str(endpoint)))
     if as_json:
@@ -104,7 +106,10 @@ def webhooks_test_command(endpoint: Endpoint, email: Email = None, as_json: AsJs
         err.print(say("next_step", step=say("webhook_test_sent.next", endpoint=endpoint)), soft_wrap=True)
 
 
-@webhooks.command("rotate", help=say("help_webhooks_rotate"))
+@webhooks.command(
+    "rotate",
+    **described("help_webhooks_rotate", "ondol webhooks rotate 5a3b1e00-0000-4000-8000-000000000001 --overlap 3600"),
+)
 def webhooks_rotate_command(
     endpoint: Endpoint,
     overlap: Annotated[int, typer.Option("--overlap", min=0, max=604_800, help=say("help_option_overlap"))] = 86_400,
@@ -115,7 +120,7 @@ def webhooks_rotate_command(
     show_secret(rotated.id, rotated.secret, until=rotated.previous_until, as_json=as_json)
 
 
-@webhooks.command("replay", help=say("help_webhooks_replay"))
+@webhooks.command("replay", **described("help_webhooks_replay", "ondol webhooks replay --since 2026-07-10T00:00:00Z"))
 def webhooks_replay_command(
     endpoint: MaybeEndpoint = None,
     since: Annotated[
@@ -137,7 +142,9 @@ def webhooks_replay_command(
         out.print(say("webhooks_replayed", count=count))
 
 
-@webhooks.command("log", help=say("help_webhooks_log"))
+@webhooks.command(
+    "log", **described("help_webhooks_log", "ondol webhooks log 5a3b1e00-0000-4000-8000-000000000001 --limit 50")
+)
 def webhooks_log_command(
     endpoint: Endpoint,
     limit: Annotated[int, typer.Option(min=1, max=PAGE, help=say("help_option_deliveries"))] = 20,
@@ -159,7 +166,7 @@ def webhooks_log_command(
         err.print(say("webhook_log_more", before=log.next_before.isoformat()), soft_wrap=True)
 
 
-@webhooks.command("tail", help=say("help_webhooks_tail"))
+@webhooks.command("tail", **described("help_webhooks_tail", "ondol webhooks tail --json"))
 def webhooks_tail_command(
     endpoint: MaybeEndpoint = None,
     every: Annotated[float, typer.Option("--every", min=0.1, max=3600, help=say("help_option_every"))] = 5.0,
@@ -180,19 +187,27 @@ def webhooks_tail_command(
     run(work)
 
 
-@webhooks.command("enable", help=say("help_webhooks_enable"))
+@webhooks.command(
+    "enable", **described("help_webhooks_enable", "ondol webhooks enable 5a3b1e00-0000-4000-8000-000000000001")
+)
 def webhooks_enable_command(endpoint: Endpoint, email: Email = None, as_json: AsJson = False) -> None:
     switch(endpoint, email, is_enabled=True, as_json=as_json)
 
 
-@webhooks.command("disable", help=say("help_webhooks_disable"))
+@webhooks.command(
+    "disable", **described("help_webhooks_disable", "ondol webhooks disable 5a3b1e00-0000-4000-8000-000000000001")
+)
 def webhooks_disable_command(endpoint: Endpoint, email: Email = None, as_json: AsJson = False) -> None:
     switch(endpoint, email, is_enabled=False, as_json=as_json)
 
 
-@webhooks.command("remove", help=say("help_webhooks_remove"))
-def webhooks_remove_command(endpoint: Endpoint, email: Email = None) -> None:
+@webhooks.command(
+    "remove", **described("help_webhooks_remove", "ondol webhooks remove 5a3b1e00-0000-4000-8000-000000000001")
+)
+def webhooks_remove_command(endpoint: Endpoint, email: Email = None, as_json: AsJson = False) -> None:
     ask(email, lambda owner: owner.remove(str(endpoint)))
+    if as_json:
+        print_json({"removed": str(endpoint)})
     err.print(say("webhook_removed", endpoint=endpoint), soft_wrap=True)
 
 
