@@ -209,7 +209,7 @@ async def test_a_premium_person_looks_after_their_own(stack: Stack, premium: Per
         assert commands.json("webhooks", "replay", endpoint, *mine) == {"replayed": 1}
         assert "--allow-private" in commands.ask("webhooks", "add", NOWHERE, "--allow-private", *mine, code=2)[1]
         assert "ENDPOINT" in commands.ask("webhooks", "replay", *mine, code=2)[1]
-        commands.ask("webhooks", "remove", endpoint, *mine)
+        assert commands.json("webhooks", "remove", endpoint, *mine) == {"removed": endpoint}
         assert commands.json("webhooks", "list", *mine) == []
 
     await asyncio.to_thread(own)
