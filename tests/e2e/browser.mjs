@@ -103,7 +103,7 @@ export async function open({ language = "en", scheme = "light", width = 1280, he
 
 /** Goes to a page of the board as a link does, and waits for its heading. */
 export async function visit(page, name) {
-    await page.evaluate((to) => (location.hash = to), `#/${name}`);
+    await go(page, name);
     await page.getByRole("heading", { level: 1 }).first().waitFor();
     await settled(page);
 }
@@ -112,6 +112,18 @@ export async function visit(page, name) {
 export async function settled(page) {
     await page.waitForFunction(() => document.querySelectorAll(".loading, [aria-busy=true]").length === 0);
     await page.waitForLoadState("networkidle").catch(() => {}); // a live page may never be idle
+}
+
+/** Goes where the address says and waits for nothing: for what is shown before the answer is there. */
+export const go = (page, to) => page.evaluate((hash) => (location.hash = hash), `#/${to}`);
+
+/** What a page may have that was cut off or refused on purpose: Chromium itself tells of each request that failed. */
+export function onlyRefusals(page) {
+    const told = /Failed to load resource|ERR_INTERNET_DISCONNECTED|WebSocket connection|^request: /;
+    assert.deepEqual(
+        page.problems.filter((problem) => !told.test(problem)),
+        [],
+    );
 }
 
 export function clean(page) {

@@ -4,11 +4,11 @@ import { route, link } from "./router.ts";
 import { isAdmin, isOnline, user } from "./session.ts";
 import { language, theme, type Language, type Theme } from "./settings.ts";
 import { t, type Key } from "./messages.ts";
-import { State } from "./components/state.tsx";
 import { Feed } from "./pages/feed.tsx";
 import { Onboarding } from "./pages/onboarding.tsx";
 import { Operator } from "./pages/operator.tsx";
 import { Profile } from "./pages/profile.tsx";
+import { Recover } from "./pages/recover.tsx";
 import { Search } from "./pages/search.tsx";
 import { SignIn } from "./pages/signin.tsx";
 import { Trends } from "./pages/trends.tsx";
@@ -19,6 +19,7 @@ const PAGES: Record<string, ComponentType> = {
     search: Search,
     feed: Feed,
     signin: SignIn,
+    recover: Recover,
     onboarding: Onboarding,
     profile: Profile,
     webhooks: Webhooks,
@@ -26,9 +27,12 @@ const PAGES: Record<string, ComponentType> = {
 };
 
 const Nowhere = () => (
-    <State title={t("nowhere")}>
-        <a href={link("trends")}>{t("page.trends")}</a>
-    </State>
+    <>
+        <h1>{t("nowhere")}</h1>
+        <p>
+            <a href={link("trends")}>{t("page.trends")}</a>
+        </p>
+    </>
 );
 
 export function App() {

@@ -2,6 +2,7 @@ import { computed, effect, signal } from "@preact/signals";
 import type { User } from "@supabase/supabase-js";
 import { supabase } from "./client.ts";
 import { tierNow, type TierRow } from "./lib/tiers.ts";
+import { go, link } from "./router.ts";
 
 const LOOK_AGAIN_MS = 10_000; // nobody is told when a tier changes, so an open page asks
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -12,6 +13,8 @@ export const user = signal<User | null>(null);
 export const isOnline = signal(navigator.onLine);
 /** Undefined until it was read, null for no row: free. */
 const tierRow = signal<TierRow | null | undefined>();
+/** Why it could not be read, while it is not known. */
+export const tierProblem = signal<unknown>(null);
 /** The part of users.settings that this board goes by. */
 export const settings = signal(DEFAULTS);
 const now = signal(Date.now());
@@ -27,7 +30,9 @@ export const isAdmin = computed(() => user.value?.app_metadata.role === "admin")
 
 async function readTier(of: string): Promise<void> {
     const { data, error } = await supabase.from("user_tiers").select("tier,expires_at").eq("user_id", of).maybeSingle();
-    if (error || user.value?.id !== of) return; // what was known stays; the next look may succeed
+    if (user.value?.id !== of) return;
+    tierProblem.value = error;
+    if (error) return; // what was known stays; the next look may succeed
     now.value = Date.now();
     tierRow.value = data;
 }
@@ -46,10 +51,12 @@ export function lookAgain(): void {
 export async function followSession(): Promise<void> {
     addEventListener("online", () => (isOnline.value = true));
     addEventListener("offline", () => (isOnline.value = false));
-    supabase.auth.onAuthStateChange((_, session) => {
+    supabase.auth.onAuthStateChange((event, session) => {
+        if (event === "PASSWORD_RECOVERY") go(link("recover")); // came by the link of a mail
         // Told again for each renewed token; who it is changes seldom.
         if (session?.user.id !== user.peek()?.id) {
             tierRow.value = undefined;
+            tierProblem.value = null;
             settings.value = DEFAULTS;
         }
         user.value = session?.user ?? null;

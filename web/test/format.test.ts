@@ -1,3 +1,4 @@
+/// <reference types="vite/client" />
 import { beforeAll, expect, test, vi } from "vitest";
 
 // What a browser has and node has not.
@@ -44,6 +45,18 @@ test("every message is in both languages, with the same placeholders", () => {
         expect(ko, key).not.toBe("");
         expect(placeholders(ko), key).toBe(placeholders(en));
     }
+});
+
+test("every health check and every kind of alert of the database has its words", () => {
+    const schemas = import.meta.glob<string>("../../supabase/schemas/**/*.sql", { query: "?raw", import: "default", eager: true });
+    const text = Object.values(schemas).join("\n");
+    const named = (of: RegExp) => [...new Set([...text.matchAll(of)].map(([, name]) => name!))];
+    const checks = named(/create function private\.(\w+)_health\(at timestamptz\)/g);
+    const alerts = named(/perform ops\.raise_alert\(\s*'(\w+)'/g);
+    expect(checks).toContain("audit_chain");
+    expect(alerts).toContain("health");
+    const keys = [...checks.flatMap((name) => [`check.${name}`, `rule.${name}`]), ...alerts.map((name) => `alert.${name}`)];
+    expect(keys.filter((key) => !Object.hasOwn(said.messages, key))).toEqual([]);
 });
 
 test("what is put into a message is not looked at again", () => {

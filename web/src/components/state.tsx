@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { isRefusal } from "../client.ts";
-import { isOnline } from "../session.ts";
+import { isOnline, lookAgain, tierProblem } from "../session.ts";
 import { link } from "../router.ts";
 import { t } from "../messages.ts";
 
@@ -15,13 +15,17 @@ export function State(props: { title: string; children?: ComponentChildren; role
     );
 }
 
-export const Loading = () => (
-    <div class="loading" role="status" aria-label={t("loading")}>
-        <span />
-        <span />
-        <span />
-    </div>
-);
+/** Offline nothing comes, however long somebody waits; supabase-js itself tries again for a while. */
+export const Loading = () =>
+    isOnline.value ? (
+        <div class="loading" role="status" aria-label={t("loading")}>
+            <span />
+            <span />
+            <span />
+        </div>
+    ) : (
+        <Offline />
+    );
 
 /** `retry` is what to call again. Offline is told as such: nothing is wrong with what was asked. */
 export function Failed({ error, retry }: { error: unknown; retry?: () => void }) {
@@ -46,6 +50,10 @@ export const Offline = ({ retry }: { retry?: () => void }) => (
         {retry && <button onClick={retry}>{t("retry")}</button>}
     </State>
 );
+
+/** Until it is known what somebody may see, or why it cannot be known. */
+export const TierUnknown = () =>
+    tierProblem.value === null ? <Loading /> : <Failed error={tierProblem.value} retry={lookAgain} />;
 
 export const SignedOut = ({ why }: { why: string }) => (
     <State title={why}>

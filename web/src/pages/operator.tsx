@@ -92,8 +92,14 @@ const count = (value: number) => number(value, language.value);
 /** The board's word for a name of the database; what it does not know, such as a room's own, stays as it is. */
 function named(prefix: string, name: string): string {
     const key = `${prefix}.${name}`;
-    return key in messages ? t(key as Key) : name.replaceAll("_", " ");
+    return Object.hasOwn(messages, key) ? t(key as Key) : name.replaceAll("_", " ");
 }
+
+/** What a check asks for. The details come from the database, in English: who reads Korean has at least this. */
+const Rule = ({ of }: { of: string }) => {
+    const key = `rule.${of}`;
+    return language.value !== "en" && Object.hasOwn(messages, key) ? <p>{t(key as Key)}</p> : null;
+};
 
 export function Operator() {
     return (
@@ -180,6 +186,7 @@ function Health() {
             {(checks) => {
                 const bad = checks.filter((check) => !check.is_healthy);
                 const good = checks.filter((check) => check.is_healthy);
+                if (checks.length === 0) return <p class="soft">{t("operator.health.none")}</p>;
                 return (
                     <>
                         <p role="status">
@@ -194,6 +201,7 @@ function Health() {
                                 {bad.map((check) => (
                                     <li key={check.check_name} class="trouble">
                                         <strong>{named("check", check.check_name)}</strong>
+                                        <Rule of={check.check_name} />
                                         <p>{check.detail}</p>
                                         {check.hint && <p class="soft">{check.hint}</p>}
                                     </li>
@@ -206,7 +214,10 @@ function Health() {
                                 {good.map((check) => (
                                     <div key={check.check_name}>
                                         <dt>{named("check", check.check_name)}</dt>
-                                        <dd class="soft">{check.detail}</dd>
+                                        <dd>
+                                            <Rule of={check.check_name} />
+                                            <span class="soft">{check.detail}</span>
+                                        </dd>
                                     </div>
                                 ))}
                             </dl>

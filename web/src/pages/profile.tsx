@@ -6,7 +6,7 @@ import { Tastes } from "../components/tastes.tsx";
 import * as format from "../lib/format.ts";
 import { t } from "../messages.ts";
 import { go, link } from "../router.ts";
-import { isExpired, settings, tier, tierEndsAt, user } from "../session.ts";
+import { isExpired, isTierKnown, settings, tier, tierEndsAt, user } from "../session.ts";
 
 const MOST_NEWS = 20;
 
@@ -26,7 +26,7 @@ export function Profile() {
                 <h2 id="account">{t("profile.account")}</h2>
                 <p>{person.email}</p>
                 <p>
-                    {t("profile.tier")} <strong>{t(`tier.${tier.value}`)}</strong>
+                    {t("profile.tier")} <strong>{isTierKnown.value ? t(`tier.${tier.value}`) : "…"}</strong>
                     {tierEndsAt.value && (
                         <span class="soft">
                             {" "}
@@ -36,6 +36,9 @@ export function Profile() {
                 </p>
                 {isExpired.value && <p class="note warn">{t("profile.expired")}</p>}
                 <div class="row">
+                    <a class="button" href={link("recover")}>
+                        {t("profile.password")}
+                    </a>
                     <button
                         onClick={() => {
                             void supabase.auth.signOut().then(() => go(link("trends")));

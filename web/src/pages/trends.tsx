@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import "./trends.css";
 import { rpc, supabase, type Tables } from "../client.ts";
 import { Chart, hours, outlook, sparkline } from "../components/chart.tsx";
-import { Failed, Loading, Offline, State } from "../components/state.tsx";
+import { Failed, Loading, State, TierUnknown } from "../components/state.tsx";
 import { after, boardOf, lineOf, MOST, type BoardTrend, type WholeTrend } from "../lib/board.ts";
 import * as format from "../lib/format.ts";
 import { watchTrends, type News } from "../lib/watch-trends.ts";
@@ -192,7 +192,8 @@ export function Trends() {
             <p class="unseen" aria-live="polite">
                 {said.value}
             </p>
-            {!lines && problem.value === null && (isOnline.value ? <Loading /> : <Offline />)}
+            {!isTierKnown.value && <TierUnknown />}
+            {isTierKnown.value && !lines && problem.value === null && <Loading />}
             {!lines && problem.value !== null && <Failed error={problem.value} retry={() => again.value++} />}
             {lines?.length === 0 && (
                 <State title={t("trends.empty")}>

@@ -2,7 +2,7 @@ import { useId, useState } from "preact/hooks";
 import { isRefusal, rpc, supabase, type Tables } from "../client.ts";
 import { Answered, useAnswer } from "../components/answer.tsx";
 import { Dialog } from "../components/dialog.tsx";
-import { Loading, SignedOut, State } from "../components/state.tsx";
+import { SignedOut, State, TierUnknown } from "../components/state.tsx";
 import { milliseconds } from "../lib/figures.ts";
 import { ago, time } from "../lib/format.ts";
 import { t, type Key } from "../messages.ts";
@@ -102,7 +102,7 @@ export function Webhooks() {
 function Own({ person }: { person: string }) {
     const [secret, setSecret] = useState<Secret>();
     const asked = useAnswer(() => endpointsOf(person), [person], LIST_AGAIN_MS);
-    if (!isTierKnown.value) return <Loading />;
+    if (!isTierKnown.value) return <TierUnknown />;
     return (
         <>
             {isPremium.value ? (
@@ -155,9 +155,9 @@ function Add({ onAdded }: { onAdded: (made: Secret) => void }) {
         });
     };
     return (
-        <form class="card stack" onSubmit={submit} aria-label={t("webhooks.add.title")}>
+        <form class="card form" onSubmit={submit} aria-label={t("webhooks.add.title")}>
             <h2>{t("webhooks.add.title")}</h2>
-            <label class="field">
+            <label>
                 {t("webhooks.url")}
                 <input
                     type="url"
@@ -172,14 +172,14 @@ function Add({ onAdded }: { onAdded: (made: Secret) => void }) {
                 />
                 <span class="soft">{t("webhooks.url.rule")}</span>
             </label>
-            <label class="field">
+            <label>
                 {t("webhooks.description")}
                 <input type="text" name="description" maxLength={500} />
             </label>
-            <fieldset class="plain">
+            <fieldset>
                 <legend>{t("webhooks.events")}</legend>
                 {EVENT_TYPES.map((name) => (
-                    <label key={name} class="row">
+                    <label key={name} class="choice">
                         <input type="checkbox" name="event" value={name} defaultChecked={name === "trend.detected"} />
                         <span>
                             <code>{name}</code> <span class="soft">{t(`webhooks.${name}`)}</span>
@@ -264,7 +264,7 @@ function One(props: { endpoint: Endpoint; again: () => Promise<void>; onSecret: 
                 <h2 id={heading}>{endpoint.description || hostOf(endpoint.url)}</h2>
                 <span class={`badge ${kind}`}>{t(key)}</span>
             </div>
-            <code class="long">{endpoint.url}</code>
+            <code>{endpoint.url}</code>
             <dl class="facts">
                 <div>
                     <dt>{t("webhooks.events")}</dt>
@@ -328,8 +328,8 @@ function One(props: { endpoint: Endpoint; again: () => Promise<void>; onSecret: 
             )}
             {asks === "rotate" && (
                 <Dialog title={t("webhooks.rotate.title")} onClose={() => setAsks(undefined)}>
-                    <form class="stack" onSubmit={rotate}>
-                        <label class="field">
+                    <form class="form" onSubmit={rotate}>
+                        <label>
                             {t("webhooks.overlap")}
                             <select name="overlap" autofocus>
                                 {OVERLAPS.map((seconds) => (
@@ -449,7 +449,7 @@ function Sent({ delivery }: { delivery: Delivery }) {
                 </span>
             </summary>
             <p>
-                <code class="long">{delivery.webhook_id}</code>
+                <code>{delivery.webhook_id}</code>
             </p>
             {delivery.attempts.length === 0 ? (
                 <p class="soft">{t("webhooks.attempts.none")}</p>
