@@ -7,6 +7,7 @@ import {
     clean,
     close,
     fold,
+    go,
     mark,
     ok,
     open,
@@ -72,6 +73,7 @@ before(async () => {
 
 after(async () => {
     await sql`delete from public.trending_keywords where keyword like ${`${own}%`}`;
+    await sql`delete from ops.outbox where dedupe_key like ${`${own}%`}`;
     await removeVideos(videos);
     await ok(service.from("cached_channels").delete().like("channel_id", `UC${own}%`));
     await close();
@@ -111,8 +113,15 @@ test("payloads in titles, descriptions, channels and thumbnails of search and fe
     await visit(page, `search?q=${encodeURIComponent(own)}`);
     await page.getByText(own).first().waitFor();
     await harmless(page, board);
+    await page.getByRole("button", { name: "Watch" }).first().click();
+    await page.getByRole("dialog").locator("iframe").waitFor();
+    await harmless(page, board);
+    await page.keyboard.press("Escape");
     await visit(page, "feed");
     await page.getByRole("article").first().waitFor();
+    await harmless(page, board);
+    await page.getByRole("button", { name: "Report" }).first().click();
+    await page.getByRole("dialog").getByText(own).first().waitFor();
     await harmless(page, board);
 });
 
@@ -134,16 +143,113 @@ test("payloads in keywords, on the live board and as suggestions", async () => {
     await harmless(page, board);
 });
 
+test("payloads in what a person follows, is notified of and calls their webhooks, and in what a server answered these", async () => {
+    const page = await watched();
+    const board = new URL(page.url()).origin;
+    const someone = await person({ tier: "premium" });
+    await ok(service.from("user_profiles").update({ preferred_keywords: PAYLOADS }).eq("user_id", someone.id));
+    for (const [number, { payload, name }] of IN_TURN.entries()) {
+        await sql`insert into public.notifications (user_id, kind, dedupe_key, keyword, region_code, payload)
+            values (${someone.id}, 'trend', ${`${own}${number}`}, ${name.slice(0, 250)}, 'KR', '{}')`;
+        const [endpoint] = await sql`insert into public.webhook_endpoints (user_id, url, description, event_types)
+            values (${someone.id}, ${`https://hooks.ondol.example/${number}?${payload.replaceAll(/\s/g, "/")}`}, ${name.slice(0, 500)},
+                '{trend.detected}') returning id`;
+        if (number > 2) continue;
+        const [outbox] = await sql`insert into ops.outbox (event_type, dedupe_key, data)
+            values ('webhook.test', ${`${own} ${number}`}, '{}') returning id`;
+        const [{ id }] = await sql`insert into ops.webhook_deliveries
+                (outbox_id, endpoint_id, event_type, state, attempt, next_attempt_at, last_status, last_error)
+            values (${outbox.id}, ${endpoint.id}, 'webhook.test', 'dead', 1, null, null, ${name}) returning id`;
+        await sql`insert into ops.webhook_attempts (delivery_id, replay, attempt, error) values (${id}, 0, 1, ${name})`;
+    }
+    await signIn(page, someone);
+    await visit(page, "profile");
+    await page.getByRole("list", { name: "Chosen keywords" }).getByText(PAYLOADS[1]).waitFor();
+    await page.locator(".news").getByText(own).first().waitFor();
+    await harmless(page, board);
+    await visit(page, "webhooks");
+    for (const { name } of IN_TURN.slice(0, 3)) {
+        const card = page.getByRole("article").filter({ has: page.getByRole("heading", { name, exact: true }) });
+        await card.getByRole("button", { name: "Log" }).click();
+        await card.locator(".log summary").click();
+        await card.locator(".attempts").getByText(name).waitFor();
+    }
+    await harmless(page, board);
+    await page.getByRole("button", { name: "Remove" }).first().click();
+    await page.getByRole("dialog").waitFor();
+    await harmless(page, board);
+});
+
+test("payloads in everything that an operator reads", async () => {
+    const page = await watched();
+    const board = new URL(page.url()).origin;
+    await sql`insert into ops.alerts (kind, subject, message, first_seen_at, last_seen_at)
+        values ('health', ${own}, ${own}, now(), now())`;
+    await signIn(page, await person({ role: "admin" }));
+    // Each text of the answers that is no time becomes a payload, and each figure is called one.
+    await page.context().route("**/rest/v1/rpc/operator_report", async (route) => {
+        const answer = await route.fetch();
+        let turn = 0;
+        const next = () => `${own} ${PAYLOADS[turn++ % PAYLOADS.length]}`;
+        const json = JSON.parse(await answer.text(), (key, value) => {
+            if (key === "figures") return { [next()]: 1, [next()]: 2 };
+            if (typeof value !== "string" || key === "severity" || /^\d{4}-/.test(value)) return value;
+            return next();
+        });
+        if (route.request().postDataJSON().section === "dead_letters") {
+            json.count = 1;
+            json.letters = [{ delivery_id: next(), event_type: next(), endpoint: next(), last_error: next(), can_replay: true, died_at: new Date() }];
+        }
+        if (route.request().postDataJSON().section === "figures") json.push({ at: new Date(), figures: { [next()]: 3 } });
+        await route.fulfill({ json });
+    });
+    await visit(page, "operator");
+    await settled(page);
+    for (const summary of await page.locator("main summary").all()) await summary.click();
+    for (const name of ["Health checks", "Open alerts", "Dead letters", "Figures over time", "Scheduled jobs", "Partitions"]) {
+        await page.getByRole("region", { name }).getByText(own).first().waitFor();
+    }
+    await harmless(page, board);
+    await sql`delete from ops.alerts where subject = ${own}`;
+});
+
+test("payloads in what the server refuses with, on each page", async () => {
+    const page = await watched();
+    const board = new URL(page.url()).origin;
+    await signIn(page, await person({ tier: "premium", role: "admin" }));
+    await visit(page, "webhooks");
+    await page.context().route(/\/rest\/v1\/(?!user_tiers)/, (route) =>
+        route.fulfill({ status: 400, json: { code: "PT400", message: `${own} ${PAYLOADS.join(" ")}`, details: PAYLOADS[1], hint: null } }),
+    );
+    await page.getByLabel("URL").fill("https://hooks.ondol.example/refused");
+    await page.getByRole("button", { name: "Add", exact: true }).click();
+    await page.getByRole("alert").getByText(own).waitFor();
+    for (const path of ["trends", "search?q=x", "feed", "onboarding", "profile", "webhooks", "operator"]) {
+        await go(page, path);
+        await page.getByRole("alert").getByText(own).first().waitFor();
+        page.problems = page.problems.filter((problem) => !problem.includes("Failed to load resource"));
+        await harmless(page, board);
+    }
+});
+
 test("payloads in the address: the route, what is searched and where to go after signing in", async () => {
     const page = await watched();
     const board = new URL(page.url()).origin;
     for (const { payload } of IN_TURN) {
-        for (const path of [payload, `search?q=${encodeURIComponent(payload)}`, `signin?next=${encodeURIComponent(payload)}`]) {
-            await page.evaluate((to) => (location.hash = to), `#/${path}`);
+        const written = encodeURIComponent(payload);
+        for (const path of [payload, `search?q=${written}`, `signin?next=${written}`, `recover?expired=${written}`]) {
+            await go(page, path);
             await pause(60);
         }
     }
     await settled(page);
+    await harmless(page, board);
+    // What is no region and no number.
+    await go(page, `trends?region=${encodeURIComponent(PAYLOADS[1])}`);
+    await pause(300);
+    await go(page, `search?q=${encodeURIComponent(PAYLOADS[1])}&category=${encodeURIComponent(PAYLOADS[2])}&longest=1e999`);
+    await settled(page);
+    page.problems = page.problems.filter((problem) => !problem.includes("Failed to load resource"));
     await harmless(page, board);
     const someone = await person();
     await visit(page, `signin?next=${encodeURIComponent("javascript:alert(1)")}`);

@@ -9,6 +9,8 @@ import gzip
 import os
 import shutil
 import subprocess
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -47,12 +49,28 @@ def test_in_chromium(file: Path, stack: Stack, build: Path, browser: str) -> Non
         "BOARD_URL": stack.board_url,
         "CHROMIUM": browser,
         "DATABASE_URL": stack.database_url(),
+        "MAILS": str(stack.logs / "data-api.log"),
         "SCREENSHOTS": str(SCREENSHOTS),
         "SUPABASE_URL": stack.api_url,
         "SUPABASE_PUBLISHABLE_KEY": stack.keys.publishable,
         "SUPABASE_SECRET_KEY": stack.keys.secret,
     }
     run_node_tests(file, settings)
+
+
+@pytest.mark.parametrize("path", ["/", "/index.html", "/config.json", "/health", "/icon.svg", "/assets/", "/nowhere"])
+def test_every_answer_carries_the_policy(stack: Stack, build: Path, path: str) -> None:
+    """Pages, data, and what is not there: a browser may be made to show any of them."""
+    for address in [path, *(f"/assets/{file.name}" for file in (build / "assets").iterdir() if path == "/assets/")]:
+        try:
+            with urllib.request.urlopen(stack.board_url + address, timeout=10) as answer:
+                headers = answer.headers
+        except urllib.error.HTTPError as refusal:
+            headers = refusal.headers
+        policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
+        assert (policy["default-src"], policy["script-src"], policy["style-src"]) == ("'none'", "'self'", "'self'")
+        assert (policy["base-uri"], policy["form-action"], policy["frame-ancestors"]) == ("'none'", "'self'", "'none'")
+        assert headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_the_pure_parts_of_the_board() -> None:

@@ -17,6 +17,12 @@ const PAGE = 20;
 const REASONS = ["irrelevant", "seen_too_many", "offensive", "quality", "other"] as const;
 const WHYS = ["liked_similar", "keyword", "trending", "category", "mood", "popular", "fresh", "exploration"];
 
+const placeOf = (videoId: string) => `pick-${videoId}`;
+
+/** The button that had the focus may be gone: the keyboard goes on where it was. */
+const keepFocus = (videoId: string) =>
+    setTimeout(() => document.activeElement === document.body && document.getElementById(placeOf(videoId))?.focus());
+
 export function Feed() {
     if (!user.value) return <Head><SignedOut why={t("feed.signed_out")} /></Head>;
     return <Picks key={user.value.id} />;
@@ -72,6 +78,7 @@ function Picks() {
     }
 
     async function like({ video_id }: Picked) {
+        if (liked.value.has(video_id)) return;
         const done = await attempt(() =>
             rpc("record_interaction", { interactions: [{ id: crypto.randomUUID(), video_id, interaction_type: "like" }] }),
         );
@@ -83,8 +90,13 @@ function Picks() {
     async function refuse({ video_id }: Picked, place: number) {
         const done = await attempt(() => rpc("submit_feedback", { video_id, feedback_type: "not_interested", position_in_list: place }));
         if (!done) return;
-        gone.value = new Map([...gone.value, [video_id, "not_interested"]]);
+        leave(video_id, "not_interested");
+    }
+
+    function leave(video_id: string, why: "not_interested" | "report") {
+        gone.value = new Map([...gone.value, [video_id, why]]);
         isChanged.value = true;
+        keepFocus(video_id);
     }
 
     async function takeBack({ video_id }: Picked) {
@@ -100,6 +112,7 @@ function Picks() {
         const left = new Map(gone.value);
         left.delete(video_id);
         gone.value = left;
+        keepFocus(video_id);
     }
 
     const shown = page.value;
@@ -126,7 +139,7 @@ function Picks() {
                 {shown?.videos.map((video, place) => {
                     const why = gone.value.get(video.video_id);
                     return (
-                        <li key={video.video_id}>
+                        <li key={video.video_id} id={placeOf(video.video_id)} tabIndex={-1}>
                             {why ? (
                                 <div class="gone" role="status">
                                     {t(`feed.gone.${why}`)}
@@ -140,7 +153,6 @@ function Picks() {
                                         <>
                                             <button
                                                 aria-pressed={liked.value.has(video.video_id)}
-                                                disabled={liked.value.has(video.video_id)}
                                                 onClick={() => void like(video)}
                                             >
                                                 {t(liked.value.has(video.video_id) ? "feed.liked" : "feed.like")}
@@ -189,8 +201,7 @@ function Picks() {
                             rpc("submit_feedback", { video_id, feedback_type: "report", reason, ...(comment && { comment }) }),
                         );
                         if (!done) return;
-                        gone.value = new Map([...gone.value, [video_id, "report"]]);
-                        isChanged.value = true;
+                        leave(video_id, "report");
                     }}
                     onClose={() => (reporting.value = null)}
                 />
