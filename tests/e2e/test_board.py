@@ -9,10 +9,9 @@ import gzip
 import os
 import shutil
 import subprocess
-import urllib.error
-import urllib.request
 from pathlib import Path
 
+import httpx
 import pytest
 
 from scripts.local_stack import board
@@ -25,6 +24,8 @@ FILES = sorted(Path(__file__).parent.glob("*.test.mjs"))
 SCREENSHOTS = REPOSITORY / ".local" / "screenshots"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 MOST_SCRIPT_BYTES = 200_000
+PICTURE = REPOSITORY / "docs" / "images" / "board.png"
+MOST_PICTURE_BYTES = 250_000
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +63,7 @@ def test_in_chromium(file: Path, stack: Stack, build: Path, browser: str) -> Non
 def test_every_answer_carries_the_policy(stack: Stack, build: Path, path: str) -> None:
     """Pages, data, and what is not there: a browser may be made to show any of them."""
     for address in [path, *(f"/assets/{file.name}" for file in (build / "assets").iterdir() if path == "/assets/")]:
-        try:
-            with urllib.request.urlopen(stack.board_url + address, timeout=10) as answer:
-                headers = answer.headers
-        except urllib.error.HTTPError as refusal:
-            headers = refusal.headers
+        headers = httpx.get(stack.board_url + address).headers
         policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
         assert (policy["default-src"], policy["script-src"], policy["style-src"]) == ("'none'", "'self'", "'self'")
         assert (policy["base-uri"], policy["form-action"], policy["frame-ancestors"]) == ("'none'", "'self'", "'none'")
@@ -79,6 +76,14 @@ def test_the_pure_parts_of_the_board() -> None:
         ["npm", "test"], cwd=REPOSITORY / "web", capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_picture_of_the_readme_is_small() -> None:
+    """What test_in_chromium[picture] writes to .local/screenshots/board.png, as it was kept."""
+    content = PICTURE.read_bytes()
+    size = tuple(int.from_bytes(content[at : at + 4], "big") for at in (16, 20))
+    assert (content[:8], size) == (b"\x89PNG\r\n\x1a\n", (1280, 800))
+    assert len(content) <= MOST_PICTURE_BYTES
 
 
 def test_the_script_is_small(build: Path) -> None:

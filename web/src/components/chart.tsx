@@ -6,7 +6,7 @@ import { isDark } from "../settings.ts";
 type Colours = Record<"ember" | "glow" | "line" | "soft", string>;
 
 /** A canvas cannot read var(): the browser resolves each token for it. */
-function colours(host: HTMLElement): Colours {
+function coloursOf(host: HTMLElement): Colours {
     const of = (token: string) => {
         host.style.color = `var(--${token})`;
         const { color } = getComputedStyle(host);
@@ -29,7 +29,7 @@ export function Chart(props: {
     useEffect(() => {
         const place = host.current!;
         const size = () => ({ width: Math.max(place.clientWidth, 40), height });
-        const plot = new uPlot({ ...options(colours(place)), ...size() }, data, place);
+        const plot = new uPlot({ ...options(coloursOf(place)), ...size() }, data, place);
         const observer = new ResizeObserver(() => plot.width !== size().width && plot.setSize(size()));
         observer.observe(place);
         return () => {
@@ -41,6 +41,8 @@ export function Chart(props: {
 }
 
 const QUIET = { cursor: { show: false }, legend: { show: false } };
+const AXIS_HEIGHT = 28;
+const axis = ({ line, soft }: Colours) => ({ stroke: soft, grid: { stroke: line, width: 1 }, ticks: { stroke: line } });
 
 export const sparkline = ({ ember, glow }: Colours): Omit<uPlot.Options, "width" | "height"> => ({
     ...QUIET,
@@ -50,36 +52,35 @@ export const sparkline = ({ ember, glow }: Colours): Omit<uPlot.Options, "width"
     series: [{}, { stroke: ember, fill: glow, width: 2, points: { show: false } }],
 });
 
-export const hours = ({ ember, glow, line, soft }: Colours): Omit<uPlot.Options, "width" | "height"> => ({
+export const hours = (colours: Colours): Omit<uPlot.Options, "width" | "height"> => ({
     ...QUIET,
     scales: { y: { range: (_, __, most) => [0, Math.max(most * 1.1, 1)] } },
     axes: [
-        { stroke: soft, grid: { stroke: line, width: 1 }, ticks: { stroke: line }, values: (_, at) => at.map((s) => `${new Date(s * 1000).getHours()}`) },
-        { stroke: soft, grid: { stroke: line, width: 1 }, ticks: { stroke: line }, size: 40 },
+        { ...axis(colours), size: AXIS_HEIGHT, values: (_, at) => at.map((s) => `${new Date(s * 1000).getHours()}`) },
+        { ...axis(colours), size: 40 },
     ],
-    series: [{}, { stroke: ember, fill: glow, width: 2 }],
+    series: [{}, { stroke: colours.ember, fill: colours.glow, width: 2, points: { show: false } }],
 });
 
 /** A line of scores, and between what each should lie. */
-export const outlook = ({ ember, glow, line, soft }: Colours): Omit<uPlot.Options, "width" | "height"> => ({
+export const outlook = (colours: Colours): Omit<uPlot.Options, "width" | "height"> => ({
     ...QUIET,
     // Room beside the outermost points, which would be cut in half.
     scales: { x: { range: (_, first, last) => [first - (last - first) * 0.05, last + (last - first) * 0.05] }, y: { range: [0, 1] } },
     axes: [
         {
-            stroke: soft,
-            grid: { stroke: line, width: 1 },
-            ticks: { stroke: line },
+            ...axis(colours),
+            size: AXIS_HEIGHT,
             splits: (plot) => plot.data[0] as number[],
             values: (_, at) => at.map((s) => `${new Date(s * 1000).getMonth() + 1}/${new Date(s * 1000).getDate()}`),
         },
-        { stroke: soft, grid: { stroke: line, width: 1 }, ticks: { stroke: line }, size: 40 },
+        { ...axis(colours), size: 40 },
     ],
     series: [
         {},
-        { stroke: line, width: 1, points: { show: false } },
-        { stroke: line, width: 1, points: { show: false } },
-        { stroke: ember, width: 2, points: { show: true, size: 8, fill: ember } }, // last: over the band
+        { stroke: colours.line, width: 1, points: { show: false } },
+        { stroke: colours.line, width: 1, points: { show: false } },
+        { stroke: colours.ember, width: 2, points: { show: true, size: 8, fill: colours.ember } }, // last: over the band
     ],
-    bands: [{ series: [2, 1], fill: glow }],
+    bands: [{ series: [2, 1], fill: colours.glow }],
 });
