@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { after, before, test } from "node:test";
 
-import { clean, close, mark, open, person, removeVideos, settled, signIn, sql, storeVideos, violations, visit } from "./browser.mjs";
+import { clean, close, mark, open, pause, person, removeVideos, settled, signIn, sql, storeVideos, violations, visit } from "./browser.mjs";
 
 const { SCREENSHOTS } = process.env;
 const PAGES = ["trends", "search?q=맛집", "feed", "signin", "recover", "onboarding", "profile", "webhooks", "operator"];
@@ -110,6 +110,8 @@ test("trends, search and feed by keyboard alone, with a focus that is seen", asy
     await tabTo(page, trend.getByRole("link").first(), "Shift+Tab");
     await press("Enter");
     await page.waitForURL(/#\/search\?q=/);
+    const begins = () => page.waitForFunction(() => document.activeElement.tagName === "MAIN");
+    await begins();
 
     const box = page.getByRole("combobox", { name: "Search" });
     await tabTo(page, box);
@@ -128,17 +130,24 @@ test("trends, search and feed by keyboard alone, with a focus that is seen", asy
 
     await tabTo(page, nav("Feed"), "Shift+Tab");
     await press("Enter");
+    await begins();
     const pick = page.getByRole("list", { name: "Feed" }).getByRole("listitem").filter({ has: page.getByRole("article") }).first();
     await tabTo(page, pick.getByRole("button", { name: "Like" }));
     await press("Enter");
-    await pick.getByRole("button", { name: "Liked", pressed: true }).waitFor();
+    const liked = pick.getByRole("button", { name: "Liked", pressed: true });
+    await liked.waitFor();
+    await pause(100);
+    assert.ok(await liked.evaluate((button) => button === document.activeElement), "the focus stays where it is");
     await tabTo(page, pick.getByRole("button", { name: "Not interested" }));
     await press("Enter");
     const undo = page.getByRole("button", { name: "Undo" });
+    const isOnCard = () => page.waitForFunction(() => document.activeElement.id.startsWith("pick-"));
     await undo.waitFor();
+    await isOnCard();
     await tabTo(page, undo);
     await press("Enter");
     await undo.waitFor({ state: "detached" });
+    await isOnCard();
     await press("Tab");
     assert.equal(await page.evaluate(() => document.activeElement.textContent), "Watch", "it goes on where the card is");
     clean(page);
