@@ -102,7 +102,7 @@ set
 select is(
     (select overall_score from public.video_quality_scores where video_id = 'q1'),
     1.0000,
-    'S-035, C-05: a video that is best in everything has 1'
+    'S-035, S-251, C-05: a video that is best in everything has 1'
 );
 select is(
     pg_temp.verdict('update public.video_quality_scores set overall_score = 1'),

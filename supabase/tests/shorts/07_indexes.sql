@@ -282,7 +282,7 @@ select pg_temp.uses_index(
         limit 20
     $$,
     'idx_channel_recent_videos',
-    'S-100, S-272, U-22: a channel''s newest good Shorts'
+    'S-100, S-249, S-272, U-22: a channel''s newest good Shorts'
 );
 select pg_temp.uses_index(
     $$
