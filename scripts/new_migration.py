@@ -10,7 +10,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scripts import schemas
+from scripts import freeze_migrations, schemas
 from scripts.local_stack import migrations
 from scripts.local_stack.errors import StackError
 from scripts.local_stack.settings import REPOSITORY
@@ -52,11 +52,16 @@ def draft(name: str) -> Path:
 
 
 def write_first(room: str) -> Path:
-    """Join the room's files; before the first release this rewrites the same migration."""
+    """Join the room's files; until it is frozen this rewrites the same migration."""
     written = sorted(schemas.MIGRATIONS.glob(f"*_{room}_*.sql"))
     if len(written) > 1:
         raise StackError(
             f"The room {room} has later migrations: its first one is history.",
+            next_step=f"Draft what changed: ./scripts/new-migration {room}_<what>.",
+        )
+    if written and written[0].name in freeze_migrations.frozen(schemas.MIGRATIONS):
+        raise StackError(
+            f"The first migration of {room} was released: it is frozen.",
             next_step=f"Draft what changed: ./scripts/new-migration {room}_<what>.",
         )
     return write(written[0] if written else new_file(f"{room}_first"), schemas.joined(room))
