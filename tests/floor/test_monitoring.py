@@ -45,6 +45,9 @@ def test_s_140_counts_four_figures_on_a_fresh_database(stack: Stack, database: p
 
 def test_s_141_recommends_an_index_for_a_scanned_table(database: psycopg.Connection, large_table: str) -> None:
     """S-250, D59: after more than 100 scans of a large table; the seed named a column that the statistics lack."""
+    said = database.execute("select pg_get_function_arguments('ops.recommend_indexes'::regproc)").fetchone()
+    assert said is not None
+    assert said[0].startswith("min_scans bigint DEFAULT 100, min_rows bigint DEFAULT 1000,")
     scans = "select count(*) from public.planted_scans where number + 0 = -1"
     for _ in range(101):
         database.execute(scans)
