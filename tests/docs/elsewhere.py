@@ -40,6 +40,10 @@ COMMANDS = {
     ),
     "npm ci": ("scripts/setup", "npm ci"),
     "npm run build": ("scripts/local_stack/board.py", '["npm", "run", "build"]'),
+    '.venv/bin/python -m pytest tests/e2e -k "chromium and picture"': (
+        "tests/e2e/picture.test.mjs",
+        "a picture of the board",
+    ),
     "npm test": ("tests/e2e/test_board.py", '["npm", "test"]'),
 }
 
