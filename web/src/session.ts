@@ -43,8 +43,9 @@ async function readSettings(of: string): Promise<void> {
 }
 
 /** Asks for the tier at once, as when something that it allowed was refused. */
-export function lookAgain(): void {
-    if (user.value) void readTier(user.value.id);
+export async function lookAgain(): Promise<void> {
+    const id = user.peek()?.id;
+    if (id) await readTier(id);
 }
 
 /** Follows who is signed in, and until when they have their tier. */

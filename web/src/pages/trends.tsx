@@ -91,7 +91,8 @@ export function Trends() {
             const heardBefore = heardSince;
             try {
                 const list = await (full ? wholeList(region) : limitedList(region));
-                if (ended) return;
+                if (full && !list.length) await lookAgain(); // no trends, or none for a tier that has ended
+                if (ended || (full && !isPremium.peek())) return;
                 if (heardSince !== heardBefore && board.value) return later(); // may be older than what was heard
                 board.value = list;
                 problem.value = null;
@@ -151,7 +152,7 @@ export function Trends() {
                 onLive: (live) => {
                     isLive.value = live;
                     if (live) listener.readAgain(); // what came before the first cursor
-                    else if (full) lookAgain(); // perhaps refused because the tier has ended
+                    else if (full) void lookAgain(); // perhaps refused because the tier has ended
                 },
                 onMissed: () => listener.readAgain(),
                 onError: () => {}, // it tries again by itself
