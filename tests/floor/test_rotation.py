@@ -227,6 +227,27 @@ async def test_an_old_snapshot_cannot_write_with_a_key_that_is_gone(stack: Stack
     assert await unreadable(database) == 0
 
 
+async def test_a_key_that_another_batch_retires_meanwhile_is_passed_over(stack: Stack, database: Connection) -> None:
+    await fill(database, 10)
+    await rotate(database)
+    async with connect(stack) as other:
+        async with other.transaction():
+            await other.execute(
+                "select from private.encryption_keys where key_name = 'rotation_test' and is_active for update"
+            )
+            # It has listed the old version, and waits for the row of the active one.
+            late = asyncio.create_task(reencrypt(database))
+            waits: LiteralString = "select cardinality(pg_blocking_pids(%s)) > 0"
+            async with asyncio.timeout(30):
+                while not await value(other, waits, database.info.backend_pid):  # noqa: ASYNC110 -- the database tells
+                    await asyncio.sleep(0.05)
+            moved = await reencrypt(other)
+        assert moved["reencrypted"] == 10
+        assert (await late)["reencrypted"] == 0
+    assert await versions_with_a_secret(database) == [2]
+    assert await unreadable(database) == 0
+
+
 async def test_two_rotations_at_once_are_two_rotations(stack: Stack, database: Connection) -> None:
     await fill(database, 100)
     async with connect(stack) as other:

@@ -720,7 +720,15 @@ begin
         for key share;
         -- Rotated at this very moment: the next batch goes on.
         continue when not found;
-        old_parts := private.key_parts(old_key.id);
+        -- In one statement, since another batch may retire it meanwhile and delete its secret.
+        select parts.*
+        into old_parts
+        from private.encryption_keys as stored
+        cross join lateral private.key_parts(stored.id) as parts
+        where
+            stored.id = old_key.id
+            and stored.retired_at is null;
+        continue when not found;
         new_parts := private.key_parts(new_id);
         for listed in
             select
